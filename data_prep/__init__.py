@@ -1,0 +1,1 @@
+"""Perception: a video in, aligned faces out."""

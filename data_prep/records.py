@@ -1,0 +1,122 @@
+"""The one schema of what flows from a video to a data set.
+
+Conventions, everywhere in this project:
+
+* Images are RGB uint8 `[height, width, 3]`.
+* Points are `(x, y)` in pixels with the origin at the *centre* of the top-left pixel
+  (OpenCV's `warpAffine` convention).
+* Boxes are `(left, top, right, bottom)` in the same coordinates.
+* A transform is a 2x3 float32 similarity that takes frame pixels to crop pixels.
+* Timestamps are integer microseconds from the start of the video.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+SCHEMA_VERSION = "1.0.0"
+CROP_SIZE = 256
+NUM_LANDMARKS = 478
+
+
+@dataclasses.dataclass(frozen=True)
+class Frame:
+    """One decoded video frame.
+
+    Attributes:
+      index: number of the frame in decoding order, from 0.
+      timestamp_us: presentation time, microseconds from the first frame of the video.
+      image: `[height, width, 3]` uint8 RGB, upright (rotation metadata applied).
+    """
+
+    index: int
+    timestamp_us: int
+    image: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class Detection:
+    """One face as the detector sees it.
+
+    Attributes:
+      box: `[4]` float32.
+      score: probability of being a face, 0..1.
+      points: `[5, 2]` float32: left eye, right eye, nose, left and right mouth corner, as
+        they appear in the image (left = smaller x on an upright face).
+    """
+
+    box: np.ndarray
+    score: float
+    points: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class Face:
+    """One face in one frame, measured (not yet smoothed over time).
+
+    Attributes:
+      frame_index: see `Frame`.
+      timestamp_us: see `Frame`.
+      detection: box, score and five points.
+      landmarks: `[478, 2]` float32 frame pixels, the MediaPipe face-mesh topology.
+      presence: the mesh's own opinion that this is a face, 0..1.
+      pose: `[3]` float32 yaw, pitch, roll in degrees; positive yaw looks to the image's
+        right, positive pitch looks down, positive roll turns clockwise in the image.
+    """
+
+    frame_index: int
+    timestamp_us: int
+    detection: Detection
+    landmarks: np.ndarray
+    presence: float
+    pose: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class Track:
+    """One person through time, without a scene cut.
+
+    Attributes:
+      track_id: number of the track in the video, from 0, in order of first appearance.
+      faces: the measured faces, at most one a frame, in order of time.
+      transforms: `[len(faces), 2, 3]` float32, smoothed over time, frame to crop pixels
+        at `CROP_SIZE`.
+    """
+
+    track_id: int
+    faces: tuple[Face, ...]
+    transforms: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class AlignedFace:
+    """One training example: what a shard stores (see `shards.FEATURES`).
+
+    Attributes:
+      image: `[CROP_SIZE, CROP_SIZE, 3]` uint8.
+      masks: `face`, `eyes` and `mouth`, each `[CROP_SIZE, CROP_SIZE, 1]` uint8, 0 or 255.
+      landmarks: `[478, 2]` float32 crop pixels.
+      transform: `[2, 3]` float32, frame to crop pixels.
+      box: `[4]` float32 frame pixels.
+      score: detector score, 0..1.
+      pose: `[3]` float32 degrees, as in `Face`.
+      sharpness: mean absolute Laplacian of the luma inside the face mask, 0..255 scale,
+        at crop resolution.
+      frame_index: see `Frame`.
+      timestamp_us: see `Frame`.
+      track_id: see `Track`.
+    """
+
+    image: np.ndarray
+    masks: dict[str, np.ndarray]
+    landmarks: np.ndarray
+    transform: np.ndarray
+    box: np.ndarray
+    score: float
+    pose: np.ndarray
+    sharpness: float
+    frame_index: int
+    timestamp_us: int
+    track_id: int

@@ -1,0 +1,1 @@
+"""Learning and rendering: aligned faces in, a trained generator and a swapped video out."""
