@@ -133,13 +133,13 @@ def to_json(config: Config) -> str:
     return json.dumps(dataclasses.asdict(config), indent=2)
 
 
-def from_json(text: str) -> Config:
-    """The inverse of `to_json`.
+def from_dict(values: dict[str, Any]) -> Config:
+    """A config from what `to_json` wrote, parsed.
 
     Raises:
       TypeError: if a field is unknown.
     """
-    return _build(Config, json.loads(text))
+    return _build(Config, values)
 
 
 def _build(cls: Any, values: dict[str, Any]) -> Any:

@@ -1,0 +1,119 @@
+"""Landmarks to an upright square crop, and back.
+
+A transform is the 2x3 similarity from frame pixels to crop pixels, pixel centres at integer
+coordinates on both sides (OpenCV's convention). This is the only place that knows where in
+the crop a face lies.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from data_prep.records import CROP_SIZE
+
+# The mean face of 376 frames of two people, fitted to each other by similarities and made
+# symmetric, in units of the face height: the top of the forehead (landmark 10) is at y = 0,
+# the chin (152) at y = 1. Only points that expressions hardly move: no brows, mouth, chin.
+_MEAN_FACE = {
+    10: (0.0, 0.0), 151: (0.0, 0.086), 9: (0.0, 0.184), 8: (0.0, 0.244),
+    168: (0.0, 0.285), 6: (0.0, 0.323), 197: (0.0, 0.354), 195: (0.0, 0.393),
+    5: (0.0, 0.427), 4: (0.0, 0.470),
+    109: (-0.098, 0.007), 338: (0.098, 0.007), 21: (-0.357, 0.204), 251: (0.357, 0.204),
+    33: (-0.240, 0.329), 263: (0.240, 0.329), 133: (-0.082, 0.326), 362: (0.082, 0.326),
+    127: (-0.388, 0.394), 356: (0.388, 0.394), 234: (-0.381, 0.481), 454: (0.381, 0.481),
+    48: (-0.101, 0.510), 278: (0.101, 0.510), 93: (-0.363, 0.549), 323: (0.363, 0.549),
+}  # fmt: skip
+
+# Share of the crop: the face from forehead to chin, and the room above it for the hairline.
+# What is left below the chin (0.13) is room for an open mouth.
+FACE_HEIGHT = 0.70
+_FOREHEAD = 0.17
+
+RIGID_LANDMARKS = np.array(list(_MEAN_FACE))
+_TEMPLATE = np.array(list(_MEAN_FACE.values())) * FACE_HEIGHT + [0.5, _FOREHEAD]
+
+
+def fit_similarity(points: np.ndarray, goal: np.ndarray) -> np.ndarray:
+    """The similarity (no reflection) that takes `points` nearest to `goal`.
+
+    Least squares, in closed form (Umeyama, 1991, for two dimensions).
+
+    Args:
+      points: `[N, 2]`.
+      goal: `[N, 2]`.
+
+    Returns:
+      `[2, 3]` float64.
+    """
+    x, y = points - points.mean(0), goal - goal.mean(0)
+    cosine = np.sum(x * y)
+    sine = np.sum(x[:, 0] * y[:, 1] - x[:, 1] * y[:, 0])
+    linear = np.array([[cosine, -sine], [sine, cosine]]) / np.sum(x * x)
+    return np.column_stack([linear, goal.mean(0) - linear @ points.mean(0)])
+
+
+def face_transform(landmarks: np.ndarray, size: int = CROP_SIZE) -> np.ndarray:
+    """Frame-to-crop transform of one face.
+
+    Args:
+      landmarks: `[478, 2]` frame pixels.
+      size: side of the crop, pixels.
+
+    Returns:
+      `[2, 3]` float64.
+    """
+    # The template speaks of shares of the side: share 0 is the left edge of pixel 0.
+    return fit_similarity(landmarks[RIGID_LANDMARKS], _TEMPLATE * size - 0.5)
+
+
+def resize_transform(transform: np.ndarray, size: int, new_size: int) -> np.ndarray:
+    """The same crop at another resolution.
+
+    Args:
+      transform: `[..., 2, 3]` to a crop of side `size`.
+      size: old side, pixels.
+      new_size: new side, pixels.
+    """
+    scale = new_size / size
+    resized = transform * scale
+    resized[..., 2] += 0.5 * (scale - 1)
+    return resized
+
+
+def inverse(transform: np.ndarray) -> np.ndarray:
+    """Crop-to-frame transform, `[2, 3]`."""
+    return cv2.invertAffineTransform(transform)
+
+
+def apply(transform: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Points `[..., 2]` through a transform `[2, 3]`."""
+    return points @ transform[:, :2].T + transform[:, 2]
+
+
+def scale_of(transform: np.ndarray) -> float:
+    """Crop pixels in one frame pixel."""
+    return float(np.hypot(transform[0, 0], transform[1, 0]))
+
+
+def warp(image: np.ndarray, transform: np.ndarray, size: int) -> np.ndarray:
+    """The crop of one face, sampled once from the full frame.
+
+    Edges are replicated. Where the crop is smaller than the face in the frame, the frame is
+    low-passed first, so that nothing aliases.
+
+    Args:
+      image: `[height, width, C]` uint8.
+      transform: `[2, 3]` frame to crop pixels.
+      size: side of the crop, pixels.
+
+    Returns:
+      `[size, size, C]` uint8.
+    """
+    shrink = 1 / scale_of(transform)
+    if shrink > 1:
+        # A pixel of the crop should see a Gaussian as wide as the shrinking asks for.
+        image = cv2.GaussianBlur(image, (0, 0), 0.5 * np.sqrt(shrink**2 - 1) + 1e-3)
+    return cv2.warpAffine(
+        image, transform, (size, size), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+    )

@@ -1,0 +1,74 @@
+"""Binary masks of the face, the eyes and the mouth from the face mesh.
+
+The face is the mesh's oval: jaw, cheeks and the forehead up to where the mesh ends, a little
+below the hairline.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+# Contours of the MediaPipe face mesh, in order around the shape.
+FACE_OVAL = (
+    10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377,
+    152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
+)  # fmt: skip
+LIPS = (
+    61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185,
+)  # fmt: skip
+LEFT_EYE = (33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 161, 246)
+RIGHT_EYE = (263, 249, 390, 373, 374, 380, 381, 382, 362, 398, 384, 385, 386, 387, 388, 466)
+
+# Lids and the corners of the eye matter as much as the eyeball.
+_EYE_MARGIN = 0.02
+_SUBPIXEL_BITS = 4
+
+
+def face_mask(landmarks: np.ndarray, size: int) -> np.ndarray:
+    """Forehead to chin: the convex hull of the mesh.
+
+    The hull and not the oval itself: at a large yaw the nose stands out beyond the cheek.
+
+    Args:
+      landmarks: `[478, 2]` crop pixels.
+      size: side of the crop, pixels.
+
+    Returns:
+      `[size, size, 1]` uint8, 0 or 255.
+    """
+    return _fill([cv2.convexHull(landmarks.astype(np.float32))[:, 0]], size)
+
+
+def eyes_mask(landmarks: np.ndarray, size: int) -> np.ndarray:
+    """Both eyes with their lids; as `face_mask`."""
+    eyes = _fill([landmarks[list(LEFT_EYE)], landmarks[list(RIGHT_EYE)]], size)
+    return _dilate(eyes, _EYE_MARGIN * size)
+
+
+def mouth_mask(landmarks: np.ndarray, size: int) -> np.ndarray:
+    """The mouth within the outer edge of the lips; as `face_mask`."""
+    return _fill([landmarks[list(LIPS)]], size)
+
+
+def all_masks(landmarks: np.ndarray, size: int) -> dict[str, np.ndarray]:
+    """The three masks by name, as `AlignedFace.masks` holds them."""
+    return {
+        "face": face_mask(landmarks, size),
+        "eyes": eyes_mask(landmarks, size),
+        "mouth": mouth_mask(landmarks, size),
+    }
+
+
+def _fill(polygons: list[np.ndarray], size: int) -> np.ndarray:
+    mask = np.zeros((size, size), np.uint8)
+    for polygon in polygons:
+        points = np.round(polygon * (1 << _SUBPIXEL_BITS)).astype(np.int32)
+        cv2.fillPoly(mask, [points], 255, shift=_SUBPIXEL_BITS)
+    return mask[..., None]
+
+
+def _dilate(mask: np.ndarray, radius: float) -> np.ndarray:
+    width = 2 * round(radius) + 1
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (width, width))
+    return cv2.dilate(mask, kernel)[..., None]

@@ -1,0 +1,52 @@
+"""Trains a model on two prepared identities; the same command continues a stopped run."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Sequence
+
+from absl import app, flags
+
+from launch import cli
+
+PRESET = flags.DEFINE_enum("preset", "demo64", ["demo64"], "Named configuration.")
+A = flags.DEFINE_string("a", None, "Folder of identity A, made by launch.prep.", required=True)
+B = flags.DEFINE_string("b", None, "Folder of identity B, made by launch.prep.", required=True)
+WORKDIR = flags.DEFINE_string(
+    "workdir", None, "Folder for checkpoints, previews and stats.jsonl.", required=True
+)
+IMAGES = flags.DEFINE_integer(
+    "images", None, "Length of the run in images of both identities; default: the preset's.",
+    lower_bound=1,
+)  # fmt: skip
+BATCH = flags.DEFINE_integer(
+    "batch", None, "Images of each identity in one step; default: the preset's.", lower_bound=1
+)
+SEED = flags.DEFINE_integer("seed", None, "Of everything random; default: the preset's.")
+
+
+def main(argv: Sequence[str]) -> None:
+    if len(argv) > 1:
+        raise app.UsageError(f"unknown argument {argv[1]}")
+    import dataclasses
+
+    from absl import logging
+
+    from sagan_jax import config as config_lib
+    from sagan_jax import presets, train
+
+    changes = {"images": IMAGES.value, "batch": BATCH.value, "seed": SEED.value}
+    config = presets.PRESETS[PRESET.value]()
+    config = dataclasses.replace(config, **{k: v for k, v in changes.items() if v is not None})
+    cli.require_writable_folder(pathlib.Path(WORKDIR.value))
+    logging.info("Config: %s", config_lib.to_json(config))
+    train.train(config, (pathlib.Path(A.value), pathlib.Path(B.value)), pathlib.Path(WORKDIR.value))
+
+
+def run() -> None:
+    """Console entry point."""
+    cli.run(main)
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,279 @@
+"""A target video to a swapped video."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import itertools
+import json
+import pathlib
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+
+from data_prep import faces, video
+from data_prep.errors import InputError
+from data_prep.progress import Progress
+from data_prep.records import AlignedFace, Frame, Track
+from sagan_jax import blend, colour
+from sagan_jax.swap import Swapper
+
+_BATCH = 16
+_COLOUR_SAMPLES = 64
+SYNTHETIC_NOTICE = "AI-generated: the face in this video was replaced by sagan-jax"
+
+
+@dataclasses.dataclass(frozen=True)
+class ConvertSettings:
+    """What is converted and how.
+
+    Attributes:
+      start_s: first second of the video that is converted.
+      end_s: second at which to stop, None for the end.
+      face: how faces are found; as in preparation.
+      sharpen: whether the swapped face is made as crisp as the scene.
+    """
+
+    start_s: float = 0.0
+    end_s: float | None = None
+    face: faces.FaceSettings = faces.FaceSettings()
+    sharpen: bool = True
+
+
+@dataclasses.dataclass(frozen=True)
+class Conversion:
+    """What came of it, as written to `<output>.json`.
+
+    Attributes:
+      frames: frames written.
+      swapped: frames in which a face was replaced.
+      kept: frames left as they were, because no face of the person was found.
+    """
+
+    frames: int
+    swapped: int
+    kept: int
+
+
+def convert(
+    swapper: Swapper,
+    source: pathlib.Path,
+    output: pathlib.Path,
+    settings: ConvertSettings = ConvertSettings(),
+    side_by_side: pathlib.Path | None = None,
+) -> Conversion:
+    """Replaces the most-seen person of a video.
+
+    Frame count, size, timestamps and audio are those of the input. Files appear under their
+    names only when they are complete.
+
+    Args:
+      swapper: the trained generator.
+      source: the video to be changed; it is only read.
+      output: the video to be written.
+      settings: what and how.
+      side_by_side: optional second video: target, swapped and mask beside each other.
+
+    Raises:
+      InputError: if the video cannot be read, shows no face, or cannot be written.
+    """
+    info = video.probe(source)
+    span = {"start_s": settings.start_s, "end_s": settings.end_s}
+    with Progress("finding faces", total=_expected_frames(info, settings), unit="frames") as bar:
+        analysis = faces.analyse(source, settings.face, progress=bar.advance, **span)
+    tracks = faces.main_tracks(analysis.tracks)
+    renderer = _Renderer(swapper, _clip_colour(source, tracks, span), tracks, settings.sharpen)
+
+    swapped = 0
+    with contextlib.ExitStack() as files:
+        result = files.enter_context(_writer(output, source, info, settings, columns=1))
+        beside = side_by_side and files.enter_context(
+            _writer(side_by_side, source, info, settings, columns=3)
+        )
+        bar = files.enter_context(Progress("swapping", total=analysis.frames, unit="frames"))
+        frames = video.read_frames(source, **span)
+        while batch := list(itertools.islice(frames, _BATCH)):
+            for frame, (image, alpha) in zip(batch, renderer(batch), strict=True):
+                result.write(image, frame.timestamp_us)
+                if beside:
+                    mask = np.repeat((alpha * 255).astype(np.uint8)[..., None], 3, -1)
+                    beside.write(np.hstack([frame.image, image, mask]), frame.timestamp_us)
+                swapped += bool(alpha.any())
+            bar.advance(len(batch))
+    conversion = Conversion(analysis.frames, swapped, analysis.frames - swapped)
+    _write_record(output, source, swapper, settings, conversion)
+    return conversion
+
+
+class _Renderer:
+    """Frames to swapped frames, in order of time."""
+
+    def __init__(
+        self,
+        swapper: Swapper,
+        clip_colour: tuple[np.ndarray, np.ndarray],
+        tracks: tuple[Track, ...],
+        sharpen: bool,
+    ):
+        self._swapper = swapper
+        self._clip_colour = clip_colour
+        self._where = {
+            face.frame_index: (track, position)
+            for track in tracks
+            for position, face in enumerate(track.faces)
+        }
+        self._finish = _Finish(sharpen)
+
+    def __call__(self, batch: list[Frame]) -> list[tuple[np.ndarray, np.ndarray]]:
+        """For each frame the swapped image and `[height, width]` float32 alpha."""
+        aligned = {
+            frame.index: faces.align(frame.image, *self._where[frame.index])
+            for frame in batch
+            if frame.index in self._where
+        }
+        finished = {}
+        if aligned:
+            crops = np.stack([face.image for face in aligned.values()])
+            rgb, masks = self._swapper(crops, *self._clip_colour)
+            for index, one, learned in zip(aligned, rgb, masks, strict=True):
+                finished[index] = self._finish(aligned[index], one, learned)
+        return [
+            self._paste(frame, aligned[frame.index], *finished[frame.index])
+            if frame.index in finished
+            else (frame.image, np.zeros(frame.image.shape[:2], np.float32))
+            for frame in batch
+        ]
+
+    def _paste(
+        self, frame: Frame, face: AlignedFace, crop: np.ndarray, alpha: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        image = blend.paste(frame.image, crop, alpha, face.transform)
+        shape = frame.image.shape[1::-1]
+        laid = cv2.warpAffine(
+            alpha, face.transform, shape, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        )
+        return image, laid
+
+
+class _Finish:
+    """Colour and sharpness of the swapped crop, steadied over time within one track."""
+
+    _TIME_CONSTANT_S = 0.4
+
+    def __init__(self, sharpen: bool):
+        self._sharpen = sharpen
+        self._colour = colour.SteadyColour()
+        self._amount: float | None = None
+        self._track: int | None = None
+        self._timestamp_us = 0
+
+    def __call__(
+        self, face: AlignedFace, rgb: np.ndarray, learned: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The crop to lay into the frame, `[S, S, 3]`, and its alpha `[S, S]`."""
+        if face.track_id != self._track:
+            self._colour.reset()
+            self._amount, self._track = None, face.track_id
+        size = face.image.shape[0]
+        scene = face.image.astype(np.float32) / 255
+        alpha = blend.alpha_of(face.masks["face"], learned)
+        crop = blend.enlarge(rgb, size)
+        crop = self._colour(colour.fit(crop, scene, alpha), face.timestamp_us)(crop)
+        if self._sharpen:
+            amount = self._steady(blend.sharpening_of(crop, scene, alpha), face.timestamp_us)
+            crop = blend.sharpen(crop, amount)
+        self._timestamp_us = face.timestamp_us
+        return crop, alpha
+
+    def _steady(self, amount: float, timestamp_us: int) -> float:
+        if self._amount is not None:
+            elapsed = (timestamp_us - self._timestamp_us) * 1e-6
+            share = 1 - np.exp(-elapsed / self._TIME_CONSTANT_S)
+            amount = self._amount + share * (amount - self._amount)
+        self._amount = float(amount)
+        return self._amount
+
+
+def _clip_colour(
+    source: pathlib.Path, tracks: tuple[Track, ...], span: dict[str, float | None]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and spread of the colour of the face in this very clip (its own light)."""
+    total = sum(len(track.faces) for track in tracks)
+    every = max(1, total // _COLOUR_SAMPLES)
+    sampled = tuple(
+        dataclasses.replace(t, faces=t.faces[::every], transforms=t.transforms[::every])
+        for t in tracks
+    )
+    pixels = np.concatenate([_face_pixels(f) for f in _sampled_faces(source, sampled, span)])
+    return pixels.mean(0), pixels.std(0) + 1e-3
+
+
+def _sampled_faces(
+    source: pathlib.Path, tracks: tuple[Track, ...], span: dict[str, float | None]
+) -> Iterator[AlignedFace]:
+    return faces.aligned_faces(source, tracks, **span)  # type: ignore[arg-type]
+
+
+def _face_pixels(face: AlignedFace) -> np.ndarray:
+    return face.image[face.masks["face"][..., 0] > 0].astype(np.float32) / 255
+
+
+def _writer(
+    path: pathlib.Path,
+    source: pathlib.Path,
+    info: video.VideoInfo,
+    settings: ConvertSettings,
+    columns: int,
+) -> video.VideoWriter:
+    return video.VideoWriter(
+        path,
+        width=columns * info.width,
+        height=info.height,
+        like=info,
+        audio_from=source,
+        audio_start_us=round(settings.start_s * 1e6),
+        audio_end_us=None if settings.end_s is None else round(settings.end_s * 1e6),
+        metadata={"comment": SYNTHETIC_NOTICE},
+    )
+
+
+def _expected_frames(info: video.VideoInfo, settings: ConvertSettings) -> int:
+    end_s = settings.end_s if settings.end_s is not None else info.duration_us * 1e-6
+    return min(info.frames, round((end_s - settings.start_s) * float(info.fps)))
+
+
+def _write_record(
+    output: pathlib.Path,
+    source: pathlib.Path,
+    swapper: Swapper,
+    settings: ConvertSettings,
+    conversion: Conversion,
+) -> None:
+    """`<output>.json`: what was made, of what, by which model, with whose consent."""
+    record = {
+        "notice": SYNTHETIC_NOTICE,
+        "synthetic": True,
+        "target": {"name": source.name, "sha256": video.fingerprint(source)},
+        "checkpoint_step": swapper.step,
+        "identities": swapper.facts["identities"],
+        "settings": dataclasses.asdict(settings),
+        **dataclasses.asdict(conversion),
+    }
+    path = output.with_suffix(".json")
+    aside = path.with_suffix(".json.partial")
+    aside.write_text(json.dumps(record, indent=2))
+    aside.rename(path)
+
+
+def refuse_overwriting(paths: list[pathlib.Path], source: pathlib.Path, force: bool) -> None:
+    """Checks outputs before any work is done.
+
+    Raises:
+      InputError: if an output is the input, or exists and `force` is not given.
+    """
+    for path in paths:
+        if path.exists() and path.samefile(source):
+            raise InputError(f"{path}: is the input itself; give another --out")
+        if path.exists() and not force:
+            raise InputError(f"{path}: exists; give another --out, or --force to replace it")

@@ -1,0 +1,55 @@
+"""How well each person is reconstructed on frames that were never trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from skimage.metrics import structural_similarity
+
+from sagan_jax.config import ModelConfig
+from sagan_jax.data import Identity, normalise
+from sagan_jax.generator import Generator
+from sagan_jax.state import Params
+
+_SAMPLE = 64
+
+
+def make_measure(
+    config: ModelConfig, held_out: tuple[Identity, Identity]
+) -> Callable[[Params], dict[str, float]]:
+    """A function of the averaged generator.
+
+    It returns `holdout_ssim_a` and `holdout_ssim_b`: SSIM inside the face mask (Wang et al.,
+    2004; -1..1, higher is better) at network resolution, mean over 64 crops of each.
+    """
+    samples = [_spread(identity) for identity in held_out]
+    inputs = jnp.stack([
+        normalise(jnp.asarray(images, jnp.float32) / 255, identity.mean, identity.std)
+        for (images, _), identity in zip(samples, held_out, strict=True)
+    ])  # fmt: skip
+    render = jax.jit(lambda params: Generator(config).apply({"params": params}, inputs).rgb)
+
+    def measure(params: Params) -> dict[str, float]:
+        rendered = np.clip(jax.device_get(render(params)) * 255, 0, 255)
+        return {
+            f"holdout_ssim_{name}": _ssim(images, masks, out.astype(np.uint8))
+            for name, (images, masks), out in zip("ab", samples, rendered, strict=True)
+        }
+
+    return measure
+
+
+def _spread(identity: Identity) -> tuple[np.ndarray, np.ndarray]:
+    chosen = np.linspace(0, len(identity.images) - 1, _SAMPLE).round().astype(int)
+    return np.asarray(identity.images)[chosen], np.asarray(identity.masks)[chosen, ..., 0]
+
+
+def _ssim(images: np.ndarray, masks: np.ndarray, rendered: np.ndarray) -> float:
+    values = [
+        structural_similarity(real, made, channel_axis=-1, full=True)[1][mask > 127].mean()
+        for real, mask, made in zip(images, masks, rendered, strict=True)
+    ]
+    return float(np.mean(values))

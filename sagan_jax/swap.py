@@ -1,0 +1,87 @@
+"""Crops of one person to crops of the other, with a trained generator."""
+
+from __future__ import annotations
+
+import pathlib
+
+import cv2
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import SingleDeviceSharding
+
+from sagan_jax import checkpoint, config as config_lib
+from sagan_jax.generator import Generator
+
+_BATCH = 16
+
+
+class Swapper:
+    """A trained generator, ready to render one of its two people.
+
+    Attributes:
+      step: of the checkpoint it came from.
+      facts: of that checkpoint (see `checkpoint`).
+      resolution: side of what it renders, pixels.
+
+    Args:
+      workdir: a training folder.
+      to: 0 to render A, 1 to render B.
+
+    Raises:
+      InputError: if there is no usable checkpoint.
+    """
+
+    def __init__(self, workdir: str | pathlib.Path, to: int):
+        with checkpoint.Checkpoints(workdir) as checkpoints:
+            self.facts = checkpoints.facts()
+            config = config_lib.from_dict(self.facts["config"])
+            self.resolution = config.model.resolution
+            generator = Generator(config.model)
+            side = self.resolution
+            shapes = jax.eval_shape(
+                lambda: generator.init(jax.random.key(0), jnp.zeros((2, 1, side, side, 3)))
+            )["params"]
+            here = SingleDeviceSharding(jax.devices()[0])
+            self._params = checkpoints.restore(ema=checkpoint.abstract_like(shapes, here))["ema"]
+            self.step = checkpoints.latest
+
+        @jax.jit
+        def render(params, images, mean, std):  # type: ignore[no-untyped-def]
+            seen = (images.astype(jnp.float32) / 255 - mean) / std
+            code = generator.apply({"params": params}, seen, method="encode")
+            out = generator.apply({"params": params}, code, to, method="decode")
+            return out.rgb, out.mask
+
+        self._render = render
+
+    def __call__(
+        self, crops: np.ndarray, mean: np.ndarray, std: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Renders a batch.
+
+        Args:
+          crops: `[N, S, S, 3]` uint8 of the person to be replaced.
+          mean: `[3]` float32, colour of that person's face in this clip, 0..1.
+          std: `[3]` float32, its spread.
+
+        Returns:
+          rgb `[N, R, R, 3]` and mask `[N, R, R, 1]`, float32 in 0..1.
+        """
+        size = (self.resolution, self.resolution)
+        inputs = np.stack([cv2.resize(c, size, interpolation=cv2.INTER_AREA) for c in crops])
+        parts = [
+            self._render_padded(inputs[i : i + _BATCH], mean, std)
+            for i in range(0, len(inputs), _BATCH)
+        ]
+        rgb, mask = zip(*parts, strict=True)
+        return np.concatenate(rgb), np.concatenate(mask)
+
+    def _render_padded(
+        self, inputs: np.ndarray, mean: np.ndarray, std: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """One compiled shape for every batch."""
+        count = len(inputs)
+        padded = np.pad(inputs, [(0, _BATCH - count)] + [(0, 0)] * 3)
+        rgb, mask = jax.device_get(self._render(self._params, padded, mean, std))
+        return rgb[:count], mask[:count]
