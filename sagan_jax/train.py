@@ -79,8 +79,9 @@ def train(
     stop = _StopSignal()
 
     # -- the loop: nothing here waits for the device, except where something is written
-    with Progress("training", total=config.images, unit="images") as progress, checkpoints:
-        progress.advance(images)
+    with Progress(
+        "training", total=config.images, unit="images", done=images
+    ) as progress, checkpoints:
         clock, clock_images, seconds = time.monotonic(), images, 0.0
         while images < config.images and not stop.requested:
             state, metrics = step(state, data)

