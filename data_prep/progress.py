@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterable, Iterator
 from types import TracebackType
+from typing import TypeVar
 
 from rich.progress import (
     BarColumn,
@@ -16,6 +18,8 @@ from rich.progress import (
 )
 from rich.progress import Progress as RichProgress
 from rich.text import Text
+
+T = TypeVar("T")
 
 _LINE_EVERY_S = 10.0
 
@@ -73,6 +77,12 @@ class Progress:
         elif time.monotonic() - self._last_line >= _LINE_EVERY_S:
             self._last_line = time.monotonic()
             self._print()
+
+    def track(self, items: Iterable[T]) -> Iterator[T]:
+        """Passes items on and counts each."""
+        for item in items:
+            yield item
+            self.advance(1)
 
     def _print(self) -> None:
         seconds = max(time.monotonic() - self._started, 1e-9)

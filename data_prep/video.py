@@ -62,6 +62,14 @@ class VideoInfo:
     matrix: Colorspace
     full_range: bool
 
+    def expected_frames(
+        self, start_s: float = 0.0, end_s: float | None = None, every: int = 1
+    ) -> int:
+        """About how many frames `read_frames` will give with these arguments."""
+        end_s = self.duration_us * 1e-6 if end_s is None else end_s
+        count = min(self.frames, round(max(end_s - start_s, 0) * float(self.fps)))
+        return -(-count // every)
+
 
 def fingerprint(path: str | pathlib.Path) -> str:
     """SHA-256 of a file, hex."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pathlib
 from collections.abc import Sequence
 
-from absl import app, flags
+from absl import flags
 
 from launch import cli
 
@@ -26,8 +26,7 @@ FORCE = flags.DEFINE_bool("force", False, "Replace existing outputs.")
 
 
 def main(argv: Sequence[str]) -> None:
-    if len(argv) > 1:
-        raise app.UsageError(f"unknown argument {argv[1]}")
+    del argv
     from data_prep import faces, video
     from sagan_jax import convert
     from sagan_jax.swap import Swapper

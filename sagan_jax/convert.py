@@ -80,7 +80,7 @@ def convert(
     """
     info = video.probe(source)
     span = {"start_s": settings.start_s, "end_s": settings.end_s}
-    with Progress("finding faces", total=_expected_frames(info, settings), unit="frames") as bar:
+    with Progress("finding faces", total=info.expected_frames(**span), unit="frames") as bar:
         analysis = faces.analyse(source, settings.face, progress=bar.advance, **span)
     tracks = faces.main_tracks(analysis.tracks)
     renderer = _Renderer(swapper, _clip_colour(source, tracks, span), tracks, settings.sharpen)
@@ -236,11 +236,6 @@ def _writer(
         audio_end_us=None if settings.end_s is None else round(settings.end_s * 1e6),
         metadata={"comment": SYNTHETIC_NOTICE},
     )
-
-
-def _expected_frames(info: video.VideoInfo, settings: ConvertSettings) -> int:
-    end_s = settings.end_s if settings.end_s is not None else info.duration_us * 1e-6
-    return min(info.frames, round((end_s - settings.start_s) * float(info.fps)))
 
 
 def _write_record(

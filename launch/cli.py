@@ -1,0 +1,71 @@
+"""What every entry point shares: errors for people, and exit codes."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+
+# Before anything imports TensorFlow, which otherwise greets at length.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+from absl import app, flags, logging
+
+from data_prep.errors import InputError
+
+
+def run(main: Callable[[Sequence[str]], None]) -> None:
+    """Runs a program: bad input and wrong flags are one line on stderr and exit code 1."""
+    app.run(_guarded(main), flags_parser=_parse)
+
+
+def require_writable_folder(folder: pathlib.Path) -> None:
+    """Makes a folder, and makes sure that files can be written into it.
+
+    Raises:
+      InputError: if not.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be written to ({error.strerror})") from error
+
+
+def _guarded(main: Callable[[Sequence[str]], None]) -> Callable[[Sequence[str]], None]:
+    def guarded(argv: Sequence[str]) -> None:
+        logging.set_verbosity(logging.INFO)
+        logging.get_absl_handler().setFormatter(None)
+        try:
+            if len(argv) > 1:
+                raise InputError(f"unknown argument '{argv[1]}'; flags begin with --")
+            main(argv)
+        except InputError as error:
+            _fail(str(error))
+        except KeyboardInterrupt:
+            print("stopped", file=sys.stderr)
+            sys.exit(130)
+
+    return guarded
+
+
+def _parse(argv: Sequence[str]) -> Sequence[str]:
+    try:
+        return app.parse_flags_with_usage(argv) if _asks_help(argv) else flags.FLAGS(argv)
+    except flags.Error as error:
+        program = pathlib.Path(argv[0]).name
+        message = " ".join(str(error).split())
+        _fail(f"{message} (`{program} --help` lists every flag)")
+        raise AssertionError from error
+
+
+def _asks_help(argv: Sequence[str]) -> bool:
+    return any(argument.lstrip("-").startswith("help") for argument in argv[1:])
+
+
+def _fail(message: str) -> None:
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(1)
