@@ -26,9 +26,9 @@ _MEAN_FACE = {
 }  # fmt: skip
 
 # Share of the crop: the face from forehead to chin, and the room above it for the hairline.
-# What is left below the chin (0.13) is room for an open mouth.
-FACE_HEIGHT = 0.70
-_FOREHEAD = 0.17
+# What is left below the chin (0.08 and more) is room for an open mouth.
+FACE_HEIGHT = 0.78
+_FOREHEAD = 0.14
 
 RIGID_LANDMARKS = np.array(list(_MEAN_FACE))
 _TEMPLATE = np.array(list(_MEAN_FACE.values())) * FACE_HEIGHT + [0.5, _FOREHEAD]

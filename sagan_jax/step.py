@@ -127,7 +127,9 @@ def _descend(
     params: Params,
     rate: jax.Array,
 ) -> tuple[Params, optax.OptState]:
-    updates, moments = optimiser.update(gradient, moments, params)
+    # Optax raises Python floats to integer counts, which strict promotion forbids.
+    with jax.numpy_dtype_promotion("standard"):
+        updates, moments = optimiser.update(gradient, moments, params)
     return jax.tree.map(lambda p, u: p - rate * u, params, updates), moments
 
 
