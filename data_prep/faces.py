@@ -11,6 +11,7 @@ import dataclasses
 import itertools
 import pathlib
 from collections.abc import Callable, Iterator
+from concurrent import futures
 
 import numpy as np
 
@@ -87,17 +88,26 @@ def analyse(
     tracker, is_cut = Tracker(settings.tracking), CutDetector(settings.tracking)
     count, cuts = 0, []
     frames = video.read_frames(path, start_s=start_s, end_s=end_s, every=every)
-    while batch := list(itertools.islice(frames, settings.batch)):
-        detections = detector(np.stack([frame.image for frame in batch]))
-        for frame, found in zip(batch, detections, strict=True):
-            if is_cut(frame.image):
-                tracker.cut()
-                cuts.append(frame.index)
-            faces = _faces_in(frame, found, tracker.current, mesh, settings.min_presence)
-            tracker.add(frame.timestamp_us, faces)
-        count += len(batch)
-        if progress:
-            progress(len(batch))
+
+    def detect_next() -> list[tuple[Frame, list[Detection]]]:
+        batch = list(itertools.islice(frames, settings.batch))
+        found = detector(np.stack([frame.image for frame in batch])) if batch else []
+        return list(zip(batch, found, strict=True))
+
+    # The detector works on the next batch while the meshes of this one are read.
+    with futures.ThreadPoolExecutor(max_workers=1) as ahead:
+        following = ahead.submit(detect_next)
+        while batch := following.result():
+            following = ahead.submit(detect_next)
+            for frame, detections in batch:
+                if is_cut(frame.image):
+                    tracker.cut()
+                    cuts.append(frame.index)
+                faces = _faces_in(frame, detections, tracker.current, mesh, settings.min_presence)
+                tracker.add(frame.timestamp_us, faces)
+            count += len(batch)
+            if progress:
+                progress(len(batch))
     tracks = tracker.finish()
     if not tracks:
         raise InputError(

@@ -56,9 +56,8 @@ class Detector:
     ):
         self._settings = settings
         self._scales = pyramid_scales(height, width, settings)
-        self._levels = [(int(height * s), int(width * s)) for s in self._scales]
         arrays = weights.load_mtcnn()
-        self._pnet = _compile(PNet(), arrays["pnet"])
+        self._pnet = _compile_pyramid(arrays["pnet"], (height, width), self._scales)
         self._rnet = _compile(RNet(), arrays["rnet"])
         self._onet = _compile(ONet(), arrays["onet"])
 
@@ -66,54 +65,57 @@ class Detector:
         """Finds the faces of a batch of frames.
 
         Args:
-          images: `[N, height, width, 3]` uint8 RGB.
+          images: `[N, height, width, 3]` uint8 RGB, N at most the settings' batch.
 
         Returns:
           For each frame its faces, surest first.
         """
+        count, batch = len(images), self._settings.batch
+        padded = np.concatenate([images, np.repeat(images[-1:], batch - count, 0)])
+        proposals = self._propose(padded, count)
         frames = images.astype(np.float32)
-        return [self._detect(frame) for frame in frames]
+        refined, _ = self._refine(frames, proposals, self._rnet, 24, self._settings.thresholds[1])
+        candidates = [_square(_keep(boxes, 0.7)) for boxes in refined]
+        boxes, points = self._refine(
+            frames, candidates, self._onet, 48, self._settings.thresholds[2]
+        )
+        return [_detections(*one) for one in zip(boxes, points, strict=True)]
 
-    def _detect(self, frame: np.ndarray) -> list[Detection]:
-        boxes = self._propose(frame)
-        boxes, _ = self._refine(frame, boxes, self._rnet, 24, self._settings.thresholds[1])
-        boxes = _square(_keep(boxes, 0.7))
-        boxes, points = self._refine(frame, boxes, self._onet, 48, self._settings.thresholds[2])
-        chosen = suppress(boxes, 0.7, of_smaller=True)
-        return [
-            Detection(box[:4].astype(np.float32), float(box[4]), five.astype(np.float32))
-            for box, five in zip(boxes[chosen], points[chosen], strict=True)
-        ]
+    def _propose(self, images: np.ndarray, count: int) -> list[np.ndarray]:
+        """Square candidates `[M, 5]` (box, score) of the first stage, for each frame."""
+        levels = jax.device_get(self._pnet(images))
+        proposals = []
+        for frame in range(count):
+            found = [
+                _keep(_cells(offsets[frame], score[frame], scale, self._settings), 0.5)
+                for (offsets, score), scale in zip(levels, self._scales, strict=True)
+            ]
+            proposals.append(_square(_keep(np.concatenate([*found, np.empty((0, 5))]), 0.7)))
+        return proposals
 
-    def _propose(self, frame: np.ndarray) -> np.ndarray:
-        """Square candidates `[M, 5]` (box, score) of the first stage."""
-        # All levels are dispatched before the first is read.
-        results = [self._pnet(_normalise(_shrink(frame, size))[None]) for size in self._levels]
-        found = [
-            _keep(_cells(np.asarray(offsets)[0], np.asarray(score)[0], scale, self._settings), 0.5)
-            for (offsets, score), scale in zip(results, self._scales, strict=True)
-        ]
-        return _square(_keep(np.concatenate([*found, np.empty((0, 5))]), 0.7))
-
-    def _refine(self, frame, boxes, network, size, threshold):  # type: ignore[no-untyped-def]
-        """Candidates through the second or third network.
+    def _refine(self, frames, proposals, network, size, threshold):  # type: ignore[no-untyped-def]
+        """Candidates of all frames through the second or third network.
 
         Returns:
-          Surviving boxes `[M, 5]`, moved, with their new score, and their points
-          `[M, 5, 2]` (empty for the second network).
+          For each frame the surviving boxes `[M, 5]`, moved, with their new score, and
+          their points `[M, 5, 2]` (empty for the second network).
         """
+        owner = np.repeat(np.arange(len(frames)), [len(boxes) for boxes in proposals])
+        boxes = np.concatenate(proposals)
         if not len(boxes):
-            return boxes, np.empty((0, 5, 2))
-        crops = _normalise(np.stack([_crop(frame, box, size) for box in boxes]))
+            return proposals, [np.empty((0, 5, 2))] * len(frames)
+        crops = np.stack([_crop(frames[f], box, size) for f, box in zip(owner, boxes, strict=True)])
         chunks = [_padded(network, crops[i : i + _CHUNK]) for i in range(0, len(crops), _CHUNK)]
         offsets, *points, score = (np.concatenate(parts) for parts in zip(*chunks, strict=True))
         sure = score > threshold
-        boxes, offsets = boxes[sure], offsets[sure]
+        owner, boxes, offsets = owner[sure], boxes[sure], offsets[sure]
         # The networks were trained on boxes whose last pixel counts.
         extent = np.tile(boxes[:, 2:4] - boxes[:, :2] + 1, 2)
         moved = np.column_stack([boxes[:, :4] + offsets * extent, score[sure]])
-        five = _points(points[0][sure], boxes, extent) if points else np.empty((0, 5, 2))
-        return moved, five
+        none = np.empty((len(boxes), 5, 2))
+        five = _points(points[0][sure], boxes, extent) if points else none
+        each = [owner == frame for frame in range(len(frames))]
+        return [moved[mine] for mine in each], [five[mine] for mine in each]
 
 
 def pyramid_scales(height: int, width: int, settings: DetectorSettings) -> np.ndarray:
@@ -151,24 +153,51 @@ def _keep(boxes: np.ndarray, threshold: float) -> np.ndarray:
     return boxes[suppress(boxes, threshold)]
 
 
+def area_matrix(size: int, new_size: int) -> np.ndarray:
+    """Resampling by area as a matrix `[new_size, size]`: each row averages the pixels that
+    its output pixel covers (OpenCV's INTER_AREA for shrinking)."""
+    edges = np.arange(new_size + 1) * (size / new_size)
+    pixels = np.arange(size)
+    covered = np.minimum(edges[1:, None], pixels + 1) - np.maximum(edges[:-1, None], pixels)
+    return (np.maximum(covered, 0) * (new_size / size)).astype(np.float32)
+
+
+def _compile_pyramid(arrays, size, scales):  # type: ignore[no-untyped-def]
+    """All levels of a batch in one program: `[N, H, W, 3]` uint8 to (offsets, score) a level."""
+    params = mtcnn_networks.variables(arrays)
+    shrink = [[area_matrix(n, int(n * scale)) for n in size] for scale in scales]
+
+    def levels(images: jax.Array) -> list[tuple[jax.Array, jax.Array]]:
+        x = _normalise(images.astype(jnp.float32).transpose(0, 3, 1, 2))
+        shrunk = [rows @ x @ columns.T for rows, columns in shrink]
+        return [PNet().apply(params, level.transpose(0, 2, 3, 1)) for level in shrunk]
+
+    return jax.jit(levels)
+
+
 def _compile(module, arrays):  # type: ignore[no-untyped-def]
     params = mtcnn_networks.variables(arrays)
-    return jax.jit(lambda x: module.apply(params, x))
+    return jax.jit(lambda x: module.apply(params, _normalise(x)))
 
 
 def _padded(network, crops: np.ndarray) -> list[np.ndarray]:  # type: ignore[no-untyped-def]
     """One chunk through a network that knows one shape."""
     count = len(crops)
-    padded = np.pad(crops, [(0, _CHUNK - count), (0, 0), (0, 0), (0, 0)])
-    return [np.asarray(out)[:count] for out in network(jnp.asarray(padded))]
+    padded = np.zeros((_CHUNK, *crops.shape[1:]), np.float32)
+    padded[:count] = crops
+    return [out[:count] for out in jax.device_get(network(padded))]
 
 
-def _normalise(image: np.ndarray) -> np.ndarray:
-    return (image - np.float32(127.5)) * np.float32(1 / 128)
+def _normalise(image: jax.Array) -> jax.Array:
+    return (image - 127.5) * (1 / 128)
 
 
-def _shrink(frame: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    return cv2.resize(frame, (size[1], size[0]), interpolation=cv2.INTER_AREA)
+def _detections(boxes: np.ndarray, points: np.ndarray) -> list[Detection]:
+    chosen = suppress(boxes, 0.7, of_smaller=True)
+    return [
+        Detection(box[:4].astype(np.float32), float(box[4]), five.astype(np.float32))
+        for box, five in zip(boxes[chosen], points[chosen], strict=True)
+    ]
 
 
 def _cells(

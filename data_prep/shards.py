@@ -12,6 +12,7 @@ import json
 import pathlib
 import shutil
 from collections.abc import Iterator
+from concurrent import futures
 from typing import Any
 
 import cv2
@@ -87,9 +88,11 @@ class Writer:
     def add(self, split: str, faces: Iterator[AlignedFace], video: dict[str, Any]) -> int:
         """Appends faces, a few at a time; returns their number."""
         count = 0
-        while batch := list(itertools.islice(faces, 64)):
-            self._writer.add_examples({split: [_example(face, video) for face in batch]})
-            count += len(batch)
+        with futures.ThreadPoolExecutor() as encoders:
+            while batch := list(itertools.islice(faces, 64)):
+                examples = list(encoders.map(lambda face: _example(face, video), batch))
+                self._writer.add_examples({split: examples})
+                count += len(batch)
         return count
 
     def finish(self, card: IdentityCard) -> None:

@@ -96,7 +96,7 @@ class OptimiserConfig:
     final_rate: float = 0.1
     clip: float = 1.0
     weight_decay: float = 1e-4
-    ema_halflife: int = 8000
+    ema_halflife: int = 3000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,8 +116,8 @@ class Config:
 
     preset: str = "custom"
     batch: int = 8
-    images: int = 60_000
-    adversarial_from: int = 20_000
+    images: int = 34_000
+    adversarial_from: int = 10_000
     seed: int = 0
     log_every: int = 1_600
     checkpoint_every: int = 8_000

@@ -149,9 +149,11 @@ def init_power_vectors(key: jax.Array, params: Any, iterations: int = 15) -> Any
     keys = jax.random.split(key, len(leaves))
     vectors = []
     for one_key, leaf in zip(keys, leaves, strict=True):
-        u = _unit(jax.random.normal(one_key, leaf.shape[-1:])) if leaf.ndim > 1 else jnp.zeros(0)
-        for _ in range(iterations if leaf.ndim > 1 else 0):
-            u = spectral_normalise(leaf, u)[1]
+        if leaf.ndim > 1:
+            u = _unit(jax.random.normal(one_key, leaf.shape[-1:]))
+            u = jax.lax.fori_loop(0, iterations, lambda _, u, w=leaf: spectral_normalise(w, u)[1], u)
+        else:
+            u = jnp.zeros(0)
         vectors.append(u)
     return jax.tree.unflatten(structure, vectors)
 

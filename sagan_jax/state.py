@@ -63,9 +63,13 @@ def discriminator_optimiser(config: Config) -> optax.GradientTransformation:
     )
 
 
-def create(config: Config) -> TrainState:
-    """The state before the first step; call it under `jit` to have it born on the devices."""
-    key_g, key_a, key_b, key_power = jax.random.split(jax.random.key(config.seed), 4)
+def create(key: jax.Array, config: Config) -> TrainState:
+    """The state before the first step; call it under `jit` to have it born on the devices.
+
+    The key is an argument of the compiled function: were it a constant, XLA would draw all
+    random numbers while compiling, in 20 s.
+    """
+    key_g, key_a, key_b, key_power = jax.random.split(key, 4)
     side = config.model.resolution
     generator = Generator(config.model).init(key_g, jnp.zeros((2, 1, side, side, 3)))["params"]
     critic, pair = Discriminator(config.model), jnp.zeros((1, side, side, 3))

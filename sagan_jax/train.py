@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import pathlib
 import signal
@@ -58,14 +59,15 @@ def train(
     facts = _facts(config, cards, training)
     workdir.mkdir(parents=True, exist_ok=True)
     checkpoints = checkpoint.Checkpoints(workdir, create=True)
-    create = jax.jit(lambda: state_lib.create(config), out_shardings=everywhere)
+    key = jax.random.key(config.seed)
+    create = jax.jit(functools.partial(state_lib.create, config=config), out_shardings=everywhere)
     if checkpoints.latest is None:
         (workdir / "config.json").write_text(config_lib.to_json(config))
         (workdir / "stats.jsonl").write_text("")
-        state = create()
+        state = create(key)
     else:
         _refuse_another_run(workdir, checkpoints.facts(), facts)
-        state = _restore(checkpoints, jax.eval_shape(create), everywhere)
+        state = _restore(checkpoints, jax.eval_shape(create, key), everywhere)
         _forget_later_stats(workdir, int(state.step) * 2 * config.batch)
         logging.info("Continuing at image %d.", int(state.step) * 2 * config.batch)
 
