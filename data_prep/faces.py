@@ -48,11 +48,13 @@ class Analysis:
     Attributes:
       tracks: everybody in the video, in order of first appearance.
       frames: number of frames read.
+      first_frame: index of the first of them.
       cuts: index of the first frame of each new shot.
     """
 
     tracks: tuple[Track, ...]
     frames: int
+    first_frame: int
     cuts: tuple[int, ...]
 
 
@@ -86,7 +88,7 @@ def analyse(
     )
     mesh = landmarks.FaceMesh()
     tracker, is_cut = Tracker(settings.tracking), CutDetector(settings.tracking)
-    count, cuts = 0, []
+    count, first, cuts = 0, 0, []
     frames = video.read_frames(path, start_s=start_s, end_s=end_s, every=every)
 
     def detect_next() -> list[tuple[Frame, list[Detection]]]:
@@ -99,6 +101,7 @@ def analyse(
         following = ahead.submit(detect_next)
         while batch := following.result():
             following = ahead.submit(detect_next)
+            first = first if count else batch[0][0].index
             for frame, detections in batch:
                 if is_cut(frame.image):
                     tracker.cut()
@@ -114,7 +117,7 @@ def analyse(
             f"{path}: no face found in {count} frames; give a video that shows a face at least "
             f"{settings.min_face_size} pixels wide, or lower --min_face"
         )
-    return Analysis(tracks, count, tuple(cuts))
+    return Analysis(tracks, count, first, tuple(cuts))
 
 
 def main_tracks(tracks: tuple[Track, ...]) -> tuple[Track, ...]:
