@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging as stdlib_logging
 import os
 import pathlib
 import sys
@@ -39,6 +40,7 @@ def _guarded(main: Callable[[Sequence[str]], None]) -> Callable[[Sequence[str]],
     def guarded(argv: Sequence[str]) -> None:
         logging.set_verbosity(logging.INFO)
         logging.get_absl_handler().setFormatter(None)
+        logging.get_absl_handler().addFilter(_concerns_the_user)
         try:
             if len(argv) > 1:
                 raise InputError(f"unknown argument '{argv[1]}'; flags begin with --")
@@ -50,6 +52,11 @@ def _guarded(main: Callable[[Sequence[str]], None]) -> Callable[[Sequence[str]],
             sys.exit(130)
 
     return guarded
+
+
+def _concerns_the_user(record: stdlib_logging.LogRecord) -> bool:
+    """Our own messages, and the warnings of others."""
+    return record.levelno > stdlib_logging.INFO or "site-packages" not in record.pathname
 
 
 def _parse(argv: Sequence[str]) -> Sequence[str]:

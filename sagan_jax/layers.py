@@ -143,7 +143,7 @@ def spectral_normalise_tree(params: Any, vectors: Any) -> tuple[Any, Any]:
 def init_power_vectors(key: jax.Array, params: Any, iterations: int = 15) -> Any:
     """Vectors near the leading singular ones, so that the first step is already normalised.
 
-    Leaves that are no kernels get an empty vector.
+    Leaves that are no kernels get a zero, never read.
     """
     leaves, structure = jax.tree.flatten(params)
     keys = jax.random.split(key, len(leaves))
@@ -153,7 +153,7 @@ def init_power_vectors(key: jax.Array, params: Any, iterations: int = 15) -> Any
             u = _unit(jax.random.normal(one_key, leaf.shape[-1:]))
             u = jax.lax.fori_loop(0, iterations, lambda _, u, w=leaf: spectral_normalise(w, u)[1], u)
         else:
-            u = jnp.zeros(0)
+            u = jnp.zeros(())
         vectors.append(u)
     return jax.tree.unflatten(structure, vectors)
 

