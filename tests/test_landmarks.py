@@ -1,0 +1,73 @@
+"""The mesh, masks and detector on a photograph everybody has: the astronaut."""
+
+import numpy as np
+import pytest
+import skimage
+
+from data_prep import alignment, landmarks, masks, mtcnn
+
+
+@pytest.fixture(scope="module")
+def astronaut():
+    return skimage.data.astronaut()
+
+
+@pytest.fixture(scope="module")
+def detection(astronaut):
+    (found,) = mtcnn.Detector(512, 512, mtcnn.DetectorSettings(min_face_size=40, batch=1))(
+        astronaut[None]
+    )
+    return found[0]
+
+
+@pytest.fixture(scope="module")
+def mesh(astronaut, detection):
+    return landmarks.FaceMesh()(astronaut, landmarks.region_of_detection(detection))
+
+
+def test_the_mesh_agrees_with_the_detector(mesh, detection):
+    eye_distance = np.linalg.norm(detection.points[0] - detection.points[1])
+    off = np.linalg.norm(landmarks.five_points(mesh.points[:, :2]) - detection.points, axis=-1)
+    assert mesh.presence > 0.9
+    assert off.max() < 0.15 * eye_distance
+
+
+def test_the_mesh_settles_wherever_it_starts(astronaut, mesh):
+    shifted = landmarks.region_of_mesh(mesh.points)
+    shifted = landmarks.Region(shifted.centre + [9, -7], shifted.side * 1.2, shifted.angle + 0.2)
+    again = landmarks.FaceMesh()(astronaut, shifted)
+    assert np.linalg.norm((again.points - mesh.points)[:, :2], axis=-1).mean() < 1.0
+
+
+def test_no_face_no_presence(astronaut):
+    flag = landmarks.Region(np.array([60.0, 350.0]), 100.0, 0.0)
+    assert landmarks.FaceMesh()(astronaut, flag).presence < 0.5
+
+
+@pytest.mark.parametrize(("turn", "index"), [((0, 0, 25), 2), ((25, 0, 0), 0), ((0, 25, 0), 1)])
+def test_pose_of_a_turned_head(mesh, turn, index):
+    before = landmarks.head_pose(mesh.points)
+    turned = landmarks.head_pose(mesh.points @ _rotation(*np.radians(turn)).T)
+    assert turned[index] - before[index] == pytest.approx(25, abs=6)
+
+
+def _rotation(yaw: float, pitch: float, roll: float) -> np.ndarray:
+    """Image right is x, down is y, away from the camera is z; signs as in `records.Face`."""
+    c, s = np.cos([yaw, pitch, roll]), np.sin([yaw, pitch, roll])
+    about_y = np.array([[c[0], 0, -s[0]], [0, 1, 0], [s[0], 0, c[0]]])
+    about_x = np.array([[1, 0, 0], [0, c[1], -s[1]], [0, s[1], c[1]]])
+    about_z = np.array([[c[2], -s[2], 0], [s[2], c[2], 0], [0, 0, 1]])
+    return about_z @ about_x @ about_y
+
+
+def test_masks_lie_within_each_other(mesh):
+    transform = alignment.face_transform(mesh.points[:, :2])
+    points = alignment.apply(transform, mesh.points[:, :2])
+    found = masks.all_masks(points, 256)
+    face, eyes, mouth = (found[name] > 0 for name in ("face", "eyes", "mouth"))
+    assert all(mask.dtype == np.uint8 and set(np.unique(mask)) == {0, 255} for mask in found.values())
+    assert 0.25 < face.mean() < 0.6
+    assert not (eyes & ~face).any() and not (mouth & ~face).any() and not (eyes & mouth).any()
+    chin, forehead = points[152], points[10]
+    assert face[int(chin[1]) - 3, int(chin[0])] and face[int(forehead[1]) + 3, int(forehead[0])]
+    assert not face[int(chin[1]) + 3, int(chin[0])]

