@@ -51,9 +51,7 @@ class Detector:
       settings: how faces are looked for.
     """
 
-    def __init__(
-        self, height: int, width: int, settings: DetectorSettings = DetectorSettings()
-    ):
+    def __init__(self, height: int, width: int, settings: DetectorSettings = DetectorSettings()):
         self._settings = settings
         self._scales = pyramid_scales(height, width, settings)
         arrays = weights.load_mtcnn()

@@ -103,9 +103,7 @@ def prepare(
     return card
 
 
-def _analyse(
-    path: pathlib.Path, sha256: str, settings: PrepareSettings
-) -> _Prepared | None:
+def _analyse(path: pathlib.Path, sha256: str, settings: PrepareSettings) -> _Prepared | None:
     span = {"start_s": settings.start_s, "end_s": settings.end_s, "every": settings.every}
     info = video.probe(path)
     with Progress(
@@ -177,16 +175,12 @@ def _count(tracks: tuple[Track, ...]) -> int:
     return sum(len(track.faces) for track in tracks)
 
 
-def _fingerprint(
-    sha256s: list[str], identity: str, consent: str, settings: PrepareSettings
-) -> str:
+def _fingerprint(sha256s: list[str], identity: str, consent: str, settings: PrepareSettings) -> str:
     facts = [SCHEMA_VERSION, sha256s, identity, consent, dataclasses.asdict(settings)]
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
-def _existing(
-    out: pathlib.Path, fingerprint: str, overwrite: bool
-) -> shards.IdentityCard | None:
+def _existing(out: pathlib.Path, fingerprint: str, overwrite: bool) -> shards.IdentityCard | None:
     """The card of a finished data set in that folder, if it is this very one."""
     if not out.exists() or not any(out.iterdir()):
         return None

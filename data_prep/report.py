@@ -17,7 +17,8 @@ _TEMPLATE = jinja2.Environment(autoescape=True).from_string("""<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>Data set: {{ card.identity }}</title>
 <style>
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 70em; margin: 2em auto; padding: 0 1em }
-img { max-width: 100% } td, th { padding: .2em .8em; text-align: left; border-bottom: 1px solid #ddd }
+img { max-width: 100% }
+td, th { padding: .2em .8em; text-align: left; border-bottom: 1px solid #ddd }
 </style>
 <h1>Data set: {{ card.identity }}</h1>
 <p>Consent on record: <q>{{ card.consent }}</q></p>
@@ -49,7 +50,7 @@ def write(folder: pathlib.Path) -> pathlib.Path:
         _TEMPLATE.render(
             card=shards.read_card(folder),
             sheet=inline(_grid([examples[i]["image"] for i in chosen])),
-            masks=inline(_grid([_overlay(examples[i]) for i in chosen[:: _SHEET_ROWS]])),
+            masks=inline(_grid([_overlay(examples[i]) for i in chosen[::_SHEET_ROWS]])),
             coverage=inline(_scatter(poses[:, 0], poses[:, 1])),
             yaw=_span(poses[:, 0]),
             pitch=_span(poses[:, 1]),

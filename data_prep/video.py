@@ -332,9 +332,7 @@ def _decode(container: av.container.InputContainer) -> Iterator[av.VideoFrame]:
     yield from container.decode(video=0)
 
 
-def _first_frame(
-    container: av.container.InputContainer, path: str | pathlib.Path
-) -> av.VideoFrame:
+def _first_frame(container: av.container.InputContainer, path: str | pathlib.Path) -> av.VideoFrame:
     try:
         return next(_decode(container))
     except (StopIteration, av.FFmpegError) as error:

@@ -71,7 +71,8 @@ metadata; whoever publishes them has to say so too.</p>
 <h2>Figures</h2>
 <table><tr><th>figure<th>bar{% for name in clips %}<th>{{ name }}.mp4{% endfor %}<th>how to read it
 {% for f in figures %}<tr><td>{{ f.title }}<td>{{ "at least" if f.more_is_better else "at most" }}
-{{ f.bar }}{% for clip in clips.values() %}<td class="{{ "good" if f.holds(clip[f.name]) else "bad" }}">
+{{ f.bar }}{% for clip in clips.values() %}
+<td class="{{ "good" if f.holds(clip[f.name]) else "bad" }}">
 {{ "%.3g" | format(clip[f.name]) }}{% endfor %}<td>{{ f.meaning }}{% endfor %}
 <tr><td>frames with a face, of all<td>{% for clip in clips.values() %}<td>{{ clip.measured }} /
 {{ clip.frames }}{% endfor %}<td>only these are measured
@@ -175,9 +176,12 @@ def _curves(
         share = np.clip((np.asarray(list(values)) - low) / max(high - low, 1e-9), 0, 1)
         down = height - margin - share * (height - 2 * margin)
         points = " ".join(f"{a:.1f},{d:.1f}" for a, d in zip(across, down, strict=True))
-        parts.append(f'<polyline fill="none" stroke="{colour}" stroke-width="2" points="{points}"/>')
+        parts.append(
+            f'<polyline fill="none" stroke="{colour}" stroke-width="2" points="{points}"/>'
+        )
     labels = (
-        f'<text x="2" y="{margin}">{high:.2f}</text><text x="2" y="{height - margin}">{low:.2f}</text>'
+        f'<text x="2" y="{margin}">{high:.2f}</text>'
+        f'<text x="2" y="{height - margin}">{low:.2f}</text>'
         f'<text x="{margin}" y="{height - 10}">{at[0]:.0f} {unit}</text>'
         f'<text x="{width - 3 * margin}" y="{height - 10}">{at[-1]:.0f} {unit}</text>'
     )

@@ -45,7 +45,9 @@ def main(argv: Sequence[str]) -> None:
     aside.replace(out)
     for name, value in values.items():
         if isinstance(value, (int, float)):
-            print(f"{name:>20}  {value:.3f}" if isinstance(value, float) else f"{name:>20}  {value}")
+            print(
+                f"{name:>20}  {value:.3f}" if isinstance(value, float) else f"{name:>20}  {value}"
+            )
 
 
 def run() -> None:

@@ -82,4 +82,8 @@ def _shrink(image: np.ndarray, resolution: int) -> np.ndarray:
     if image.shape[-1] == 1:
         image = image[..., 0]
     size = (resolution, resolution)
-    return image if image.shape[0] == resolution else cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    return (
+        image
+        if image.shape[0] == resolution
+        else cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    )

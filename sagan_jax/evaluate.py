@@ -148,9 +148,7 @@ def paired_frames(
     return zip(video.read_frames(target, **span), video.read_frames(swapped), strict=False)  # type: ignore[arg-type]
 
 
-def _main_faces(
-    path: pathlib.Path, span: dict[str, float | None]
-) -> tuple[dict[int, Face], int]:
+def _main_faces(path: pathlib.Path, span: dict[str, float | None]) -> tuple[dict[int, Face], int]:
     """The most-seen person's faces by position in the span, and the number of frames."""
     total = video.probe(path).expected_frames(**span)  # type: ignore[arg-type]
     with Progress(f"{path.name}: finding faces", total=total, unit="frames") as bar:
@@ -160,9 +158,7 @@ def _main_faces(
     return {f.frame_index - first: f for t in tracks for f in t.faces}, analysis.frames
 
 
-def _source_identity(
-    folder: pathlib.Path, recogniser: Recogniser
-) -> tuple[np.ndarray, float]:
+def _source_identity(folder: pathlib.Path, recogniser: Recogniser) -> tuple[np.ndarray, float]:
     """Centroid of the source's training crops, and how near held-out crops come to it."""
     gallery = metrics.centroid(_crop_embeddings(folder, "train", recogniser))
     return gallery, float((_crop_embeddings(folder, "holdout", recogniser) @ gallery).mean())

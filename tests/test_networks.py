@@ -45,13 +45,15 @@ def test_one_batch_equals_encode_then_decode():
         code = generator.apply(variables, x[i], method="encode")
         alone = generator.apply(variables, code, i, method="decode")
         np.testing.assert_allclose(together.rgb[i], alone.rgb, atol=1e-5)
-    assert 0 <= together.rgb.min() and together.rgb.max() <= 1
+    assert together.rgb.min() >= 0 and together.rgb.max() <= 1
 
 
 def test_decoders_are_separate_and_the_encoder_is_shared():
     generator, variables, x = _init(_SMALL)
     gradient = jax.grad(lambda v: generator.apply(v, x).rgb[0].sum())(variables)["params"]
-    size = {name: sum(float(abs(g).sum()) for g in jax.tree.leaves(t)) for name, t in gradient.items()}
+    size = {
+        name: sum(float(abs(g).sum()) for g in jax.tree.leaves(t)) for name, t in gradient.items()
+    }
     assert size["encoder"] > 0 and size["decoders_0"] > 0 and size["decoders_1"] == 0
 
 
@@ -62,6 +64,8 @@ def test_the_normalised_critic_cannot_amplify():
     vectors = layers.init_power_vectors(jax.random.key(2), params, iterations=50)
     normalised, _ = layers.spectral_normalise_tree(params, vectors)
     moved = x + 1e-2
-    change = critic.apply({"params": normalised}, moved, x) - critic.apply({"params": normalised}, x, x)
+    change = critic.apply({"params": normalised}, moved, x) - critic.apply(
+        {"params": normalised}, x, x
+    )
     # Each 4x4 stride-2 kernel of unit norm meets a pixel 4 times: gain at most 2 a layer.
     assert float(jnp.linalg.norm(change)) < 8 * float(jnp.linalg.norm(2 * (moved - x)))

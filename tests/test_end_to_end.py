@@ -1,0 +1,130 @@
+"""The demo, shrunken, on the real clips; its outputs are checked by what is in them."""
+
+import json
+import pathlib
+import subprocess
+import sys
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+from data_prep import faces, tracking, video
+
+_ROOT = pathlib.Path(__file__).parent.parent
+_SECONDS = 6.0
+
+
+def _demo(out: pathlib.Path) -> str:
+    command = [
+        sys.executable, "-m", "launch.demo", f"--out={out}", f"--seconds={_SECONDS}", "--images=320",
+    ]  # fmt: skip
+    result = subprocess.run(command, capture_output=True, text=True, cwd=_ROOT)
+    assert result.returncode == 0, result.stderr[-3000:]
+    return result.stdout + result.stderr
+
+
+@pytest.fixture(scope="module")
+def demo(samples, tmp_path_factory):
+    out = tmp_path_factory.mktemp("demo")
+    _demo(out)
+    return out
+
+
+@pytest.fixture(scope="module")
+def pairs(demo, samples):
+    target = video.read_frames(samples / "cap13_edit2.mp4", end_s=_SECONDS)
+    return list(zip(target, video.read_frames(demo / "swapped.mp4"), strict=True))
+
+
+def test_everything_promised_is_there(demo):
+    for name in (
+        "swapped.mp4", "swapped_reverse.mp4", "side_by_side.mp4", "report.html", "metrics.json",
+        "contact_sheet.png", "contact_sheet_reverse.png",
+    ):  # fmt: skip
+        assert (demo / name).stat().st_size > 1000
+    report = (demo / "report.html").read_text()
+    assert "synthetic" in report and "http" not in report
+
+
+def test_frames_size_and_times_are_those_of_the_target(demo, pairs, samples):
+    assert len(pairs) == 150
+    assert all(a.timestamp_us == b.timestamp_us for a, b in pairs)
+    target, swapped = (video.probe(p) for p in (samples / "cap13_edit2.mp4", demo / "swapped.mp4"))
+    assert (swapped.width, swapped.height) == (target.width, target.height)
+    beside = video.probe(demo / "side_by_side.mp4")
+    assert (beside.width, beside.height, beside.frames) == (3 * target.width, target.height, 150)
+
+
+def test_the_face_changes_and_the_rest_does_not(pairs, samples):
+    analysis = faces.analyse(samples / "cap13_edit2.mp4", end_s=_SECONDS)
+    (track,) = faces.main_tracks(analysis.tracks)
+    assert len(track.faces) == 150
+    for face, (before, after) in list(zip(track.faces, pairs, strict=True))[::10]:
+        left, top, right, bottom = tracking.mesh_box(face.landmarks).round().astype(int)
+        away = np.ones(before.image.shape[:2], bool)
+        away[max(top - 20, 0) : bottom + 20, max(left - 20, 0) : right + 20] = False
+        difference = before.image.astype(float) - after.image
+        assert 10 * np.log10(255**2 / np.square(difference[away]).mean()) > 40
+        middle = difference[(top + bottom) // 2 - 15 :, (left + right) // 2 - 15 :][:30, :30]
+        assert np.abs(middle).mean() > 4
+
+
+def test_figures_are_measured_and_in_range(demo):
+    clips = json.loads((demo / "metrics.json").read_text())["clips"]
+    for clip in clips.values():
+        assert clip["frames"] == 150 and clip["measured"] >= 140
+        assert clip["background_psnr"] > 40
+        assert 0 < clip["sharpness"] < 2 and 0 < clip["expression_error"] < 20
+        assert clip["ceiling"] > clip["baseline"]
+
+
+def test_the_video_says_that_it_is_synthetic(demo):
+    with av.open(str(demo / "swapped.mp4")) as container:
+        assert "AI-generated" in container.metadata["comment"]
+    record = json.loads((demo / "swapped.json").read_text())
+    assert record["synthetic"] and record["swapped"] == 150
+    assert all(identity["consent"] for identity in record["identities"])
+
+
+def test_run_again_it_finds_its_work_done(demo):
+    before = (demo / "swapped.mp4").stat().st_mtime_ns
+    said = _demo(demo)
+    assert said.count("already prepared") == 2 and "is there, made by this model" in said
+    assert (demo / "swapped.mp4").stat().st_mtime_ns == before
+
+
+def _convert(demo: pathlib.Path, clip: pathlib.Path, out: pathlib.Path, *more: str):
+    command = [
+        sys.executable, "-m", "launch.convert", f"--checkpoint={demo / 'model'}",
+        f"--video={clip}", "--to=a", f"--out={out}", *more,
+    ]  # fmt: skip
+    return subprocess.run(command, capture_output=True, text=True, cwd=_ROOT)
+
+
+def _audio(path: pathlib.Path) -> list[bytes]:
+    with av.open(str(path)) as container:
+        return [bytes(p) for p in container.demux(container.streams.audio[0]) if p.size]
+
+
+def test_audio_is_copied(demo, samples, tmp_path):
+    clip = samples / "WolfgangLanger_Pexels.mp4"
+    out = tmp_path / "out.mp4"
+    assert _convert(demo, clip, out, "--end=2").returncode == 0
+    copied, original = _audio(out), _audio(clip)
+    assert 80 < len(copied) < 100 and copied == original[: len(copied)]
+
+
+def test_outputs_and_inputs_are_never_overwritten(demo, samples, tmp_path):
+    clip = tmp_path / "clip.mp4"
+    clip.write_bytes((samples / "single_face.mp4").read_bytes())
+    again = _convert(demo, clip, demo / "swapped.mp4")
+    assert again.returncode == 1 and "exists; give another --out, or --force" in again.stderr
+    itself = _convert(demo, clip, clip, "--force")
+    assert itself.returncode == 1 and "is the input itself" in itself.stderr
+
+
+def test_contact_sheet_shows_eight_pairs(demo):
+    sheet = cv2.imread(str(demo / "contact_sheet.png"))
+    assert sheet.shape[0] == 440 and sheet.shape[1] == pytest.approx(8 * 293, abs=16)
