@@ -61,10 +61,7 @@ class Analysis:
 def analyse(
     path: str | pathlib.Path,
     settings: FaceSettings = FaceSettings(),
-    *,
-    start_s: float = 0.0,
-    end_s: float | None = None,
-    every: int = 1,
+    span: video.Span = video.WHOLE,
     progress: Callable[[int], None] | None = None,
 ) -> Analysis:
     """Finds and follows every face of a video.
@@ -72,9 +69,7 @@ def analyse(
     Args:
       path: the video.
       settings: how faces are found.
-      start_s: first second that is read.
-      end_s: second at which reading stops, None for the end.
-      every: only each n-th frame is read.
+      span: which part of it.
       progress: called with the number of frames done since the last call.
 
     Raises:
@@ -89,7 +84,7 @@ def analyse(
     mesh = landmarks.FaceMesh()
     tracker, is_cut = Tracker(settings.tracking), CutDetector(settings.tracking)
     count, first, cuts = 0, 0, []
-    frames = video.read_frames(path, start_s=start_s, end_s=end_s, every=every)
+    frames = video.read_frames(path, span)
 
     def detect_next() -> list[tuple[Frame, list[Detection]]]:
         batch = list(itertools.islice(frames, settings.batch))
@@ -141,12 +136,7 @@ def main_tracks(tracks: tuple[Track, ...]) -> tuple[Track, ...]:
 
 
 def aligned_faces(
-    path: str | pathlib.Path,
-    tracks: tuple[Track, ...],
-    *,
-    start_s: float = 0.0,
-    end_s: float | None = None,
-    every: int = 1,
+    path: str | pathlib.Path, tracks: tuple[Track, ...], span: video.Span = video.WHOLE
 ) -> Iterator[AlignedFace]:
     """The crops of the given tracks, in order of time: the second pass over the video.
 
@@ -156,7 +146,7 @@ def aligned_faces(
     for track in tracks:
         for position, face in enumerate(track.faces):
             wanted.setdefault(face.frame_index, []).append((track, position))
-    for frame in video.read_frames(path, start_s=start_s, end_s=end_s, every=every):
+    for frame in video.read_frames(path, span):
         for track, position in wanted.get(frame.index, []):
             yield align(frame.image, track, position)
 

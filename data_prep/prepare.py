@@ -24,16 +24,12 @@ class PrepareSettings:
     """Which part of the videos is used, and how.
 
     Attributes:
-      start_s: first second of each video.
-      end_s: second at which to stop in each video, None for the end.
-      every: only each n-th frame is read.
+      span: of each video.
       holdout: share of each video's time, at its end, that is never trained on.
       face: how faces are found.
     """
 
-    start_s: float = 0.0
-    end_s: float | None = None
-    every: int = 1
+    span: video.Span = video.WHOLE
     holdout: float = 0.1
     face: faces.FaceSettings = faces.FaceSettings()
 
@@ -104,13 +100,10 @@ def prepare(
 
 
 def _analyse(path: pathlib.Path, sha256: str, settings: PrepareSettings) -> _Prepared | None:
-    span = {"start_s": settings.start_s, "end_s": settings.end_s, "every": settings.every}
-    info = video.probe(path)
-    with Progress(
-        f"{path.name}: finding faces", total=info.expected_frames(**span), unit="frames"
-    ) as bar:
+    total = video.probe(path).expected_frames(settings.span)
+    with Progress(f"{path.name}: finding faces", total=total, unit="frames") as bar:
         try:
-            analysis = faces.analyse(path, settings.face, progress=bar.advance, **span)
+            analysis = faces.analyse(path, settings.face, settings.span, bar.advance)
         except InputError as error:
             logging.error("%s", error)
             return None
@@ -162,12 +155,11 @@ def _between(tracks: tuple[Track, ...], begin: float, end: float) -> tuple[Track
 
 
 def _write(writer: shards.Writer, one: _Prepared, settings: PrepareSettings) -> None:
-    span = {"start_s": settings.start_s, "end_s": settings.end_s, "every": settings.every}
     for split, tracks in (("train", one.train), ("holdout", one.holdout)):
         with Progress(
             f"{one.path.name}: storing {split}", total=_count(tracks), unit="crops"
         ) as bar:
-            crops = bar.track(faces.aligned_faces(one.path, tracks, **span))
+            crops = bar.track(faces.aligned_faces(one.path, tracks, settings.span))
             writer.add(split, crops, one.card)
 
 

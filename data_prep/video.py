@@ -31,6 +31,24 @@ _MP4_AUDIO = {"aac", "mp3", "ac3", "eac3", "opus", "flac", "alac"}
 
 
 @dataclasses.dataclass(frozen=True)
+class Span:
+    """A part of a video.
+
+    Attributes:
+      start_s: first second that is read.
+      end_s: second before which reading stops, None for the end.
+      every: only each n-th frame is read.
+    """
+
+    start_s: float = 0.0
+    end_s: float | None = None
+    every: int = 1
+
+
+WHOLE = Span()
+
+
+@dataclasses.dataclass(frozen=True)
 class VideoInfo:
     """What a video says about itself.
 
@@ -62,13 +80,11 @@ class VideoInfo:
     matrix: Colorspace
     full_range: bool
 
-    def expected_frames(
-        self, start_s: float = 0.0, end_s: float | None = None, every: int = 1
-    ) -> int:
-        """About how many frames `read_frames` will give with these arguments."""
-        end_s = self.duration_us * 1e-6 if end_s is None else end_s
-        count = min(self.frames, round(max(end_s - start_s, 0) * float(self.fps)))
-        return -(-count // every)
+    def expected_frames(self, span: Span = WHOLE) -> int:
+        """About how many frames `read_frames` will give."""
+        end_s = self.duration_us * 1e-6 if span.end_s is None else span.end_s
+        count = min(self.frames, round(max(end_s - span.start_s, 0) * float(self.fps)))
+        return -(-count // span.every)
 
 
 def fingerprint(path: str | pathlib.Path) -> str:
@@ -106,9 +122,7 @@ def probe(path: str | pathlib.Path) -> VideoInfo:
         )
 
 
-def read_frames(
-    path: str | pathlib.Path, *, start_s: float = 0.0, end_s: float | None = None, every: int = 1
-) -> Iterator[Frame]:
+def read_frames(path: str | pathlib.Path, span: Span = WHOLE) -> Iterator[Frame]:
     """Decodes a video.
 
     Frames are numbered from the start of the file whatever part of it is read. Where the
@@ -116,9 +130,7 @@ def read_frames(
 
     Args:
       path: the video.
-      start_s: first second that is read.
-      end_s: second before which reading stops, None for the end.
-      every: only each n-th frame is read.
+      span: which part.
 
     Raises:
       InputError: if the file is no video, or not one frame can be decoded.
@@ -140,10 +152,10 @@ def read_frames(
                 break
             if first_pts is None:
                 first_pts = frame.pts or 0
-            timestamp_us = round(((frame.pts or 0) - first_pts) * frame.time_base / _MICROSECONDS)
-            if end_s is not None and timestamp_us >= end_s * 1e6:
+            timestamp_us = _microseconds(frame, first_pts)
+            if span.end_s is not None and timestamp_us >= span.end_s * 1e6:
                 return
-            if count % every == 0 and timestamp_us >= start_s * 1e6:
+            if count % span.every == 0 and timestamp_us >= span.start_s * 1e6:
                 yield Frame(count, timestamp_us, _to_rgb(frame, info, convert))
             count += 1
     if damage or count < 0.97 * info.frames:
@@ -302,16 +314,23 @@ class _AudioCopier:
                 self._output.mux(stream.encode(None))
 
     def _write(self, packet: av.Packet, stream: av.AudioStream, start_us: int) -> None:
+        assert packet.pts is not None and packet.time_base is not None
         shift = round(start_us * _MICROSECONDS / packet.time_base)
         if stream.codec_context is not None and stream.codec_context.is_encoder:
             for frame in packet.decode():
-                frame.pts = frame.pts - shift
+                assert isinstance(frame, av.AudioFrame)
+                frame.pts = (frame.pts or 0) - shift
                 self._output.mux(stream.encode(frame))
             return
+        packet.dts = (packet.pts if packet.dts is None else packet.dts) - shift
         packet.pts -= shift
-        packet.dts = packet.pts if packet.dts is None else packet.dts - shift
         packet.stream = stream
         self._output.mux(packet)
+
+
+def _microseconds(frame: av.VideoFrame, first_pts: int) -> int:
+    base = frame.time_base or _TIME_BASE
+    return round(((frame.pts or 0) - first_pts) * base / _MICROSECONDS)
 
 
 def _open(path: str | pathlib.Path) -> av.container.InputContainer:

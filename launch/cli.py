@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 
 # Before anything imports TensorFlow, which otherwise greets at length.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 
 from absl import app, flags, logging
 
@@ -59,7 +60,7 @@ def _concerns_the_user(record: stdlib_logging.LogRecord) -> bool:
     return record.levelno > stdlib_logging.INFO or "site-packages" not in record.pathname
 
 
-def _parse(argv: Sequence[str]) -> Sequence[str]:
+def _parse(argv: list[str]) -> Sequence[str]:
     try:
         return app.parse_flags_with_usage(argv) if _asks_help(argv) else flags.FLAGS(argv)
     except flags.Error as error:

@@ -39,8 +39,7 @@ def main(argv: Sequence[str]) -> None:
     )
     cli.require_writable_folder(output.parent)
     settings = convert.ConvertSettings(
-        start_s=START.value,
-        end_s=END.value,
+        span=video.Span(START.value, END.value),
         face=faces.FaceSettings(min_face_size=MIN_FACE.value),
         sharpen=SHARPEN.value,
     )

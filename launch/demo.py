@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from absl import flags
 
 from data_prep.errors import InputError
+from data_prep.video import Span, probe
 from launch import cli
 
 SOURCE = flags.DEFINE_string("source", None, "Video of person A; default: the sample clip.")
@@ -49,18 +50,16 @@ class Clip:
 
     Attributes:
       path: the video.
-      start_s: first second.
-      end_s: where it stops, None for the end.
+      span: which part.
     """
 
     path: pathlib.Path
-    start_s: float = 0.0
-    end_s: float | None = None
+    span: Span
 
     def flags(self, prefix: str = "") -> list[str]:
         """As flags of the programs."""
-        end = [] if self.end_s is None else [f"--{prefix}end={self.end_s}"]
-        return [f"--{prefix}start={self.start_s}", *end]
+        end = [] if self.span.end_s is None else [f"--{prefix}end={self.span.end_s}"]
+        return [f"--{prefix}start={self.span.start_s}", *end]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,13 +68,11 @@ class Plan:
 
     Attributes:
       train: of A and of B.
-      every: frames of each that are used, each n-th.
       held_out: of A and of B.
       consent: for all of it.
     """
 
     train: tuple[Clip, Clip]
-    every: tuple[int, int]
     held_out: tuple[Clip, Clip]
     consent: str
 
@@ -86,11 +83,11 @@ def main(argv: Sequence[str]) -> None:
     cli.require_writable_folder(out)
     plan = _own_plan() if SOURCE.value or TARGET.value else _sample_plan()
     stages = Stages(out)
-    for name, clip, every in zip("ab", plan.train, plan.every, strict=True):
+    for name, clip in zip("ab", plan.train, strict=True):
         stages.run(
             f"prepare {name.upper()}", "launch.prep",
             f"--video={clip.path}", f"--identity={name.upper()}", f"--consent={plan.consent}",
-            f"--out={out / name}", f"--every={every}", *clip.flags(),
+            f"--out={out / name}", f"--every={clip.span.every}", *clip.flags(),
         )  # fmt: skip
     length = [] if IMAGES.value is None else [f"--images={IMAGES.value}"]
     stages.run(
@@ -180,7 +177,7 @@ def _finish(out: pathlib.Path, plan: Plan) -> None:
 
     targets = {"swapped": plan.held_out[1], "swapped_reverse": plan.held_out[0]}
     demo_report.write(out, {
-        name: (clip.path, {"start_s": clip.start_s, "end_s": clip.end_s})
+        name: (clip.path, clip.span)
         for name, clip in targets.items()
     })  # fmt: skip
     for name in (
@@ -202,30 +199,27 @@ def _sample_plan() -> Plan:
     # A's last 40 s are never trained on.
     end_a, end_b = SECONDS.value or 159.9, SECONDS.value
     return Plan(
-        train=(Clip(a, 0.0, min(end_a, 159.9)), Clip(b, 0.0, end_b)),
-        every=(2, 1),
+        train=(Clip(a, Span(0.0, min(end_a, 159.9), every=2)), Clip(b, Span(0.0, end_b))),
         held_out=(
-            Clip(a, 159.9, 159.9 + SECONDS.value if SECONDS.value else None),
-            Clip(b_held_out, 0.0, SECONDS.value),
+            Clip(a, Span(159.9, 159.9 + SECONDS.value if SECONDS.value else None)),
+            Clip(b_held_out, Span(0.0, SECONDS.value)),
         ),
         consent=CONSENT.value or _SAMPLE_CONSENT,
     )
 
 
 def _own_plan() -> Plan:
-    from data_prep import video
-
     if not (SOURCE.value and TARGET.value):
         raise InputError("give both --source and --target: two people are needed for a swap")
     if not CONSENT.value:
         raise InputError("--consent is missing: state who agrees to the use of both videos")
     train, held_out = [], []
     for name in (SOURCE.value, TARGET.value):
-        end_s = min(video.probe(name).duration_us * 1e-6, SECONDS.value or float("inf"))
+        end_s = min(probe(name).duration_us * 1e-6, SECONDS.value or float("inf"))
         path, cut_s = pathlib.Path(name), round(end_s * (1 - _HELD_OUT), 3)
-        train.append(Clip(path, 0.0, cut_s))
-        held_out.append(Clip(path, cut_s, None if SECONDS.value is None else end_s))
-    return Plan((train[0], train[1]), (1, 1), (held_out[0], held_out[1]), CONSENT.value)
+        train.append(Clip(path, Span(0.0, cut_s)))
+        held_out.append(Clip(path, Span(cut_s, None if SECONDS.value is None else end_s)))
+    return Plan((train[0], train[1]), (held_out[0], held_out[1]), CONSENT.value)
 
 
 def run() -> None:

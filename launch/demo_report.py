@@ -5,18 +5,20 @@ from __future__ import annotations
 import dataclasses
 import json
 import pathlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import cv2
+import imageio.v3 as iio
 import jinja2
 import numpy as np
 
 from data_prep.report import inline
+from data_prep.video import Span
 from sagan_jax import evaluate
 
 _SHEET_FRAMES, _TILE_HEIGHT = 8, 220
-Part = tuple[pathlib.Path, dict[str, float | None]]
+Part = tuple[pathlib.Path, Span]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,7 +111,7 @@ def write(out: pathlib.Path, targets: dict[str, Part]) -> None:
     for name, sheet in sheets.items():
         path = out / name.replace("swapped", "contact_sheet")
         cv2.imwrite(f"{path}.png", cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
-    preview = cv2.imread(str(max((out / "model" / "previews").glob("*.png"))))
+    preview = iio.imread(max((out / "model" / "previews").glob("*.png")))
     (out / "report.html").write_text(
         _TEMPLATE.render(
             figures=FIGURES,
@@ -117,16 +119,14 @@ def write(out: pathlib.Path, targets: dict[str, Part]) -> None:
             holdout=holdout,
             sheets={name: inline(sheet) for name, sheet in sheets.items()},
             curves={name: _identity_curves(clip) for name, clip in clips.items()},
-            preview=inline(cv2.cvtColor(preview, cv2.COLOR_BGR2RGB)),
+            preview=inline(preview),
             losses=_loss_curves(stats),
             times=json.loads((out / "times.json").read_text()),
         )
     )
 
 
-def contact_sheet(
-    target: pathlib.Path, span: dict[str, float | None], swapped: pathlib.Path
-) -> np.ndarray:
+def contact_sheet(target: pathlib.Path, span: Span, swapped: pathlib.Path) -> np.ndarray:
     """Eight frames evenly spread over a clip, target above, swapped below: `[H, W, 3]` uint8."""
     count = sum(1 for _ in evaluate.paired_frames(target, swapped, span))
     chosen = set(np.linspace(0, count - 1, _SHEET_FRAMES).round().astype(int).tolist())
@@ -164,7 +164,7 @@ def _loss_curves(stats: list[dict[str, float]]) -> Any:
 
 
 def _curves(
-    x: Iterable[float], lines: dict[str, Iterable[float]], limits: tuple[float, float], unit: str
+    x: Iterable[float], lines: Mapping[str, Iterable[float]], limits: tuple[float, float], unit: str
 ) -> Any:
     """Curves by colour as inline SVG."""
     width, height, margin = 900, 220, 40

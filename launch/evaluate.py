@@ -9,10 +9,12 @@ from absl import flags
 
 from launch import cli
 
-SOURCE = flags.DEFINE_string("source", None, "Data set of the person to be seen.")
-TARGET = flags.DEFINE_string("target", None, "Video that was changed.")
-SWAPPED = flags.DEFINE_string("swapped", None, "Video that launch.convert made of it.")
-OUT = flags.DEFINE_string("out", None, "JSON file for the figures.")
+SOURCE = flags.DEFINE_string("source", None, "Data set of the person to be seen.", required=True)
+TARGET = flags.DEFINE_string("target", None, "Video that was changed.", required=True)
+SWAPPED = flags.DEFINE_string(
+    "swapped", None, "Video that launch.convert made of it.", required=True
+)
+OUT = flags.DEFINE_string("out", None, "JSON file for the figures.", required=True)
 TARGET_START = flags.DEFINE_float(
     "target_start", 0.0, "First second of the target that was converted.", lower_bound=0.0
 )
@@ -20,13 +22,13 @@ TARGET_END = flags.DEFINE_float(
     "target_end", None, "Second at which the conversion stopped; default: the end.",
     lower_bound=0.0,
 )  # fmt: skip
-flags.mark_flags_as_required(["source", "target", "swapped", "out"])
 
 
 def main(argv: Sequence[str]) -> None:
     import dataclasses
     import json
 
+    from data_prep.video import Span
     from sagan_jax import evaluate
 
     del argv
@@ -36,8 +38,7 @@ def main(argv: Sequence[str]) -> None:
         pathlib.Path(SOURCE.value),
         pathlib.Path(TARGET.value),
         pathlib.Path(SWAPPED.value),
-        target_start_s=TARGET_START.value,
-        target_end_s=TARGET_END.value,
+        Span(TARGET_START.value, TARGET_END.value),
     )
     values = dataclasses.asdict(figures)
     aside = out.with_name(f".{out.name}.partial")

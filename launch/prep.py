@@ -9,14 +9,18 @@ from absl import flags
 
 from launch import cli
 
-VIDEO = flags.DEFINE_list("video", None, "Videos of the person, separated by commas.")
-IDENTITY = flags.DEFINE_string("identity", None, "Name of the person.")
+VIDEO = flags.DEFINE_list(
+    "video", None, "Videos of the person, separated by commas.", required=True
+)
+IDENTITY = flags.DEFINE_string("identity", None, "Name of the person.", required=True)
 CONSENT = flags.DEFINE_string(
-    "consent", None,
+    "consent",
+    None,
     "Who agrees to the use of this footage and for what: text, or @FILE. Stored in the data "
     "set, in every model trained on it and beside every video rendered with it.",
-)  # fmt: skip
-OUT = flags.DEFINE_string("out", None, "Folder of the data set.")
+    required=True,
+)
+OUT = flags.DEFINE_string("out", None, "Folder of the data set.", required=True)
 START = flags.DEFINE_float("start", 0.0, "First second of each video.", lower_bound=0.0)
 END = flags.DEFINE_float("end", None, "Second at which to stop; default: the end.", lower_bound=0.0)
 EVERY = flags.DEFINE_integer("every", 1, "Use each n-th frame.", lower_bound=1)
@@ -24,19 +28,16 @@ MIN_FACE = flags.DEFINE_integer(
     "min_face", 40, "Smallest face looked for, pixels of the frame.", lower_bound=20
 )
 OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace another data set in --out.")
-flags.mark_flags_as_required(["video", "identity", "consent", "out"])
 
 
 def main(argv: Sequence[str]) -> None:
-    from data_prep import faces, prepare
+    from data_prep import faces, prepare, video
 
     del argv
     out = pathlib.Path(OUT.value)
     cli.require_writable_folder(out.parent)
     settings = prepare.PrepareSettings(
-        start_s=START.value,
-        end_s=END.value,
-        every=EVERY.value,
+        span=video.Span(START.value, END.value, EVERY.value),
         face=faces.FaceSettings(min_face_size=MIN_FACE.value),
     )
     card = prepare.prepare(

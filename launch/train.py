@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pathlib
 from collections.abc import Sequence
+from typing import Any
 
 from absl import flags
 
@@ -34,7 +35,11 @@ def main(argv: Sequence[str]) -> None:
     from sagan_jax import config as config_lib
     from sagan_jax import presets, train
 
-    changes = {"images": IMAGES.value, "batch": BATCH.value, "seed": SEED.value}
+    changes: dict[str, Any] = {
+        "images": IMAGES.value,
+        "batch": BATCH.value,
+        "seed": SEED.value,
+    }
     config = presets.PRESETS[PRESET.value]()
     config = dataclasses.replace(config, **{k: v for k, v in changes.items() if v is not None})
     cli.require_writable_folder(pathlib.Path(WORKDIR.value))

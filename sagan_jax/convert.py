@@ -8,6 +8,8 @@ import itertools
 import json
 import pathlib
 from collections.abc import Iterator
+from concurrent import futures
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -29,14 +31,12 @@ class ConvertSettings:
     """What is converted and how.
 
     Attributes:
-      start_s: first second of the video that is converted.
-      end_s: second at which to stop, None for the end.
+      span: which part of the video.
       face: how faces are found; as in preparation.
       sharpen: whether the swapped face is made as crisp as the scene.
     """
 
-    start_s: float = 0.0
-    end_s: float | None = None
+    span: video.Span = video.WHOLE
     face: faces.FaceSettings = faces.FaceSettings()
     sharpen: bool = True
 
@@ -79,9 +79,9 @@ def convert(
       InputError: if the video cannot be read, shows no face, or cannot be written.
     """
     info = video.probe(source)
-    span = {"start_s": settings.start_s, "end_s": settings.end_s}
-    with Progress("finding faces", total=info.expected_frames(**span), unit="frames") as bar:
-        analysis = faces.analyse(source, settings.face, progress=bar.advance, **span)
+    span = settings.span
+    with Progress("finding faces", total=info.expected_frames(span), unit="frames") as bar:
+        analysis = faces.analyse(source, settings.face, span, bar.advance)
     tracks = faces.main_tracks(analysis.tracks)
     renderer = _Renderer(swapper, _clip_colour(source, tracks, span), tracks, settings.sharpen)
 
@@ -92,18 +92,30 @@ def convert(
             _writer(side_by_side, source, info, settings, columns=3)
         )
         bar = files.enter_context(Progress("swapping", total=analysis.frames, unit="frames"))
-        frames = video.read_frames(source, **span)
-        while batch := list(itertools.islice(frames, _BATCH)):
-            for frame, (image, alpha) in zip(batch, renderer(batch), strict=True):
-                result.write(image, frame.timestamp_us)
-                if beside:
-                    mask = np.repeat((alpha * 255).astype(np.uint8)[..., None], 3, -1)
-                    beside.write(np.hstack([frame.image, image, mask]), frame.timestamp_us)
-                swapped += bool(alpha.any())
-            bar.advance(len(batch))
+        for frame, image, alpha in renderer(video.read_frames(source, span)):
+            result.write(image, frame.timestamp_us)
+            if beside:
+                mask = np.repeat((alpha * 255).astype(np.uint8)[..., None], 3, -1)
+                beside.write(np.hstack([frame.image, image, mask]), frame.timestamp_us)
+            swapped += bool(alpha.any())
+            bar.advance(1)
     conversion = Conversion(analysis.frames, swapped, analysis.frames - swapped)
     _write_record(output, source, swapper, settings, conversion)
     return conversion
+
+
+class _Swapped(NamedTuple):
+    """A face of the target, and what the generator drew in its place.
+
+    Attributes:
+      face: of the target, aligned.
+      rgb: `[R, R, 3]` float32 in 0..1.
+      mask: `[R, R, 1]` float32 in 0..1.
+    """
+
+    face: AlignedFace
+    rgb: np.ndarray
+    mask: np.ndarray
 
 
 class _Renderer:
@@ -125,35 +137,43 @@ class _Renderer:
         }
         self._finish = _Finish(sharpen)
 
-    def __call__(self, batch: list[Frame]) -> list[tuple[np.ndarray, np.ndarray]]:
-        """For each frame the swapped image and `[height, width]` float32 alpha."""
-        aligned = {
-            frame.index: faces.align(frame.image, *self._where[frame.index])
-            for frame in batch
-            if frame.index in self._where
-        }
-        finished = {}
-        if aligned:
-            crops = np.stack([face.image for face in aligned.values()])
-            rgb, masks = self._swapper(crops, *self._clip_colour)
-            for index, one, learned in zip(aligned, rgb, masks, strict=True):
-                finished[index] = self._finish(aligned[index], one, learned)
-        return [
-            self._paste(frame, aligned[frame.index], *finished[frame.index])
-            if frame.index in finished
-            else (frame.image, np.zeros(frame.image.shape[:2], np.float32))
-            for frame in batch
-        ]
+    def __call__(self, frames: Iterator[Frame]) -> Iterator[tuple[Frame, np.ndarray, np.ndarray]]:
+        """Each frame with its swapped image and the `[height, width]` float32 alpha."""
 
-    def _paste(
-        self, frame: Frame, face: AlignedFace, crop: np.ndarray, alpha: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        image = blend.paste(frame.image, crop, alpha, face.transform)
-        shape = frame.image.shape[1::-1]
+        def swap_next() -> list[tuple[Frame, _Swapped | None]]:
+            return self._swap(list(itertools.islice(frames, _BATCH)))
+
+        # The next batch is decoded, cropped and rendered while this one is pasted and coded.
+        with futures.ThreadPoolExecutor(max_workers=1) as ahead:
+            following = ahead.submit(swap_next)
+            while batch := following.result():
+                following = ahead.submit(swap_next)
+                for frame, swapped in batch:
+                    yield frame, *self._paste(frame, swapped)
+
+    def _swap(self, batch: list[Frame]) -> list[tuple[Frame, _Swapped | None]]:
+        """Crops of a batch through the generator; None where there is no face."""
+        seen = [frame for frame in batch if frame.index in self._where]
+        aligned = [faces.align(frame.image, *self._where[frame.index]) for frame in seen]
+        if not aligned:
+            return [(frame, None) for frame in batch]
+        rgb, masks = self._swapper(np.stack([face.image for face in aligned]), *self._clip_colour)
+        swapped = {
+            face.frame_index: _Swapped(face, *drawn)
+            for face, *drawn in zip(aligned, rgb, masks, strict=True)
+        }
+        return [(frame, swapped.get(frame.index)) for frame in batch]
+
+    def _paste(self, frame: Frame, swapped: _Swapped | None) -> tuple[np.ndarray, np.ndarray]:
+        shape = frame.image.shape[:2]
+        if swapped is None:
+            return frame.image, np.zeros(shape, np.float32)
+        crop, alpha = self._finish(swapped)
+        transform = swapped.face.transform
         laid = cv2.warpAffine(
-            alpha, face.transform, shape, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+            alpha, transform, shape[::-1], flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         )
-        return image, laid
+        return blend.paste(frame.image, crop, alpha, transform), laid
 
 
 class _Finish:
@@ -168,17 +188,16 @@ class _Finish:
         self._track: int | None = None
         self._timestamp_us = 0
 
-    def __call__(
-        self, face: AlignedFace, rgb: np.ndarray, learned: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def __call__(self, swapped: _Swapped) -> tuple[np.ndarray, np.ndarray]:
         """The crop to lay into the frame, `[S, S, 3]`, and its alpha `[S, S]`."""
+        face = swapped.face
         if face.track_id != self._track:
             self._colour.reset()
             self._amount, self._track = None, face.track_id
         size = face.image.shape[0]
         scene = face.image.astype(np.float32) / 255
-        alpha = blend.alpha_of(face.masks["face"], learned)
-        crop = blend.enlarge(rgb, size)
+        alpha = blend.alpha_of(face.masks["face"], swapped.mask)
+        crop = blend.enlarge(swapped.rgb, size)
         crop = self._colour(colour.fit(crop, scene, alpha), face.timestamp_us)(crop)
         if self._sharpen:
             amount = self._steady(blend.sharpening_of(crop, scene, alpha), face.timestamp_us)
@@ -196,7 +215,7 @@ class _Finish:
 
 
 def _clip_colour(
-    source: pathlib.Path, tracks: tuple[Track, ...], span: dict[str, float | None]
+    source: pathlib.Path, tracks: tuple[Track, ...], span: video.Span
 ) -> tuple[np.ndarray, np.ndarray]:
     """Mean and spread of the colour of the face in this very clip (its own light)."""
     total = sum(len(track.faces) for track in tracks)
@@ -205,14 +224,9 @@ def _clip_colour(
         dataclasses.replace(t, faces=t.faces[::every], transforms=t.transforms[::every])
         for t in tracks
     )
-    pixels = np.concatenate([_face_pixels(f) for f in _sampled_faces(source, sampled, span)])
+    aligned = faces.aligned_faces(source, sampled, span)
+    pixels = np.concatenate([_face_pixels(face) for face in aligned])
     return pixels.mean(0), pixels.std(0) + 1e-3
-
-
-def _sampled_faces(
-    source: pathlib.Path, tracks: tuple[Track, ...], span: dict[str, float | None]
-) -> Iterator[AlignedFace]:
-    return faces.aligned_faces(source, tracks, **span)  # type: ignore[arg-type]
 
 
 def _face_pixels(face: AlignedFace) -> np.ndarray:
@@ -232,8 +246,8 @@ def _writer(
         height=info.height,
         like=info,
         audio_from=source,
-        audio_start_us=round(settings.start_s * 1e6),
-        audio_end_us=None if settings.end_s is None else round(settings.end_s * 1e6),
+        audio_start_us=round(settings.span.start_s * 1e6),
+        audio_end_us=None if settings.span.end_s is None else round(settings.span.end_s * 1e6),
         metadata={"comment": SYNTHETIC_NOTICE},
     )
 

@@ -7,14 +7,15 @@ its own batches and the host sends nothing.
 from __future__ import annotations
 
 import pathlib
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
-import jax
 import numpy as np
 
 from data_prep import shards
 from data_prep.errors import InputError
+
+Array = Any  # NumPy before it is sent to the devices, JAX after
 
 
 class Identity(NamedTuple):
@@ -27,10 +28,10 @@ class Identity(NamedTuple):
       std: `[3]` float32, its spread.
     """
 
-    images: jax.Array | np.ndarray
-    masks: jax.Array | np.ndarray
-    mean: jax.Array | np.ndarray
-    std: jax.Array | np.ndarray
+    images: Array
+    masks: Array
+    mean: Array
+    std: Array
 
 
 def load(folder: str | pathlib.Path, split: str, resolution: int) -> Identity:
@@ -73,7 +74,7 @@ def face_colour(images: np.ndarray, masks: np.ndarray) -> tuple[np.ndarray, np.n
     return pixels.mean(0), pixels.std(0) + 1e-3
 
 
-def normalise(images: jax.Array, mean: jax.Array, std: jax.Array) -> jax.Array:
+def normalise(images: Array, mean: Array, std: Array) -> Array:
     """Images `[..., 3]` on the scale 0..1 as the generator reads them."""
     return (images - mean) / std
 

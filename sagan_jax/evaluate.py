@@ -84,9 +84,7 @@ def evaluate_clip(
     source: pathlib.Path,
     target: pathlib.Path,
     swapped: pathlib.Path,
-    *,
-    target_start_s: float = 0.0,
-    target_end_s: float | None = None,
+    span: video.Span = video.WHOLE,
 ) -> ClipMetrics:
     """Measures a swapped video.
 
@@ -94,15 +92,13 @@ def evaluate_clip(
       source: data set of the person to be seen.
       target: the video that was changed.
       swapped: what came of it.
-      target_start_s: first second of the target that was converted.
-      target_end_s: second at which the conversion stopped, None for the end.
+      span: the part of the target that was converted.
 
     Raises:
       InputError: if a video cannot be read, shows no face, or the frames do not pair up.
     """
-    span = {"start_s": target_start_s, "end_s": target_end_s}
     before, count = _main_faces(target, span)
-    after, swapped_count = _main_faces(swapped, {})
+    after, swapped_count = _main_faces(swapped, video.WHOLE)
     if count != swapped_count:
         raise InputError(
             f"{swapped}: {swapped_count} frames, its target has {count}; give the video it was "
@@ -142,17 +138,17 @@ def evaluate_clip(
 
 
 def paired_frames(
-    target: pathlib.Path, swapped: pathlib.Path, span: dict[str, float | None]
+    target: pathlib.Path, swapped: pathlib.Path, span: video.Span
 ) -> Iterator[tuple[Frame, Frame]]:
     """Frames of a target (or a part of it) and of its swap, side by side."""
-    return zip(video.read_frames(target, **span), video.read_frames(swapped), strict=False)  # type: ignore[arg-type]
+    return zip(video.read_frames(target, span), video.read_frames(swapped), strict=False)
 
 
-def _main_faces(path: pathlib.Path, span: dict[str, float | None]) -> tuple[dict[int, Face], int]:
+def _main_faces(path: pathlib.Path, span: video.Span) -> tuple[dict[int, Face], int]:
     """The most-seen person's faces by position in the span, and the number of frames."""
-    total = video.probe(path).expected_frames(**span)  # type: ignore[arg-type]
+    total = video.probe(path).expected_frames(span)
     with Progress(f"{path.name}: finding faces", total=total, unit="frames") as bar:
-        analysis = faces.analyse(path, progress=bar.advance, **span)  # type: ignore[arg-type]
+        analysis = faces.analyse(path, span=span, progress=bar.advance)
     tracks = faces.main_tracks(analysis.tracks)
     first = analysis.first_frame
     return {f.frame_index - first: f for t in tracks for f in t.faces}, analysis.frames
@@ -178,7 +174,7 @@ def _crop_embeddings(folder: pathlib.Path, split: str, recogniser: Recogniser) -
 def _look(
     target: pathlib.Path,
     swapped: pathlib.Path,
-    span: dict[str, float | None],
+    span: video.Span,
     pairs: dict[int, tuple[Face, Face]],
     count: int,
     recogniser: Recogniser,

@@ -163,9 +163,7 @@ def _generator_loss(
 ) -> tuple[jax.Array, Metrics]:
     weights = config.loss
     fake = _composite(outputs.rgb, batch)
-    adversarial = sum(
-        losses.hinge_generator(_score(critics[i], fake[i], batch.input[i], config)) for i in (0, 1)
-    )
+    scores = [_score(critics[i], fake[i], batch.input[i], config) for i in (0, 1)]
     terms = {
         "reconstruction": losses.reconstruction(
             outputs.rgb,
@@ -178,16 +176,16 @@ def _generator_loss(
         "structure": losses.structure(outputs.rgb, batch.target),
         "mask": losses.mask_cross_entropy(outputs.mask_logits, batch.masks[..., :1]),
         "mask_smoothness": losses.total_variation(outputs.mask),
-        "adversarial": adversarial / 2,
+        "adversarial": losses.hinge_generator(jnp.stack(scores)),
     }
-    scale = {
+    scale: dict[str, jax.Array | float] = {
         "reconstruction": weights.reconstruction,
         "structure": weights.structure,
         "mask": weights.mask,
         "mask_smoothness": weights.mask_smoothness,
         "adversarial": adversarial_weight,
     }
-    total = sum(scale[name] * term for name, term in terms.items())
+    total = jnp.stack([scale[name] * term for name, term in terms.items()]).sum()
     return total, terms | {"generator": total}
 
 

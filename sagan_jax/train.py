@@ -46,8 +46,9 @@ def train(
     """
     # -- data: both identities, whole, on every device
     cards = [shards.read_card(folder) for folder in folders]
-    training = tuple(load(folder, "train", config.model.resolution) for folder in folders)
-    held_out = tuple(load(folder, "holdout", config.model.resolution) for folder in folders)
+    side = config.model.resolution
+    training = (load(folders[0], "train", side), load(folders[1], "train", side))
+    held_out = (load(folders[0], "holdout", side), load(folders[1], "holdout", side))
     mesh = distributed.device_mesh(config.batch)
     everywhere = distributed.replicated(mesh)
     data = jax.device_put(training, everywhere)
@@ -80,23 +81,24 @@ def train(
     previews = workdir / "previews"
     previews.mkdir(exist_ok=True)
     images, per_step = int(state.step) * 2 * config.batch, 2 * config.batch
-    stop = _StopSignal()
 
     # -- the loop: nothing here waits for the device, except where something is written
     with (
         Progress("training", total=config.images, unit="images", done=images) as progress,
+        _StopSignal() as stop,
         checkpoints,
     ):
-        clock, clock_images, seconds = time.monotonic(), images, 0.0
-        while images < config.images and not stop.requested:
+        last = images >= config.images
+        clock, clock_images = time.monotonic(), images
+        while not last:
             state, metrics = step(state, data)
             images += per_step
             progress.advance(per_step)
+            # Asked once, so that a signal during what follows ends the next step, not this.
             last = images >= config.images or stop.requested
             if _due(images, per_step, config.log_every) or last:
                 values = {name: float(value) for name, value in jax.device_get(metrics).items()}
-                seconds = time.monotonic() - clock
-                rate = (images - clock_images) / seconds
+                rate = (images - clock_images) / (time.monotonic() - clock)
                 _append(workdir, {"images": images, "images_per_second": rate} | values)
                 _check_finite(values, images)
                 clock, clock_images = time.monotonic(), images
@@ -107,8 +109,10 @@ def train(
                 checkpoints.save(int(state.step), *_split(state), facts)
                 clock, clock_images = time.monotonic(), images
         checkpoints.wait()
-    if stop.requested:
+    if images < config.images:
         logging.info("Stopped and saved at image %d; the same command continues.", images)
+    else:
+        logging.info("Trained on %d images.", images)
 
 
 def _due(images: int, per_step: int, every: int) -> bool:
@@ -117,7 +121,7 @@ def _due(images: int, per_step: int, every: int) -> bool:
 
 
 def _split(state: TrainState) -> tuple[TrainState, Any]:
-    return state.replace(ema=None), state.ema
+    return dataclasses.replace(state, ema=None), state.ema
 
 
 def _restore(
@@ -125,7 +129,7 @@ def _restore(
 ) -> TrainState:
     training, ema = _split(checkpoint.abstract_like(shapes, sharding))
     restored = checkpoints.restore(training=training, ema=ema)
-    return restored["training"].replace(ema=restored["ema"])
+    return dataclasses.replace(restored["training"], ema=restored["ema"])
 
 
 def _facts(
@@ -158,13 +162,15 @@ def _refuse_another_run(
 
 def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:
     """Leaves of nested dicts and lists by dotted name."""
-    if isinstance(tree, dict):
-        items = tree.items()
-    elif isinstance(tree, list):
-        items = enumerate(tree)
-    else:
+    if isinstance(tree, list):
+        tree = dict(enumerate(tree))
+    if not isinstance(tree, dict):
         return {prefix: tree}
-    return {k: v for n, t in items for k, v in _flat(t, f"{prefix}.{n}".strip(".")).items()}
+    return {
+        name: leaf
+        for key, branch in tree.items()
+        for name, leaf in _flat(branch, f"{prefix}.{key}".strip(".")).items()
+    }
 
 
 def _forget_later_stats(workdir: pathlib.Path, images: int) -> None:
@@ -197,12 +203,21 @@ def _check_finite(values: dict[str, float], images: int) -> None:
 
 
 class _StopSignal:
-    """Turns SIGTERM and SIGINT into a request to save and leave."""
+    """While it is entered, SIGTERM and SIGINT are requests to save and leave."""
 
     def __init__(self) -> None:
         self.requested = False
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._request)
+
+    def __enter__(self) -> _StopSignal:
+        self._before = {
+            number: signal.signal(number, self._request)
+            for number in (signal.SIGTERM, signal.SIGINT)
+        }
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
 
     def _request(self, *_: object) -> None:
         self.requested = True

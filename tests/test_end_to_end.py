@@ -18,7 +18,8 @@ _SECONDS = 6.0
 
 def _demo(out: pathlib.Path) -> str:
     command = [
-        sys.executable, "-m", "launch.demo", f"--out={out}", f"--seconds={_SECONDS}", "--images=320",
+        sys.executable, "-m", "launch.demo", f"--out={out}", f"--seconds={_SECONDS}",
+        "--images=320",
     ]  # fmt: skip
     result = subprocess.run(command, capture_output=True, text=True, cwd=_ROOT)
     assert result.returncode == 0, result.stderr[-3000:]
@@ -34,7 +35,7 @@ def demo(samples, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def pairs(demo, samples):
-    target = video.read_frames(samples / "cap13_edit2.mp4", end_s=_SECONDS)
+    target = video.read_frames(samples / "cap13_edit2.mp4", video.Span(end_s=_SECONDS))
     return list(zip(target, video.read_frames(demo / "swapped.mp4"), strict=True))
 
 
@@ -58,7 +59,7 @@ def test_frames_size_and_times_are_those_of_the_target(demo, pairs, samples):
 
 
 def test_the_face_changes_and_the_rest_does_not(pairs, samples):
-    analysis = faces.analyse(samples / "cap13_edit2.mp4", end_s=_SECONDS)
+    analysis = faces.analyse(samples / "cap13_edit2.mp4", span=video.Span(end_s=_SECONDS))
     (track,) = faces.main_tracks(analysis.tracks)
     assert len(track.faces) == 150
     for face, (before, after) in list(zip(track.faces, pairs, strict=True))[::10]:

