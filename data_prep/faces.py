@@ -164,7 +164,7 @@ def align(image: np.ndarray, track: Track, position: int, size: int = CROP_SIZE)
     transform = alignment.resize_transform(track.transforms[position], CROP_SIZE, size)
     crop = alignment.warp(image, transform, size)
     points = alignment.apply(transform, face.landmarks).astype(np.float32)
-    regions = masks.all_masks(points, size)
+    regions = masks.all_masks(points, crop)
     return AlignedFace(
         image=crop,
         masks=regions,

@@ -19,6 +19,7 @@ from sagan_jax.layers import (
     SelfAttention,
     Upscale,
     depth_to_space,
+    icnr,
     leaky_relu,
     space_to_depth,
 )
@@ -77,7 +78,11 @@ class Decoder(nn.Module):
         x = leaky_relu(RMSNorm()(Upscale(fine)(x)))
         x = ResidualBlock()(x)
         # Colour and mask of the four pixels under each position, in one convolution.
-        x = depth_to_space(nn.Conv(16, (3, 3), name="pixels")(leaky_relu(x)))
+        x = depth_to_space(
+            nn.Conv(16, (3, 3), kernel_init=icnr(nn.initializers.lecun_normal()), name="pixels")(
+                leaky_relu(x)
+            )
+        )
         return Output(jax.nn.sigmoid(x[..., :3]), x[..., 3:])
 
 

@@ -51,9 +51,10 @@ def test_a_crop_that_hangs_over_the_edge(photograph):
 
 def test_alpha_is_the_product_and_ends_before_the_border():
     whole = np.full((256, 256, 1), 255, np.uint8)
-    learned = np.full((64, 64, 1), 0.5, np.float32)
+    learned = np.full((64, 64, 1), 0.7, np.float32)
     alpha = blend.alpha_of(whole, learned)
     assert alpha[128, 128] == pytest.approx(0.5, abs=1e-3)
+    assert not blend.alpha_of(whole, np.full((64, 64, 1), 0.4, np.float32)).any()
     assert not alpha[0].any() and not alpha[:, -1].any()
 
 

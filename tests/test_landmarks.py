@@ -60,10 +60,10 @@ def _rotation(yaw: float, pitch: float, roll: float) -> np.ndarray:
     return about_z @ about_x @ about_y
 
 
-def test_masks_lie_within_each_other(mesh):
+def test_masks_lie_within_each_other(mesh, astronaut):
     transform = alignment.face_transform(mesh.points[:, :2])
     points = alignment.apply(transform, mesh.points[:, :2])
-    found = masks.all_masks(points, 256)
+    found = masks.all_masks(points, alignment.warp(astronaut, transform, 256))
     face, eyes, mouth = (found[name] > 0 for name in ("face", "eyes", "mouth"))
     assert all(
         mask.dtype == np.uint8 and set(np.unique(mask)) == {0, 255} for mask in found.values()
@@ -73,3 +73,14 @@ def test_masks_lie_within_each_other(mesh):
     chin, forehead = points[152], points[10]
     assert face[int(chin[1]) - 3, int(chin[0])] and face[int(forehead[1]) + 3, int(forehead[0])]
     assert not face[int(chin[1]) + 3, int(chin[0])]
+
+
+def test_hair_over_the_forehead_is_cut_out_of_the_face(mesh, astronaut):
+    transform = alignment.face_transform(mesh.points[:, :2])
+    points = alignment.apply(transform, mesh.points[:, :2])
+    crop = alignment.warp(astronaut, transform, 256)
+    x, y = points[151].astype(int)
+    assert masks.face_mask(points, crop)[y, x] == 255
+    crop[y - 8 : y + 8, x - 20 : x + 20] = (45, 30, 20)  # a dark fringe
+    assert masks.face_mask(points, crop)[y, x] == 0
+    assert masks.face_mask(points, crop)[y + 60, x] == 255  # the nose stays
