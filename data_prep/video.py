@@ -306,7 +306,9 @@ class _AudioCopier:
             chosen = [source.streams[index] for index in self._streams]
             for packet in source.demux(chosen):
                 at_us = (packet.pts or 0) * packet.time_base / _MICROSECONDS
-                if packet.pts is None or at_us < start_us or (end_us and at_us >= end_us):
+                # What lies before 0 primes the decoder and belongs to a whole copy.
+                too_early = start_us > 0 and at_us < start_us
+                if packet.pts is None or too_early or (end_us and at_us >= end_us):
                     continue
                 self._write(packet, self._streams[packet.stream.index], start_us)
         for stream in self._streams.values():

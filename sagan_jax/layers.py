@@ -165,7 +165,9 @@ def _bounded(x: jax.Array) -> jax.Array:
     patch = 1
     while x.shape[1] * x.shape[2] // patch**2 > _MAX_KEYS:
         patch *= 2
-    return nn.avg_pool(x, (patch, patch), (patch, patch)) if patch > 1 else x
+    count, height, width, channels = x.shape
+    patches = x.reshape(count, height // patch, patch, width // patch, patch, channels)
+    return patches.mean((2, 4))
 
 
 def _unit(vector: jax.Array) -> jax.Array:

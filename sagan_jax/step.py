@@ -107,8 +107,8 @@ def _update(
     decay = schedule.ema_decay(seen, config.optimiser, 2 * config.batch)
     metrics |= scores | {
         "critic": critic_loss,
-        "gradient_norm": optax.global_norm(generator_gradient),
-        "critic_gradient_norm": optax.global_norm(critic_gradient),
+        "gradient_norm": optax.tree.norm(generator_gradient),
+        "critic_gradient_norm": optax.tree.norm(critic_gradient),
         "rate": rate * config.optimiser.generator_rate,
     }
     return TrainState(

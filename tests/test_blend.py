@@ -70,7 +70,7 @@ def test_colour_transfer_brings_the_colours_of_the_scene(photograph):
 def test_colour_of_the_same_image_changes_nothing(photograph):
     mask = np.ones((256, 256), np.float32)
     same = colour.fit(photograph, photograph, mask)(photograph)
-    np.testing.assert_allclose(same, photograph, atol=2e-3)
+    np.testing.assert_allclose(same, photograph, atol=1 / 255)  # one grey level
 
 
 def test_steady_colour_follows_slowly_and_forgets_at_a_cut(photograph):
@@ -85,9 +85,10 @@ def test_steady_colour_follows_slowly_and_forgets_at_a_cut(photograph):
 
 
 def test_sharpening_reaches_the_sharpness_of_the_scene(photograph):
-    scene = np.clip(photograph + np.random.default_rng(2).normal(0, 0.02, photograph.shape), 0, 1)
-    scene = scene.astype(np.float32)
-    soft = cv2.GaussianBlur(scene, (0, 0), 1.0)
+    detail = np.random.default_rng(2).normal(0, 0.05, (100, 100, 3))
+    scene = photograph + cv2.resize(detail, (256, 256), interpolation=cv2.INTER_CUBIC)
+    scene = np.clip(scene, 0, 1).astype(np.float32)
+    soft = cv2.GaussianBlur(scene, (0, 0), 1.3)
     mask = np.ones((256, 256), np.float32)
     energy = [
         np.abs(cv2.Laplacian(cv2.cvtColor(i, cv2.COLOR_RGB2GRAY), cv2.CV_32F)).mean()

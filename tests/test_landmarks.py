@@ -34,7 +34,8 @@ def test_the_mesh_agrees_with_the_detector(mesh, detection):
 
 def test_the_mesh_settles_wherever_it_starts(astronaut, mesh):
     shifted = landmarks.region_of_mesh(mesh.points)
-    shifted = landmarks.Region([*shifted.centre, 9, -7], shifted.side * 1.2, shifted.angle + 0.2)
+    centre = shifted.centre + np.array([9, -7])
+    shifted = landmarks.Region(centre, shifted.side * 1.2, shifted.angle + 0.2)
     again = landmarks.FaceMesh()(astronaut, shifted)
     assert np.linalg.norm((again.points - mesh.points)[:, :2], axis=-1).mean() < 1.0
 

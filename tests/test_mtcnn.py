@@ -30,7 +30,7 @@ def images(samples):
     frames = [
         [
             cv2.resize(f.image, _SIZE[::-1])
-            for f in video.read_frames(samples / name, video.Span(end_s=8, every=24))
+            for f in video.read_frames(samples / name, video.Span(end_s=6, every=8))
         ]
         for name in clips
     ]
@@ -48,9 +48,11 @@ def test_finds_the_faces_of_the_package(images, reference):
     found = [d for i in range(0, len(images), 8) for d in detector(images[i : i + 8])]
     overlaps, errors, extra = [], [], 0
     for image, ours in zip(images, found, strict=True):
-        theirs = reference.detect_faces(
-            image, threshold_onet=0.7, output_type="numpy", postprocess=False
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # where it finds no face
+            theirs = reference.detect_faces(
+                image, threshold_onet=0.7, box_format="xyxy", output_type="numpy", postprocess=False
+            )
         extra += len(ours) - len(theirs)
         for row in theirs:
             near = max(ours, key=lambda d: tracking.overlap(row[1:5], d.box), default=None)
@@ -60,7 +62,7 @@ def test_finds_the_faces_of_the_package(images, reference):
                 errors.append(np.linalg.norm(near.points - points, axis=-1).mean())
     overlaps = np.array(overlaps)
     print(f"{len(overlaps)} faces, least IoU {overlaps.min():.3f}, {np.median(errors):.4f} px")
-    assert len(overlaps) >= 60
+    assert len(overlaps) >= 100
     assert (overlaps > 0.5).mean() >= 0.99
     assert (overlaps >= 0.95).mean() >= 0.99
     assert abs(extra) <= 0.01 * len(overlaps)

@@ -43,7 +43,7 @@ def test_prep_refuses_what_it_cannot_use(samples, tmp_path):
 
 def test_flags_that_are_missing_or_wrong(tmp_path):
     _fails_with("consent", "prep", "--video=x.mp4", "--identity=A", "--out=o")
-    _fails_with("[a|b]", "convert", "--checkpoint=x", "--video=x", "--out=x", "--to=c")
+    _fails_with("<a|b>", "convert", "--checkpoint=x", "--video=x", "--out=x", "--to=c")
     _fails_with("unknown argument 'x'", "train", "--a=x", "--b=x", "--workdir=x", "x")
     _fails_with("demo64", "train", "--preset=big", "--a=x", "--b=x", "--workdir=x")
 

@@ -1,5 +1,7 @@
 """Reading and writing against OpenCV's decoder and the clips' known facts."""
 
+from fractions import Fraction
+
 import av
 import cv2
 import numpy as np
@@ -74,7 +76,7 @@ def test_what_is_written_is_what_was_read(samples, tmp_path):
 def test_variable_frame_rate_is_kept(samples, tmp_path):
     read = _copy(samples / "cap12_edit.webm", tmp_path / "copy.mp4", end_s=12.0)
     times = np.array([frame.timestamp_us for frame in read])
-    assert len(set(np.diff(times))) > 2  # it is variable
+    assert len(set(np.diff(times))) > 1  # it is variable
     again = np.array([f.timestamp_us for f in video.read_frames(tmp_path / "copy.mp4")])
     # The container's clock ticks every 11 microseconds.
     assert np.abs(again - times).max() <= 6
@@ -90,7 +92,7 @@ def test_audio_is_copied_bit_for_bit(samples, tmp_path, name):
 
 def test_pixel_shape_is_kept(samples, tmp_path):
     _copy(samples / "carphone_pristine.mp4", tmp_path / "copy.mp4", end_s=0.5)
-    assert video.probe(tmp_path / "copy.mp4").sample_aspect_ratio == 128 / 117
+    assert video.probe(tmp_path / "copy.mp4").sample_aspect_ratio == Fraction(128, 117)
 
 
 def test_odd_sizes_are_kept(samples, tmp_path):
