@@ -19,7 +19,7 @@ _SECONDS = 6.0
 def _demo(out: pathlib.Path) -> str:
     command = [
         sys.executable, "-m", "launch.demo", f"--out={out}", f"--seconds={_SECONDS}",
-        "--images=320",
+        "--images=1600",
     ]  # fmt: skip
     result = subprocess.run(command, capture_output=True, text=True, cwd=_ROOT)
     assert result.returncode == 0, result.stderr[-3000:]
