@@ -11,8 +11,8 @@ OUT ?= runs/demo
 .PHONY: demo test lint types format setup samples weights clean
 
 demo: $(INSTALLED) $(if $(SOURCE)$(TARGET),,.samples/.demo)
-	$(RUN) -m launch.demo --out=$(OUT) $(if $(SOURCE),--source=$(SOURCE)) \
-		$(if $(TARGET),--target=$(TARGET)) $(if $(CONSENT),"--consent=$(CONSENT)")
+	$(RUN) -m launch.demo "--out=$(OUT)" $(if $(SOURCE),"--source=$(SOURCE)") \
+		$(if $(TARGET),"--target=$(TARGET)") $(if $(CONSENT),"--consent=$(CONSENT)")
 
 test: $(INSTALLED) .samples/.all
 	$(RUN) -m pytest

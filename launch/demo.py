@@ -212,7 +212,10 @@ def _own_plan() -> Plan:
     if not (SOURCE.value and TARGET.value):
         raise InputError("give both --source and --target: two people are needed for a swap")
     if not CONSENT.value:
-        raise InputError("--consent is missing: state who agrees to the use of both videos")
+        raise InputError(
+            "--consent is missing: state who agrees to the use of both videos "
+            "(make demo SOURCE=a.mp4 TARGET=b.mp4 CONSENT='...')"
+        )
     train, held_out = [], []
     for name in (SOURCE.value, TARGET.value):
         end_s = min(probe(name).duration_us * 1e-6, SECONDS.value or float("inf"))

@@ -9,8 +9,9 @@ from typing import Any
 from absl import flags
 
 from launch import cli
+from sagan_jax.presets import PRESETS
 
-PRESET = flags.DEFINE_enum("preset", "demo64", ["demo64"], "Named configuration.")
+PRESET = flags.DEFINE_enum("preset", "demo64", sorted(PRESETS), "Named configuration.")
 A = flags.DEFINE_string("a", None, "Folder of identity A, made by launch.prep.", required=True)
 B = flags.DEFINE_string("b", None, "Folder of identity B, made by launch.prep.", required=True)
 WORKDIR = flags.DEFINE_string(
@@ -33,14 +34,14 @@ def main(argv: Sequence[str]) -> None:
     from absl import logging
 
     from sagan_jax import config as config_lib
-    from sagan_jax import presets, train
+    from sagan_jax import train
 
     changes: dict[str, Any] = {
         "images": IMAGES.value,
         "batch": BATCH.value,
         "seed": SEED.value,
     }
-    config = presets.PRESETS[PRESET.value]()
+    config = PRESETS[PRESET.value]()
     config = dataclasses.replace(config, **{k: v for k, v in changes.items() if v is not None})
     cli.require_writable_folder(pathlib.Path(WORKDIR.value))
     logging.info("Config: %s", config_lib.to_json(config))

@@ -46,6 +46,8 @@ def train(
     """
     # -- data: both identities, whole, on every device
     cards = [shards.read_card(folder) for folder in folders]
+    if cards[0].fingerprint == cards[1].fingerprint:
+        raise InputError(f"{folders[1]}: is identity A again; a swap needs two people")
     side = config.model.resolution
     training = (load(folders[0], "train", side), load(folders[1], "train", side))
     held_out = (load(folders[0], "holdout", side), load(folders[1], "holdout", side))

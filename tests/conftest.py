@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import pathlib
+import tempfile
 
-# Before jax and tensorflow are imported.
+# Before jax and tensorflow are imported; the programs that tests start inherit it. What was
+# compiled once in a test run is not compiled again, also not by those programs.
 os.environ["JAX_NUM_CPU_DEVICES"] = "4"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", tempfile.mkdtemp(prefix="sagan-jax-tests-"))
 
 import jax
 import pytest

@@ -109,8 +109,15 @@ def _final(workdir: pathlib.Path) -> dict:
         )
 
 
-def test_killed_runs_equal_one_that_never_was(people, tmp_path):
-    train.train(_CONFIG, people, tmp_path / "whole")
+@pytest.fixture(scope="module")
+def trained(people, tmp_path_factory):
+    """The folder of a run that was never disturbed."""
+    workdir = tmp_path_factory.mktemp("trained")
+    train.train(_CONFIG, people, workdir)
+    return workdir
+
+
+def test_killed_runs_equal_one_that_never_was(people, trained, tmp_path):
     folders = [str(pathlib.Path(__file__).parent.parent), str(pathlib.Path(__file__).parent)]
     program = (
         f"import sys, pathlib; sys.path[:0] = {folders!r}\n"
@@ -127,7 +134,7 @@ def test_killed_runs_equal_one_that_never_was(people, tmp_path):
         process.kill()
         process.wait()
     subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
-    whole, killed = _final(tmp_path / "whole"), _final(tmp_path / "killed")
+    whole, killed = _final(trained), _final(tmp_path / "killed")
     jax.tree.map(np.testing.assert_array_equal, whole, killed)
     lines = (tmp_path / "killed" / "stats.jsonl").read_text().splitlines()
     logged = [json.loads(line)["images"] for line in lines if "generator" in line]
@@ -155,20 +162,20 @@ def test_sigterm_saves_and_leaves_in_peace(people, tmp_path):
         assert checkpoints.latest is not None
 
 
-def test_another_config_in_the_same_folder_is_refused(people, tmp_path):
-    short = dataclasses.replace(_CONFIG, images=16)
-    train.train(short, people, tmp_path)
+def test_another_config_in_the_same_folder_is_refused(people, trained):
     with pytest.raises(InputError, match="seed was 0, is 7"):
-        train.train(dataclasses.replace(short, seed=7), people, tmp_path)
+        train.train(dataclasses.replace(_CONFIG, seed=7), people, trained)
 
 
-def test_a_checkpoint_of_another_schema_is_refused(people, tmp_path, monkeypatch):
-    short = dataclasses.replace(_CONFIG, images=16)
-    with monkeypatch.context() as patch:
-        patch.setattr(checkpoint, "SCHEMA_VERSION", "0.0.1")
-        train.train(short, people, tmp_path)
-    with pytest.raises(InputError, match=r"schema 0\.0\.1"):
-        train.train(short, people, tmp_path)
+def test_a_checkpoint_of_another_schema_is_refused(people, trained, monkeypatch):
+    monkeypatch.setattr(checkpoint, "SCHEMA_VERSION", "9.9.9")
+    with pytest.raises(InputError, match=r"checkpoint of schema 1\.0\.0, this version reads 9"):
+        train.train(_CONFIG, people, trained)
+
+
+def test_one_person_is_not_enough(people, tmp_path):
+    with pytest.raises(InputError, match="is identity A again"):
+        train.train(_CONFIG, (people[0], people[0]), tmp_path)
 
 
 def test_no_checkpoint_is_said(tmp_path):
