@@ -116,8 +116,8 @@ class Config:
 
     preset: str = "custom"
     batch: int = 8
-    images: int = 34_000
-    adversarial_from: int = 10_000
+    images: int = 29_000
+    adversarial_from: int = 9_000
     seed: int = 0
     log_every: int = 1_600
     checkpoint_every: int = 8_000
