@@ -179,10 +179,8 @@ def smooth(
     tracker.H = np.eye(dimensions, 2 * dimensions)
     tracker.R = np.eye(dimensions) * noise**2
     means, covariances, _, _ = tracker.batch_filter(values, Fs=transitions, Qs=drifts)
-    # The filter takes at index k the step that led to frame k; filterpy's smoother (2.0)
-    # takes the step that leaves it.
-    onward, onward_drifts = [*transitions[1:], transitions[-1]], [*drifts[1:], drifts[-1]]
-    smoothed, _, _, _ = tracker.rts_smoother(means, covariances, Fs=onward, Qs=onward_drifts)
+    # filterpy's filter and smoother both take at index k the step that led to frame k.
+    smoothed, _, _, _ = tracker.rts_smoother(means, covariances, Fs=transitions, Qs=drifts)
     return smoothed[:, :dimensions]
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from data_prep import tracking
+from data_prep import tracking, video
 from data_prep.records import Detection, Face
 
 SETTINGS = tracking.TrackingSettings()
@@ -35,6 +35,35 @@ def test_noise_of_a_static_face_shrinks():
 def test_constant_speed_has_no_lag():
     line = np.arange(100) * 0.03
     np.testing.assert_allclose(_smooth(line), line, atol=1e-3)
+
+
+def test_the_smoother_finds_the_most_probable_motion_at_any_frame_rate():
+    """Against least squares over all frames at once, on uneven times."""
+    random = np.random.default_rng(0)
+    seconds = np.cumsum(random.choice([0.02, 0.04, 0.08, 0.2], 60))
+    values = np.cumsum(random.normal(0, 0.01, 60))
+    ours = tracking.smooth(values[:, None], seconds, 0.006, 4.0)[:, 0]
+    # Unknowns: first position, first speed, and the acceleration over every step.
+    state = np.eye(2, 61)
+    positions = [state[0]]
+    for k, dt in enumerate(np.diff(seconds), start=2):
+        state = np.array([[1, dt], [0, 1]]) @ state
+        state[:, k] += [dt**2 / 2, dt]
+        positions.append(state[0])
+    prior = np.concatenate([[0.006, 1.0], np.full(59, 4.0)])
+    rows = np.vstack([np.array(positions) / 0.006, np.diag(1 / prior)])
+    goal = np.concatenate([values, values[:1], np.zeros(60)]) / 0.006
+    best = np.linalg.lstsq(rows, goal, rcond=None)[0]
+    np.testing.assert_allclose(ours, np.array(positions) @ best, atol=1e-9)
+
+
+def test_constant_speed_has_no_lag_where_frames_are_dropped():
+    random = np.random.default_rng(1)
+    seconds = np.cumsum(random.choice([0.04, 0.08, 0.56], 100))
+    smoothed = tracking.smooth(
+        0.3 * seconds[:, None], seconds, SETTINGS.position_noise, SETTINGS.acceleration
+    )
+    np.testing.assert_allclose(smoothed[:, 0], 0.3 * seconds, atol=1e-3)
 
 
 def test_a_cut_ends_the_track_so_nothing_overshoots():
@@ -72,6 +101,17 @@ def test_cuts_are_found_and_motion_is_not_one():
     first, second = random.integers(0, 255, (2, 9, 16, 3), np.uint8).repeat(40, 1).repeat(40, 2)
     is_cut = tracking.CutDetector(SETTINGS)
     assert [is_cut(i) for i in (first, np.roll(first, 4, 1), second)] == [False, False, True]
+
+
+def test_the_cuts_of_a_real_clip(samples):
+    is_cut = tracking.CutDetector(SETTINGS)
+    frames = video.read_frames(samples / "bikes.mp4")
+    assert [f.index for f in frames if is_cut(f.image)] == [30, 76, 137, 187, 242]
+
+
+def test_a_long_take_of_a_moving_person_has_no_cut(samples):
+    is_cut = tracking.CutDetector(SETTINGS)
+    assert not any(is_cut(f.image) for f in video.read_frames(samples / "cap13_edit2.mp4"))
 
 
 def test_overlap_of_known_boxes():
