@@ -62,6 +62,21 @@ class ClipMetrics:
 
 
 @dataclasses.dataclass(frozen=True)
+class _Followed:
+    """The most-seen person of one video.
+
+    Attributes:
+      faces: by position of the frame in the span.
+      track_ids: likewise.
+      frames: number of frames read.
+    """
+
+    faces: dict[int, Face]
+    track_ids: dict[int, int]
+    frames: int
+
+
+@dataclasses.dataclass(frozen=True)
 class _Seen:
     """What one pass over both videos gives.
 
@@ -95,29 +110,32 @@ def evaluate_clip(
       span: the part of the target that was converted.
 
     Raises:
-      InputError: if a video cannot be read, shows no face, or the frames do not pair up.
+      InputError: if the data set or a video cannot be read, a video shows no face, or the
+        frames do not pair up.
     """
-    before, count = _main_faces(target, span)
-    after, swapped_count = _main_faces(swapped, video.WHOLE)
-    if count != swapped_count:
-        raise InputError(
-            f"{swapped}: {swapped_count} frames, its target has {count}; give the video it was "
-            "made of (and --target_start/--target_end if only a part was converted)"
-        )
-    common = sorted(before.keys() & after.keys())
-    if len(common) < 3:
-        raise InputError(f"{swapped}: shows no face in the frames where {target} does")
+    for path in (target, swapped):
+        video.probe(path)
     recogniser = Recogniser()
     gallery, ceiling = _source_identity(source, recogniser)
-    pairs = [(before[i], after[i]) for i in common]
-    seen = _look(target, swapped, span, dict(zip(common, pairs, strict=True)), count, recogniser)
+    before, after = _follow(target, span), _follow(swapped, video.WHOLE)
+    if before.frames != after.frames:
+        raise InputError(
+            f"{swapped}: {after.frames} frames, its target has {before.frames}; give the video it "
+            "was made of (and --target_start/--target_end if only a part was converted)"
+        )
+    common = sorted(before.faces.keys() & after.faces.keys())
+    if len(common) < 3:
+        raise InputError(f"{swapped}: shows no face in the frames where {target} does")
+    pairs = {i: (before.faces[i], after.faces[i]) for i in common}
+    seen = _look(target, swapped, span, pairs, before.frames, recogniser)
     target_centroid = metrics.centroid(seen.target)
     to_source, to_target = seen.swapped @ gallery, seen.swapped @ target_centroid
-    meshes = [np.stack([pair[k].landmarks for pair in pairs]) for k in (0, 1)]
-    poses = [np.stack([pair[k].pose for pair in pairs]) for k in (0, 1)]
+    meshes = [np.stack([pair[k].landmarks for pair in pairs.values()]) for k in (0, 1)]
+    poses = [np.stack([pair[k].pose for pair in pairs.values()]) for k in (0, 1)]
+    track_ids = np.array([before.track_ids[i] for i in common])
     baseline = float((seen.target @ gallery).mean())
     return ClipMetrics(
-        frames=count,
+        frames=before.frames,
         measured=len(common),
         similarity_source=float(to_source.mean()),
         similarity_target=float(to_target.mean()),
@@ -128,7 +146,7 @@ def evaluate_clip(
         expression_error=metrics.expression_error(meshes[1], meshes[0]),
         pose_error=metrics.pose_error(poses[1], poses[0]),
         mouth_correlation=metrics.mouth_correlation(meshes[1], meshes[0]),
-        jitter=metrics.jitter_ratio(meshes[1], meshes[0], np.array(common)),
+        jitter=metrics.jitter_ratio(meshes[1], meshes[0], np.array(common), track_ids),
         sharpness=seen.sharpness,
         background_psnr=metrics.squared_error_to_psnr(seen.background_error),
         identity_over_time=tuple(
@@ -144,14 +162,18 @@ def paired_frames(
     return zip(video.read_frames(target, span), video.read_frames(swapped), strict=False)
 
 
-def _main_faces(path: pathlib.Path, span: video.Span) -> tuple[dict[int, Face], int]:
-    """The most-seen person's faces by position in the span, and the number of frames."""
+def _follow(path: pathlib.Path, span: video.Span) -> _Followed:
     total = video.probe(path).expected_frames(span)
     with Progress(f"{path.name}: finding faces", total=total, unit="frames") as bar:
         analysis = faces.analyse(path, span=span, progress=bar.advance)
     tracks = faces.main_tracks(analysis.tracks)
     first = analysis.first_frame
-    return {f.frame_index - first: f for t in tracks for f in t.faces}, analysis.frames
+    where = {f.frame_index - first: (f, t.track_id) for t in tracks for f in t.faces}
+    return _Followed(
+        {index: face for index, (face, _) in where.items()},
+        {index: track_id for index, (_, track_id) in where.items()},
+        analysis.frames,
+    )
 
 
 def _source_identity(folder: pathlib.Path, recogniser: Recogniser) -> tuple[np.ndarray, float]:
@@ -163,6 +185,8 @@ def _source_identity(folder: pathlib.Path, recogniser: Recogniser) -> tuple[np.n
 def _crop_embeddings(folder: pathlib.Path, split: str, recogniser: Recogniser) -> np.ndarray:
     card = shards.read_card(folder)
     total = sum(one[split] for one in card.videos)
+    if not total:
+        raise InputError(f"{folder}: no crops in '{split}'; prepare it from a longer video")
     chosen = set(np.linspace(0, total - 1, _GALLERY).round().astype(int).tolist())
     return np.stack([
         recogniser(example["image"], landmarks.five_points(example["landmarks"]))

@@ -69,17 +69,21 @@ def mouth_correlation(swapped: np.ndarray, target: np.ndarray) -> float:
     return float(np.corrcoef(_mouth_opening(swapped), _mouth_opening(target))[0, 1])
 
 
-def jitter_ratio(swapped: np.ndarray, target: np.ndarray, frame_index: np.ndarray) -> float:
+def jitter_ratio(
+    swapped: np.ndarray, target: np.ndarray, frame_index: np.ndarray, track_id: np.ndarray
+) -> float:
     """Restlessness of the swapped mesh over that of the target; 1 is as steady as the target.
 
-    Restlessness is the mean length of the second difference over three neighbouring frames.
+    Restlessness is the mean length of the second difference over three neighbouring frames
+    of one track: the jump of a scene cut is no jitter.
 
     Args:
       swapped: `[N, 478, 2]` pixels.
       target: likewise.
-      frame_index: `[N]`.
+      frame_index: `[N]`, increasing.
+      track_id: `[N]`, of the target.
     """
-    neighbours = (frame_index[2:] - frame_index[:-2]) == 2
+    neighbours = (frame_index[2:] - frame_index[:-2] == 2) & (track_id[2:] == track_id[:-2])
     return float(_restlessness(swapped, neighbours) / _restlessness(target, neighbours))
 
 

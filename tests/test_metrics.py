@@ -5,6 +5,8 @@ import pytest
 
 from sagan_jax import metrics
 
+_ONE_TRACK = np.zeros(50, int)
+
 
 @pytest.fixture
 def meshes():
@@ -34,7 +36,8 @@ def test_centroid_is_a_unit_direction():
 
 def test_a_copy_is_perfect(meshes):
     assert metrics.expression_error(meshes, meshes) == pytest.approx(0, abs=1e-9)
-    assert metrics.jitter_ratio(meshes, meshes, np.arange(50)) == 1
+    assert metrics.jitter_ratio(meshes, meshes, np.arange(50), _ONE_TRACK) == 1
+    assert metrics.pose_error(meshes[:, 0], meshes[:, 0]) == 0
     assert metrics.mouth_correlation(meshes, meshes) == pytest.approx(1)
 
 
@@ -51,13 +54,23 @@ def test_expression_error_is_in_percent_of_the_eye_distance():
     assert metrics.expression_error(mesh + noise, mesh) == pytest.approx(5, rel=0.02)
 
 
-def test_added_jitter_shows_and_gaps_do_not(meshes):
+def test_added_jitter_shows(meshes):
     noise = np.random.default_rng(0).normal(size=meshes.shape)
-    assert metrics.jitter_ratio(meshes + noise, meshes, np.arange(50)) > 2
+    still = np.repeat(meshes[:1], 50, 0)
+    frames = np.arange(50)
+    assert metrics.jitter_ratio(meshes + noise, meshes, frames, _ONE_TRACK) > 2
+    tripled = metrics.jitter_ratio(still + 3 * noise, still + noise, frames, _ONE_TRACK)
+    assert tripled == pytest.approx(3)
+
+
+def test_neither_a_gap_nor_a_cut_is_jitter(meshes):
     jump = meshes.copy()
     jump[25:] += 100
-    frames = np.concatenate([np.arange(25), np.arange(40, 65)])
-    assert metrics.jitter_ratio(jump, meshes, frames) == 1
+    after_a_gap = np.concatenate([np.arange(25), np.arange(40, 65)])
+    assert metrics.jitter_ratio(jump, meshes, after_a_gap, _ONE_TRACK) == pytest.approx(1)
+    two_tracks = np.repeat([0, 1], 25)
+    assert metrics.jitter_ratio(jump, meshes, np.arange(50), two_tracks) == pytest.approx(1)
+    assert metrics.jitter_ratio(jump, meshes, np.arange(50), _ONE_TRACK) > 1.5
 
 
 def test_shuffled_frames_lose_the_mouth(meshes):
