@@ -140,7 +140,7 @@ class FaceMesh:
         for _ in range(_MAX_PASSES):
             mesh = self._read(image, region)
             found = region_of_mesh(mesh.points)
-            if region.agrees(found) or found.side < 2:
+            if found.side < 2 or region.agrees(found):
                 break
             region = found
         return mesh
