@@ -28,6 +28,8 @@ _CHEEKS_AND_NOSE = (50, 205, 425, 280, 197)
 # than colour, but a fringe is 40 and more darker than a forehead.
 _HAIR_DISTANCE = 3.0
 _SKIN_SPREAD = np.array([9.0, 5.0, 5.0], np.float32)
+# Of the side: the edge, half hair and half skin, would stay as a line on the forehead.
+_HAIR_EDGE = 0.02
 
 # Lids and the corners of the eye matter as much as the eyeball.
 _EYE_MARGIN = 0.02
@@ -89,7 +91,8 @@ def _hair(landmarks: np.ndarray, image: np.ndarray) -> np.ndarray:
     spread = np.maximum(skin.std(0), _SKIN_SPREAD)
     distance = np.linalg.norm((lab - skin.mean(0)) / spread, axis=-1)
     far = cv2.GaussianBlur(distance, (0, 0), 0.008 * image.shape[0]) > _HAIR_DISTANCE
-    return far & (_forehead(landmarks, image.shape[0]) > 0)
+    hair = far & (_forehead(landmarks, image.shape[0]) > 0)
+    return _dilate(hair.astype(np.uint8), _HAIR_EDGE * image.shape[0])[..., 0] > 0
 
 
 def _forehead(landmarks: np.ndarray, size: int) -> np.ndarray:
