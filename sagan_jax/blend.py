@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import cv2
 import numpy as np
 
@@ -9,14 +11,31 @@ from data_prep import alignment
 
 # Of the side of the crop. Every share more shows more of the replaced person's jaw and brow:
 # without erosion, and with 0.010 instead of 0.018, identity transfer rises by 0.02 to 0.03.
-_FEATHER = 0.010
+_FEATHER = 0.008
 # The learned mask is a blurred one; only what it is sure of is shown, or the background of
 # the other person's footage shines through along the jaw.
-_LEARNED_FROM, _LEARNED_TO = 0.5, 0.9
+_LEARNED_FROM, _LEARNED_TO = 0.3, 0.7
 # Of the side of the crop: details finer than the generator's pixels, which it cannot draw.
 # Twice as coarse costs 0.03 to 0.05 of identity transfer.
 _DETAIL = 0.006
-_MAX_SHARPENING = 5.0
+_MAX_SHARPENING = 6.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Patch:
+    """A face at the place and the scale it has in its frame.
+
+    Attributes:
+      place: rows and columns of the frame; empty where the crop lies outside.
+      image: `[h, w, 3]` float32 in 0..1.
+      alpha: `[h, w]` float32, 0..1, how much of it is shown.
+      detail: radius of details finer than the generator draws, pixels of the frame.
+    """
+
+    place: tuple[slice, slice]
+    image: np.ndarray
+    alpha: np.ndarray
+    detail: float
 
 
 def alpha_of(face_mask: np.ndarray, learned: np.ndarray) -> np.ndarray:
@@ -46,67 +65,86 @@ def enlarge(image: np.ndarray, size: int) -> np.ndarray:
     return np.clip(cv2.resize(image, (size, size), interpolation=cv2.INTER_CUBIC), 0, 1)
 
 
-def sharpening_of(swapped: np.ndarray, scene: np.ndarray, mask: np.ndarray) -> float:
-    """Amount of unsharp masking that makes a swapped face as crisp as the scene's.
-
-    Compares the mean absolute Laplacian of the luma inside the mask.
+def lay(crop: np.ndarray, alpha: np.ndarray, transform: np.ndarray, frame: np.ndarray) -> Patch:
+    """A crop brought to its frame.
 
     Args:
-      swapped: `[S, S, 3]` float32 in 0..1.
-      scene: likewise.
-      mask: `[S, S]` float32, 0..1.
-
-    Returns:
-      0 (crisp enough) to 5.
-    """
-    swapped_luma, scene_luma = (cv2.cvtColor(i, cv2.COLOR_RGB2GRAY) for i in (swapped, scene))
-    detail = _detail(swapped_luma)
-
-    def energy(luma: np.ndarray) -> float:
-        return float((np.abs(cv2.Laplacian(luma, cv2.CV_32F)) * mask).sum())
-
-    missing = energy(scene_luma) - energy(swapped_luma)
-    return float(np.clip(missing / max(energy(detail), 1e-6), 0, _MAX_SHARPENING))
-
-
-def sharpen(image: np.ndarray, amount: float) -> np.ndarray:
-    """Unsharp masking of `[S, S, 3]` float32 in 0..1."""
-    return np.clip(image + amount * _detail(image), 0, 1)
-
-
-def paste(
-    frame: np.ndarray, crop: np.ndarray, alpha: np.ndarray, transform: np.ndarray
-) -> np.ndarray:
-    """The frame with a crop laid into it; pixels where alpha is 0 stay bit for bit.
-
-    Args:
-      frame: `[height, width, 3]` uint8.
       crop: `[S, S, 3]` float32 in 0..1.
       alpha: `[S, S]` float32, 0..1.
       transform: `[2, 3]` frame to crop pixels.
+      frame: `[height, width, 3]`, of which only the size counts.
+    """
+    left, top, right, bottom = _covered(frame, crop.shape[0], transform)
+    place = slice(top, bottom), slice(left, right)
+    detail = _DETAIL * crop.shape[0] / float(np.sqrt(np.linalg.det(transform[:, :2])))
+    if left >= right or top >= bottom:
+        empty = np.zeros((0, 0, 3), np.float32)
+        return Patch((slice(0, 0), slice(0, 0)), empty, empty[..., 0], detail)
+    # From pixels of the covered part to pixels of the crop.
+    local = transform.astype(np.float64).copy()
+    local[:, 2] += transform[:, :2] @ [left, top]
+    laid = cv2.warpAffine(
+        np.dstack([crop, alpha]).astype(np.float32), local, (right - left, bottom - top),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+    )  # fmt: skip
+    return Patch(place, laid[..., :3], laid[..., 3], detail)
+
+
+def sharpening_of(patch: Patch, frame: np.ndarray) -> float:
+    """Amount of unsharp masking that makes a swapped face as crisp as the scene's.
+
+    Compares the mean absolute Laplacian of the luma inside the mask, at the scale of the
+    frame: in the crop the scene may be enlarged, and then looks softer than it is.
+
+    Args:
+      patch: the swapped face.
+      frame: `[height, width, 3]` uint8, in which the other face still is.
+
+    Returns:
+      0 (crisp enough) to `_MAX_SHARPENING`.
+    """
+    if not patch.alpha.any():
+        return 0.0
+    scene = frame[patch.place].astype(np.float32) / 255
+    wanted, have, detail = (
+        _crispness(image, patch.alpha) for image in (scene, patch.image, _detail(patch))
+    )
+    return float(np.clip((wanted - have) / max(detail, 1e-6), 0, _MAX_SHARPENING))
+
+
+def sharpen(patch: Patch, amount: float) -> Patch:
+    """Unsharp masking."""
+    image = np.clip(patch.image + amount * _detail(patch), 0, 1)
+    return dataclasses.replace(patch, image=image)
+
+
+def composite(frame: np.ndarray, patch: Patch) -> np.ndarray:
+    """The frame with a face laid into it; pixels where alpha is 0 stay bit for bit.
+
+    Args:
+      frame: `[height, width, 3]` uint8.
+      patch: the face.
 
     Returns:
       A new `[height, width, 3]` uint8.
     """
-    left, top, right, bottom = _covered(frame, crop.shape[0], transform)
     result = frame.copy()
-    if left >= right or top >= bottom:
-        return result
-    # From pixels of the covered part to pixels of the crop.
-    local = transform.astype(np.float64).copy()
-    local[:, 2] += transform[:, :2] @ [left, top]
-    layers = np.dstack([crop * 255, alpha])
-    laid = cv2.warpAffine(
-        layers, local, (right - left, bottom - top), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    )
-    part, share = result[top:bottom, left:right], laid[..., 3:]
-    mixed = part + share * (laid[..., :3] - part)
+    part, share = result[patch.place], patch.alpha[..., None]
+    mixed = part + share * (255 * patch.image - part)
     part[:] = np.where(share > 0, np.clip(np.round(mixed), 0, 255).astype(np.uint8), part)
     return result
 
 
-def _detail(image: np.ndarray) -> np.ndarray:
-    return image - cv2.GaussianBlur(image, (0, 0), _DETAIL * image.shape[0])
+def _crispness(image: np.ndarray, mask: np.ndarray) -> float:
+    luma = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    return float((np.abs(cv2.Laplacian(luma, cv2.CV_32F)) * mask).sum())
+
+
+def _detail(patch: Patch) -> np.ndarray:
+    """What a blur by the radius of the detail takes away, `[h, w, 3]`."""
+    if not patch.image.size:
+        return patch.image
+    return patch.image - cv2.GaussianBlur(patch.image, (0, 0), patch.detail)
 
 
 def _covered(frame: np.ndarray, size: int, transform: np.ndarray) -> tuple[int, int, int, int]:

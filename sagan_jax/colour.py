@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 # A rendered face that lies outside these needs a better model, not more contrast.
-_GAIN_LIMITS = (0.9, 1.1)
+_GAIN_LIMITS = (0.8, 1.25)
 _TIME_CONSTANT_S = 0.4
 
 

@@ -34,7 +34,7 @@ class ModelConfig:
     latent: int = 256
     shared_width: int = 128
     decoder_widths: tuple[int, int] = (96, 48)
-    discriminator_widths: tuple[int, ...] = (32, 64, 128)
+    discriminator_widths: tuple[int, ...] = (16, 32, 64)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,8 +116,8 @@ class Config:
 
     preset: str = "custom"
     batch: int = 8
-    images: int = 29_000
-    adversarial_from: int = 9_000
+    images: int = 36_000
+    adversarial_from: int = 10_000
     seed: int = 0
     log_every: int = 1_600
     checkpoint_every: int = 8_000

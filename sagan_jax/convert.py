@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from concurrent import futures
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 
 from data_prep import faces, video
@@ -165,19 +164,16 @@ class _Renderer:
         return [(frame, swapped.get(frame.index)) for frame in batch]
 
     def _paste(self, frame: Frame, swapped: _Swapped | None) -> tuple[np.ndarray, np.ndarray]:
-        shape = frame.image.shape[:2]
+        alpha = np.zeros(frame.image.shape[:2], np.float32)
         if swapped is None:
-            return frame.image, np.zeros(shape, np.float32)
-        crop, alpha = self._finish(swapped)
-        transform = swapped.face.transform
-        laid = cv2.warpAffine(
-            alpha, transform, shape[::-1], flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        )
-        return blend.paste(frame.image, crop, alpha, transform), laid
+            return frame.image, alpha
+        patch = self._finish(swapped, frame.image)
+        alpha[patch.place] = patch.alpha
+        return blend.composite(frame.image, patch), alpha
 
 
 class _Finish:
-    """Colour and sharpness of the swapped crop, steadied over time within one track."""
+    """Colour and sharpness of the swapped face, steadied over time within one track."""
 
     _TIME_CONSTANT_S = 0.4
 
@@ -188,22 +184,22 @@ class _Finish:
         self._track: int | None = None
         self._timestamp_us = 0
 
-    def __call__(self, swapped: _Swapped) -> tuple[np.ndarray, np.ndarray]:
-        """The crop to lay into the frame, `[S, S, 3]`, and its alpha `[S, S]`."""
+    def __call__(self, swapped: _Swapped, frame: np.ndarray) -> blend.Patch:
+        """What is to be laid into the frame, `[height, width, 3]` uint8."""
         face = swapped.face
         if face.track_id != self._track:
             self._colour.reset()
             self._amount, self._track = None, face.track_id
-        size = face.image.shape[0]
         scene = face.image.astype(np.float32) / 255
         alpha = blend.alpha_of(face.masks["face"], swapped.mask)
-        crop = blend.enlarge(swapped.rgb, size)
+        crop = blend.enlarge(swapped.rgb, face.image.shape[0])
         crop = self._colour(colour.fit(crop, scene, alpha), face.timestamp_us)(crop)
+        patch = blend.lay(crop, alpha, face.transform, frame)
         if self._sharpen:
-            amount = self._steady(blend.sharpening_of(crop, scene, alpha), face.timestamp_us)
-            crop = blend.sharpen(crop, amount)
+            amount = self._steady(blend.sharpening_of(patch, frame), face.timestamp_us)
+            patch = blend.sharpen(patch, amount)
         self._timestamp_us = face.timestamp_us
-        return crop, alpha
+        return patch
 
     def _steady(self, amount: float, timestamp_us: int) -> float:
         if self._amount is not None:
