@@ -71,16 +71,17 @@ def test_masks_lie_within_each_other(mesh, astronaut):
     )
     assert 0.25 < face.mean() < 0.6
     assert not (eyes & ~face).any() and not (mouth & ~face).any() and not (eyes & mouth).any()
-    chin, forehead = points[152], points[10]
-    assert face[int(chin[1]) - 3, int(chin[0])] and face[int(forehead[1]) + 3, int(forehead[0])]
-    assert not face[int(chin[1]) + 3, int(chin[0])]
+    chin, brow, hairline = (points[i].astype(int) for i in (152, 9, 10))
+    assert face[chin[1] - 3, chin[0]] and not face[chin[1] + 3, chin[0]]
+    # Her fringe reaches down to half of the forehead.
+    assert face[brow[1], brow[0]] and not face[hairline[1] + 3, hairline[0]]
 
 
 def test_hair_over_the_forehead_is_cut_out_of_the_face(mesh, astronaut):
     transform = alignment.face_transform(mesh.points[:, :2])
     points = alignment.apply(transform, mesh.points[:, :2])
     crop = alignment.warp(astronaut, transform, 256)
-    x, y = points[151].astype(int)
+    x, y = points[[9, 151]].mean(0).astype(int)
     assert masks.face_mask(points, crop)[y, x] == 255
     crop[y - 8 : y + 8, x - 20 : x + 20] = (45, 30, 20)  # a dark fringe
     assert masks.face_mask(points, crop)[y, x] == 0
