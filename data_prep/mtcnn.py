@@ -9,8 +9,11 @@ and thresholds as the `mtcnn` package, hence the same boxes.
 from __future__ import annotations
 
 import dataclasses
+import itertools
+from collections.abc import Callable, Sequence
 
 import cv2
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -23,6 +26,10 @@ _CELL = 12
 _STRIDE = 2
 # Larger chunks are slower on a CPU: O-Net takes 0.45 ms a candidate at 16, 0.8 at 64.
 _CHUNK = 16
+
+# A compiled network: images to its outputs, all with a leading axis of the same length.
+_Network = Callable[[np.ndarray], Sequence[jax.Array]]
+_Pyramid = Callable[[np.ndarray], list[tuple[jax.Array, jax.Array]]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,14 +67,20 @@ class Detector:
         self._onet = _compile(ONet(), arrays["onet"])
 
     def __call__(self, images: np.ndarray) -> list[list[Detection]]:
-        """Finds the faces of a batch of frames.
+        """Finds the faces of any number of frames.
 
         Args:
-          images: `[N, height, width, 3]` uint8 RGB, N at most the settings' batch.
+          images: `[N, height, width, 3]` uint8 RGB.
 
         Returns:
           For each frame its faces, surest first.
         """
+        batch = self._settings.batch
+        parts = [self._detect(images[i : i + batch]) for i in range(0, len(images), batch)]
+        return list(itertools.chain.from_iterable(parts))
+
+    def _detect(self, images: np.ndarray) -> list[list[Detection]]:
+        """One batch, padded to the size that is compiled."""
         count, batch = len(images), self._settings.batch
         padded = np.concatenate([images, np.repeat(images[-1:], batch - count, 0)])
         proposals = self._propose(padded, count)
@@ -91,7 +104,14 @@ class Detector:
             proposals.append(_square(_keep(np.concatenate([*found, np.empty((0, 5))]), 0.7)))
         return proposals
 
-    def _refine(self, frames, proposals, network, size, threshold):  # type: ignore[no-untyped-def]
+    def _refine(
+        self,
+        frames: np.ndarray,
+        proposals: list[np.ndarray],
+        network: _Network,
+        size: int,
+        threshold: float,
+    ) -> tuple[list[np.ndarray], list[np.ndarray]]:
         """Candidates of all frames through the second or third network.
 
         Returns:
@@ -160,7 +180,9 @@ def area_matrix(size: int, new_size: int) -> np.ndarray:
     return (np.maximum(covered, 0) * (new_size / size)).astype(np.float32)
 
 
-def _compile_pyramid(arrays, size, scales):  # type: ignore[no-untyped-def]
+def _compile_pyramid(
+    arrays: list[np.ndarray], size: tuple[int, int], scales: np.ndarray
+) -> _Pyramid:
     """All levels of a batch in one program: `[N, H, W, 3]` uint8 to (offsets, score) a level."""
     params = mtcnn_networks.variables(arrays)
     shrink = [[area_matrix(n, int(n * scale)) for n in size] for scale in scales]
@@ -173,12 +195,12 @@ def _compile_pyramid(arrays, size, scales):  # type: ignore[no-untyped-def]
     return jax.jit(levels)
 
 
-def _compile(module, arrays):  # type: ignore[no-untyped-def]
+def _compile(module: nn.Module, arrays: list[np.ndarray]) -> _Network:
     params = mtcnn_networks.variables(arrays)
     return jax.jit(lambda x: module.apply(params, _normalise(x)))
 
 
-def _padded(network, crops: np.ndarray) -> list[np.ndarray]:  # type: ignore[no-untyped-def]
+def _padded(network: _Network, crops: np.ndarray) -> list[np.ndarray]:
     """One chunk through a network that knows one shape."""
     count = len(crops)
     padded = np.zeros((_CHUNK, *crops.shape[1:]), np.float32)

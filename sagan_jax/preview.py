@@ -47,7 +47,9 @@ class Preview:
         cv2.imwrite(str(path), cv2.cvtColor(self.grid(params), cv2.COLOR_RGB2BGR))
 
 
-def _both_ways(config: ModelConfig, params: Params, inputs: jax.Array):  # type: ignore[no-untyped-def]
+def _both_ways(
+    config: ModelConfig, params: Params, inputs: jax.Array
+) -> tuple[tuple[jax.Array, jax.Array], tuple[jax.Array, jax.Array]]:
     """Each identity by its own decoder, and by the other's."""
     generator, variables = Generator(config), {"params": params}
     same = generator.apply(variables, inputs)
