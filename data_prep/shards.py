@@ -13,13 +13,17 @@ import pathlib
 import shutil
 from collections.abc import Iterator
 from concurrent import futures
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 
+from data_prep import data_card
 from data_prep.errors import InputError
 from data_prep.records import CROP_SIZE, NUM_LANDMARKS, SCHEMA_VERSION, AlignedFace
+
+if TYPE_CHECKING:
+    import tensorflow_datasets as tfds
 
 SPLITS = ("train", "holdout")
 MASKS = ("face", "eyes", "mouth")
@@ -70,6 +74,8 @@ class Writer:
         self._aside = folder.with_name(f".{folder.name}.partial")
         shutil.rmtree(self._aside, ignore_errors=True)
         self._aside.mkdir(parents=True)
+        # Whose crops these are is known from the first one on; the whole card comes last.
+        (self._aside / _CARD).write_text(json.dumps({"identity": identity, "consent": consent}))
         identity_of_set = tfds.core.dataset_info.DatasetIdentity(
             name="face_identity",
             version=tfds.core.Version(SCHEMA_VERSION),
@@ -99,6 +105,7 @@ class Writer:
         """Closes the shards, adds the card and gives the folder its name."""
         self._writer.close_all()
         (self._aside / _CARD).write_text(json.dumps(dataclasses.asdict(card), indent=2))
+        (self._aside / data_card.NAME).write_text(data_card.markdown(card))
         if self._folder.exists():
             shutil.rmtree(self._folder)
         self._aside.rename(self._folder)
@@ -158,7 +165,7 @@ def read(folder: str | pathlib.Path, split: str) -> Iterator[dict[str, Any]]:
         raise InputError(f"{folder}: a shard of '{split}' is damaged ({message})") from error
 
 
-def _features():  # type: ignore[no-untyped-def]
+def _features() -> tfds.features.FeaturesDict:
     import tensorflow_datasets as tfds
 
     def image(channels: int) -> Any:

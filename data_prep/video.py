@@ -10,7 +10,7 @@ import dataclasses
 import fractions
 import hashlib
 import pathlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 
 import av
@@ -195,6 +195,7 @@ class VideoWriter:
       crf: H.264 quality, 0 (lossless) to 51; 12 leaves untouched pixels above 44 dB.
       preset: H.264 speed.
       metadata: tags of the file.
+      seal: what is done to the whole file before it gets its name, such as signing it.
 
     Raises:
       InputError: if the file cannot be written, or `audio_from` cannot be read.
@@ -213,11 +214,12 @@ class VideoWriter:
         crf: int = 12,
         preset: str = "fast",
         metadata: dict[str, str] | None = None,
+        seal: Callable[[pathlib.Path], None] | None = None,
     ):
         self._path = pathlib.Path(path)
         self._aside = self._path.with_name(f".{self._path.name}.partial.mp4")
         self._size, self._like = (height, width), like
-        self._start_us, self._last_pts = audio_start_us, -1
+        self._start_us, self._last_pts, self._seal = audio_start_us, -1, seal
         self._convert = VideoReformatter()
         _check_writable(self._path, self._aside)
         self._container = av.open(str(self._aside), "w", options={"movflags": "+faststart"})
@@ -274,6 +276,8 @@ class VideoWriter:
                 self._finish()
             self._container.close()
             if kind is None:
+                if self._seal:
+                    self._seal(self._aside)
                 self._aside.replace(self._path)
         finally:
             if self._audio:

@@ -18,9 +18,14 @@ from absl import app, flags, logging
 from data_prep.errors import InputError
 
 
-def run(main: Callable[[Sequence[str]], None]) -> None:
-    """Runs a program: bad input and wrong flags are one line on stderr and exit code 1."""
-    app.run(_guarded(main), flags_parser=_parse)
+def run(main: Callable[[Sequence[str]], None], *, takes_files: bool = False) -> None:
+    """Runs a program: bad input and wrong flags are one line on stderr and exit code 1.
+
+    Args:
+      main: the program.
+      takes_files: whether it wants arguments that are no flags.
+    """
+    app.run(_guarded(main, takes_files), flags_parser=_parse)
 
 
 def require_writable_folder(folder: pathlib.Path) -> None:
@@ -37,13 +42,15 @@ def require_writable_folder(folder: pathlib.Path) -> None:
         raise InputError(f"{folder}: cannot be written to ({error.strerror})") from error
 
 
-def _guarded(main: Callable[[Sequence[str]], None]) -> Callable[[Sequence[str]], None]:
+def _guarded(
+    main: Callable[[Sequence[str]], None], takes_files: bool
+) -> Callable[[Sequence[str]], None]:
     def guarded(argv: Sequence[str]) -> None:
         logging.set_verbosity(logging.INFO)
         logging.get_absl_handler().setFormatter(None)
         logging.get_absl_handler().addFilter(_concerns_the_user)
         try:
-            if len(argv) > 1:
+            if len(argv) > 1 and not takes_files:
                 raise InputError(f"unknown argument '{argv[1]}'; flags begin with --")
             main(argv)
         except InputError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import hashlib
 import itertools
 import json
 import pathlib
@@ -17,12 +18,13 @@ from data_prep import faces, video
 from data_prep.errors import InputError
 from data_prep.progress import Progress
 from data_prep.records import AlignedFace, Frame, Track
-from sagan_jax import blend, colour
+from sagan_jax import blend, colour, provenance
+from sagan_jax.marking import FrameMarker, Marks
+from sagan_jax.provenance import Origin
 from sagan_jax.swap import Swapper
 
 _BATCH = 16
 _COLOUR_SAMPLES = 64
-SYNTHETIC_NOTICE = "AI-generated: the face in this video was replaced by sagan-jax"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,6 +61,7 @@ def convert(
     swapper: Swapper,
     source: pathlib.Path,
     output: pathlib.Path,
+    marks: Marks,
     settings: ConvertSettings = ConvertSettings(),
     side_by_side: pathlib.Path | None = None,
 ) -> Conversion:
@@ -71,6 +74,7 @@ def convert(
       swapper: the trained generator.
       source: the video to be changed; it is only read.
       output: the video to be written.
+      marks: how it is marked as synthetic.
       settings: what and how.
       side_by_side: optional second video: target, swapped and mask beside each other.
 
@@ -83,23 +87,26 @@ def convert(
         analysis = faces.analyse(source, settings.face, span, bar.advance)
     tracks = faces.main_tracks(analysis.tracks)
     renderer = _Renderer(swapper, _clip_colour(source, tracks, span), tracks, settings.sharpen)
+    origin = _origin(swapper, source, settings, marks)
+    mark = FrameMarker(marks, info.height, info.width, origin.watermark or 0)
 
     swapped = 0
     with contextlib.ExitStack() as files:
-        result = files.enter_context(_writer(output, source, info, settings, columns=1))
+        result = files.enter_context(_writer(output, source, info, settings, marks, origin))
         beside = side_by_side and files.enter_context(
-            _writer(side_by_side, source, info, settings, columns=3)
+            _writer(side_by_side, source, info, settings, marks, origin, columns=3)
         )
         bar = files.enter_context(Progress("swapping", total=analysis.frames, unit="frames"))
         for frame, image, alpha in renderer(video.read_frames(source, span)):
-            result.write(image, frame.timestamp_us)
+            marked = mark(image, alpha)
+            result.write(marked, frame.timestamp_us)
             if beside:
                 mask = np.repeat((alpha * 255).astype(np.uint8)[..., None], 3, -1)
-                beside.write(np.hstack([frame.image, image, mask]), frame.timestamp_us)
+                beside.write(np.hstack([frame.image, marked, mask]), frame.timestamp_us)
             swapped += bool(alpha.any())
             bar.advance(1)
     conversion = Conversion(analysis.frames, swapped, analysis.frames - swapped)
-    _write_record(output, source, swapper, settings, conversion)
+    _write_record(output, origin, swapper, marks, conversion)
     return conversion
 
 
@@ -234,7 +241,9 @@ def _writer(
     source: pathlib.Path,
     info: video.VideoInfo,
     settings: ConvertSettings,
-    columns: int,
+    marks: Marks,
+    origin: Origin,
+    columns: int = 1,
 ) -> video.VideoWriter:
     return video.VideoWriter(
         path,
@@ -244,25 +253,40 @@ def _writer(
         audio_from=source,
         audio_start_us=round(settings.span.start_s * 1e6),
         audio_end_us=None if settings.span.end_s is None else round(settings.span.end_s * 1e6),
-        metadata={"comment": SYNTHETIC_NOTICE},
+        metadata={"comment": provenance.NOTICE, "description": provenance.NOTICE},
+        seal=marks.sealing(path.name, origin),
+    )
+
+
+def _origin(
+    swapper: Swapper, source: pathlib.Path, settings: ConvertSettings, marks: Marks
+) -> Origin:
+    people = swapper.facts["identities"]
+    config = json.dumps(swapper.facts["config"], sort_keys=True).encode()
+    return Origin(
+        target={"name": source.name, "sha256": video.fingerprint(source)},
+        identities=tuple(
+            {key: one[key] for key in ("identity", "consent", "fingerprint")} for one in people
+        ),
+        rendered=people[swapper.to]["identity"],
+        model={"config_sha256": hashlib.sha256(config).hexdigest(), "step": swapper.step},
+        settings=dataclasses.asdict(settings),
+        watermark=provenance.new_identifier() if marks.signer else None,
     )
 
 
 def _write_record(
-    output: pathlib.Path,
-    source: pathlib.Path,
-    swapper: Swapper,
-    settings: ConvertSettings,
-    conversion: Conversion,
+    output: pathlib.Path, origin: Origin, swapper: Swapper, marks: Marks, conversion: Conversion
 ) -> None:
     """`<output>.json`: what was made, of what, by which model, with whose consent."""
+    said = dataclasses.asdict(origin)
     record = {
-        "notice": SYNTHETIC_NOTICE,
+        "notice": provenance.NOTICE,
         "synthetic": True,
-        "target": {"name": source.name, "sha256": video.fingerprint(source)},
-        "checkpoint_step": swapper.step,
+        **said,
         "identities": swapper.facts["identities"],
-        "settings": dataclasses.asdict(settings),
+        "watermark": None if origin.watermark is None else f"{origin.watermark:016x}",
+        "marking": marks.record(),
         **dataclasses.asdict(conversion),
     }
     path = output.with_suffix(".json")
@@ -271,13 +295,15 @@ def _write_record(
     aside.rename(path)
 
 
-def refuse_overwriting(paths: list[pathlib.Path], source: pathlib.Path, force: bool) -> None:
+def check_outputs(paths: list[pathlib.Path], source: pathlib.Path, force: bool) -> None:
     """Checks outputs before any work is done.
 
     Raises:
-      InputError: if an output is the input, or exists and `force` is not given.
+      InputError: if an output is the input, is no .mp4, or exists and `force` is not given.
     """
     for path in paths:
+        if path.suffix != ".mp4":
+            raise InputError(f"{path}: videos are written as MP4; give a name that ends in .mp4")
         if path.exists() and path.samefile(source):
             raise InputError(f"{path}: is the input itself; give another --out")
         if path.exists() and not force:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pathlib
+from collections.abc import Mapping
+from typing import Any
 
 import cv2
 import jax
@@ -23,6 +25,7 @@ class Swapper:
     Attributes:
       step: of the checkpoint it came from.
       facts: of that checkpoint (see `checkpoint`).
+      to: whom it renders, 0 for A, 1 for B.
       resolution: side of what it renders, pixels.
 
     Args:
@@ -34,6 +37,7 @@ class Swapper:
     """
 
     def __init__(self, workdir: str | pathlib.Path, to: int):
+        self.to = to
         with checkpoint.Checkpoints(workdir) as checkpoints:
             self.facts = checkpoints.facts()
             config = config_lib.from_dict(self.facts["config"])
@@ -48,7 +52,9 @@ class Swapper:
             self.step = checkpoints.latest
 
         @jax.jit
-        def render(params, images, mean, std):  # type: ignore[no-untyped-def]
+        def render(
+            params: Mapping[str, Any], images: jax.Array, mean: jax.Array, std: jax.Array
+        ) -> tuple[jax.Array, jax.Array]:
             seen = (images.astype(jnp.float32) / 255 - mean) / std
             code = generator.apply({"params": params}, seen, method="encode")
             out = generator.apply({"params": params}, code, to, method="decode")

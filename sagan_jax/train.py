@@ -17,7 +17,7 @@ from absl import logging
 from data_prep import shards
 from data_prep.errors import InputError
 from data_prep.progress import Progress
-from sagan_jax import checkpoint, distributed, holdout
+from sagan_jax import checkpoint, distributed, holdout, model_card
 from sagan_jax import config as config_lib
 from sagan_jax import state as state_lib
 from sagan_jax import step as step_lib
@@ -32,7 +32,8 @@ def train(
 ) -> None:
     """Trains, or continues, one model.
 
-    Writes into `workdir`: `checkpoints/`, `stats.jsonl`, `previews/*.png`, `config.json`.
+    Writes into `workdir`: `checkpoints/`, `stats.jsonl`, `previews/*.png`, `config.json`,
+    `MODEL_CARD.md`, `model_card.json`.
     Killed at any time and called again it continues from the newest checkpoint, and ends
     with the same numbers as if it had never been killed. SIGTERM and Ctrl-C save first.
 
@@ -107,8 +108,10 @@ def train(
             if _due(images, per_step, config.preview_every) or last:
                 preview.write(previews / f"{images:09d}.png", state.ema)
             if _due(images, per_step, config.checkpoint_every) or last:
-                _append(workdir, {"images": images} | measure(state.ema))
+                measured = measure(state.ema)
+                _append(workdir, {"images": images} | measured)
                 checkpoints.save(int(state.step), *_split(state), facts)
+                model_card.write(workdir, facts, images, measured)
                 clock, clock_images = time.monotonic(), images
         checkpoints.wait()
     if images < config.images:

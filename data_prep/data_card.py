@@ -1,0 +1,47 @@
+"""What a data set says about itself, for people (`card.json` says it to programs)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import jinja2
+
+if TYPE_CHECKING:
+    from data_prep.shards import IdentityCard
+
+NAME = "README.md"
+_TEMPLATE = """\
+# Faces of {{ card.identity }}
+
+Aligned face crops with masks and landmarks, made to train a face swap. Schema
+{{ card.schema_version }}; fingerprint `{{ card.fingerprint }}`. Read it with
+`tfds.builder_from_directory`.
+
+## Consent
+
+{{ card.consent }}
+
+These are pictures of a person. Use them for what was agreed to, and for nothing else.
+`python -m launch.forget --identity "{{ card.identity }}" --root FOLDER` removes them together
+with every model that was trained on them.
+
+## Made from
+
+| video | frames | crops to train on | held out | without the face | SHA-256 |
+|---|---|---|---|---|---|
+{% for one in card.videos -%}
+| {{ one.name }} | {{ one.frames }} | {{ one.train }} | {{ one.holdout }} |
+{{- " " }}{{ one.frames_without_face }} | `{{ one.sha256 }}` |
+{% endfor %}
+## Made with
+
+| model | package | licence |
+|---|---|---|
+{% for model in card.models -%}
+| {{ model.purpose }} | {{ model.package }} {{ model.version }} | {{ model.licence }} |
+{% endfor %}"""
+
+
+def markdown(card: IdentityCard) -> str:
+    """The card as Markdown."""
+    return jinja2.Template(_TEMPLATE).render(card=card)

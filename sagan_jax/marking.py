@@ -1,0 +1,93 @@
+"""How what is rendered is marked as synthetic: manifest, watermark, and a label if wanted."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import pathlib
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+
+from sagan_jax import provenance, watermark
+from sagan_jax.provenance import Origin
+from sagan_jax.signing import SigningIdentity
+
+DEFAULT_LABEL = "AI-generated"
+# Of the height of the frame.
+_LABEL_HEIGHT, _LABEL_MARGIN = 0.035, 0.02
+
+
+@dataclasses.dataclass(frozen=True)
+class Marks:
+    """What marks a video gets.
+
+    Attributes:
+      signer: who signs the manifest; None for neither manifest nor watermark, which is only
+        for those who label by other means and say so (see `launch.convert`).
+      watermark_key: whose watermark it is.
+      label: text in the lower left corner, "" for none.
+      time_stamp_authority: address asked for the time of signing, None to ask nobody.
+    """
+
+    signer: SigningIdentity | None
+    watermark_key: str = watermark.PUBLIC_KEY
+    label: str = ""
+    time_stamp_authority: str | None = None
+
+    def record(self) -> dict[str, object]:
+        """What `convert.json` says of it; no secrets."""
+        signer = self.signer
+        return {
+            "manifest": signer is not None,
+            "watermark": signer is not None,
+            "public_watermark": self.watermark_key == watermark.PUBLIC_KEY,
+            "label": self.label,
+            "signer": signer and signer.name,
+            "signer_is_local": signer and signer.local,
+            "labelling_responsibility_accepted": signer is None,
+        }
+
+    def sealing(self, title: str, origin: Origin) -> Callable[[pathlib.Path], None] | None:
+        """What is done to a finished file before it gets its name."""
+        if self.signer is None:
+            return None
+        return functools.partial(
+            provenance.seal, title=title, origin=origin, identity=self.signer,
+            time_stamp_authority=self.time_stamp_authority,
+        )  # fmt: skip
+
+
+class FrameMarker:
+    """Puts watermark and label into frames of one size.
+
+    Args:
+      marks: which.
+      height: pixels.
+      width: pixels.
+      payload: of the watermark.
+    """
+
+    def __init__(self, marks: Marks, height: int, width: int, payload: int):
+        self._label = marks.label
+        self._watermark = (
+            watermark.Marker(height, width, payload, marks.watermark_key) if marks.signer else None
+        )
+
+    def __call__(self, image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+        """The image `[H, W, 3]` uint8, marked; alpha `[H, W]` says where the new face is."""
+        if self._watermark:
+            image = self._watermark(image, alpha)
+        return _labelled(image, self._label) if self._label else image
+
+
+def _labelled(image: np.ndarray, text: str) -> np.ndarray:
+    image, height = image.copy(), image.shape[0]
+    font = cv2.FONT_HERSHEY_SIMPLEX
+    scale = cv2.getFontScaleFromHeight(font, max(round(_LABEL_HEIGHT * height), 8))
+    corner = (round(_LABEL_MARGIN * height), round((1 - _LABEL_MARGIN) * height))
+    # Dark around light is read on any ground.
+    for colour, thickness in (((0, 0, 0), 4), ((255, 255, 255), 1)):
+        cv2.putText(image, text, corner, font, scale, colour, thickness, cv2.LINE_AA)
+    return image
