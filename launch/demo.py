@@ -156,7 +156,7 @@ def _is_current(out: pathlib.Path, video: pathlib.Path) -> bool:
     if not (video.exists() and record.exists()):
         return False
     with Checkpoints(out / "model") as checkpoints:
-        return json.loads(record.read_text())["checkpoint_step"] == checkpoints.latest
+        return json.loads(record.read_text())["model"]["step"] == checkpoints.latest
 
 
 def _evaluate(stages: Stages, out: pathlib.Path, clip: Clip, source: str, name: str) -> None:

@@ -15,7 +15,8 @@ import numpy as np
 
 from data_prep.report import inline
 from data_prep.video import Span
-from sagan_jax import evaluate
+from sagan_jax import evaluate, provenance, signing
+from sagan_jax.provenance import Origin
 
 _SHEET_FRAMES, _TILE_HEIGHT = 8, 220
 Part = tuple[pathlib.Path, Span]
@@ -109,8 +110,9 @@ def write(out: pathlib.Path, targets: dict[str, Part]) -> None:
     (out / "metrics.json").write_text(json.dumps({"clips": clips, "holdout": holdout}, indent=2))
     sheets = {name: contact_sheet(*part, out / f"{name}.mp4") for name, part in targets.items()}
     for name, sheet in sheets.items():
-        path = out / name.replace("swapped", "contact_sheet")
-        cv2.imwrite(f"{path}.png", cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
+        path = out / f"{name.replace('swapped', 'contact_sheet')}.png"
+        cv2.imwrite(str(path), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
+        _seal(path, json.loads((out / f"{name}.json").read_text()))
     preview = iio.imread(max((out / "model" / "previews").glob("*.png")))
     (out / "report.html").write_text(
         _TEMPLATE.render(
@@ -124,6 +126,23 @@ def write(out: pathlib.Path, targets: dict[str, Part]) -> None:
             times=json.loads((out / "times.json").read_text()),
         )
     )
+
+
+def _seal(picture: pathlib.Path, record: dict[str, Any]) -> None:
+    """Signs a picture that shows what a video shows."""
+    identities = tuple(
+        {key: one[key] for key in ("identity", "consent", "fingerprint")}
+        for one in record["identities"]
+    )
+    origin = Origin(
+        target=record["target"],
+        identities=identities,
+        rendered=record["rendered"],
+        model=record["model"],
+        settings=record["settings"],
+        watermark=int(record["watermark"], 16),
+    )
+    provenance.seal(picture, picture.name, origin, signing.signing_identity())
 
 
 def contact_sheet(target: pathlib.Path, span: Span, swapped: pathlib.Path) -> np.ndarray:

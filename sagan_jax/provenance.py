@@ -23,7 +23,7 @@ from data_prep import weights
 from data_prep.errors import InputError
 from sagan_jax.signing import SigningIdentity, local_authority
 
-NOTICE = "AI-generated: a face in this video was replaced by SAGAN-JAX"
+NOTICE = "AI-generated: a face was replaced by SAGAN-JAX"
 SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
 _STATEMENT = "org.sagan-jax.swap"
 _WATERMARK_ALGORITHM = "org.sagan-jax.tile.1"

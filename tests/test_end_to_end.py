@@ -92,6 +92,56 @@ def test_the_video_says_that_it_is_synthetic(demo):
     assert all(identity["consent"] for identity in record["identities"])
 
 
+def _program(name: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", f"launch.{name}", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=_ROOT, env=_ENVIRONMENT)
+
+
+def test_the_verifier_finds_every_mark(demo):
+    said = _program("verify", "--json", demo / "swapped.mp4", demo / "side_by_side.mp4")
+    assert said.returncode == 0, said.stdout
+    payload = int(json.loads((demo / "swapped.json").read_text())["watermark"], 16)
+    for line in said.stdout.splitlines():
+        report = json.loads(line)
+        assert report["verdict"] == "marked" and report["watermark"]["payload"] == payload
+    sheet = _program("verify", demo / "contact_sheet.png")
+    assert sheet.returncode == 0 and "Sample footage" in sheet.stdout
+
+
+def test_the_verifier_says_when_there_is_no_mark(samples):
+    said = _program("verify", samples / "single_face.mp4")
+    assert said.returncode == 5 and "no mark found" in said.stdout
+    assert _program("verify").returncode == 1
+
+
+def test_marks_are_left_out_only_by_who_answers_for_it(demo, samples, tmp_path):
+    clip, out = samples / "single_face.mp4", tmp_path / "out.mp4"
+    refused = _convert(demo, clip, out, "--end=0.5", "--provenance=none")
+    assert refused.returncode == 1 and "i_accept_responsibility" in refused.stderr
+    accepted = _convert(
+        demo, clip, out, "--end=0.5", "--provenance=none",
+        "--i_accept_responsibility_for_labelling",
+    )  # fmt: skip
+    assert accepted.returncode == 0 and "NOT MARKED" in accepted.stdout
+    record = json.loads((tmp_path / "out.json").read_text())
+    assert record["marking"]["labelling_responsibility_accepted"] and record["watermark"] is None
+
+
+def test_cards_name_the_consent(demo):
+    for card in (demo / "a" / "README.md", demo / "model" / "MODEL_CARD.md"):
+        assert "Sample footage" in card.read_text()
+    assert json.loads((demo / "model" / "model_card.json").read_text())["images"] == 1600
+
+
+def test_a_person_can_be_forgotten(demo):
+    said = _program("forget", "--identity=A", f"--root={demo}", "--dry_run")
+    assert said.returncode == 0
+    assert f"{demo / 'a'}: data set would be removed" in said.stdout
+    assert f"{demo / 'model'}: model would be removed" in said.stdout
+    assert f"{demo / 'swapped.json'}: is of a video" in said.stdout
+    assert (demo / "a" / "card.json").exists()
+
+
 def test_run_again_it_finds_its_work_done(demo):
     before = (demo / "swapped.mp4").stat().st_mtime_ns
     said = _demo(demo)
