@@ -51,7 +51,7 @@ class IdentityCard:
     consent: str
     videos: tuple[dict[str, Any], ...]
     settings: dict[str, Any]
-    models: tuple[dict[str, str], ...]
+    models: tuple[dict[str, Any], ...]
     fingerprint: str
     schema_version: str = SCHEMA_VERSION
 

@@ -14,6 +14,7 @@ import importlib.util
 import io
 import pathlib
 import zipfile
+from typing import Any
 
 import joblib
 import numpy as np
@@ -32,6 +33,7 @@ class WeightFile:
       sha256: hex digest.
       licence: of the weights.
       purpose: what the model does here.
+      non_commercial: whether the licence excludes commercial use.
     """
 
     package: str
@@ -40,6 +42,7 @@ class WeightFile:
     sha256: str
     licence: str
     purpose: str
+    non_commercial: bool = False
 
 
 def _mtcnn(network: str, sha256: str) -> WeightFile:
@@ -111,6 +114,6 @@ def landmark_model() -> bytes:
         return bundle.read("face_landmarks_detector.tflite")
 
 
-def licences() -> list[dict[str, str]]:
+def licences() -> list[dict[str, Any]]:
     """Every weight file with its origin and licence, for cards and reports."""
     return [dataclasses.asdict(weight) for weight in ALL]

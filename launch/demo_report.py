@@ -69,8 +69,12 @@ img, svg { max-width: 100% } .bad { color: #b00 } .good { color: #070 }
 td, th { padding: .2em .8em; text-align: left; border-bottom: 1px solid #ddd }
 </style>
 <h1>Face swap: report</h1>
-<p><strong>Every face in the swapped videos is synthetic.</strong> The videos say so in their
-metadata; whoever publishes them has to say so too.</p>
+<p><strong>Every swapped face here is synthetic.</strong> The videos and contact sheets carry a
+manifest signed by {{ signer.name }}
+{%- if signer.local %}, a local identity that was made on this machine and is known to nobody
+else: it proves that nothing was changed since, not who made it{% endif %}. The videos carry an
+invisible watermark too; <code>sagan-verify</code> checks both. Whoever publishes them has to say
+so as well.</p>
 <h2>Figures</h2>
 <table><tr><th>figure<th>bar{% for name in clips %}<th>{{ name }}.mp4{% endfor %}<th>how to read it
 {% for f in figures %}<tr><td>{{ f.title }}<td>{{ "at least" if f.more_is_better else "at most" }}
@@ -117,6 +121,7 @@ def write(out: pathlib.Path, targets: dict[str, Part]) -> None:
     (out / "report.html").write_text(
         _TEMPLATE.render(
             figures=FIGURES,
+            signer=signing.signing_identity(),
             clips=clips,
             holdout=holdout,
             sheets={name: inline(sheet) for name, sheet in sheets.items()},

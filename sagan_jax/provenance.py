@@ -234,8 +234,8 @@ def _manifest(title: str, origin: Origin) -> dict[str, Any]:
         "notice": NOTICE,
         **{k: v for k, v in dataclasses.asdict(origin).items() if k != "watermark"},
         "weights": [dataclasses.asdict(weight) for weight in weights.ALL],
-        "non_commercial_weights": False,
-        "enhancement": False,
+        "non_commercial_weights": any(weight.non_commercial for weight in weights.ALL),
+        "enhancement": "unsharp masking" if origin.settings.get("sharpen") else "none",
     }
     assertions = [
         {"label": "c2pa.actions.v2", "data": {"actions": [action]}},
