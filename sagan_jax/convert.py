@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import hashlib
 import itertools
 import json
 import pathlib
@@ -262,14 +261,13 @@ def _origin(
     swapper: Swapper, source: pathlib.Path, settings: ConvertSettings, marks: Marks
 ) -> Origin:
     people = swapper.facts["identities"]
-    config = json.dumps(swapper.facts["config"], sort_keys=True).encode()
     return Origin(
         target={"name": source.name, "sha256": video.fingerprint(source)},
         identities=tuple(
             {key: one[key] for key in ("identity", "consent", "fingerprint")} for one in people
         ),
         rendered=people[swapper.to]["identity"],
-        model={"config_sha256": hashlib.sha256(config).hexdigest(), "step": swapper.step},
+        model={"sha256": swapper.fingerprint, "step": swapper.step},
         settings=dataclasses.asdict(settings),
         watermark=provenance.new_identifier() if marks.signer else None,
     )

@@ -43,7 +43,7 @@ class Origin:
       target: name and SHA-256 of the video that was changed.
       identities: for both people name, consent, and fingerprint of the data set.
       rendered: which of them is seen.
-      model: fingerprint and step of the checkpoint.
+      model: SHA-256 of the parameters, and step of the checkpoint.
       settings: of the conversion.
       watermark: 64 bits that the invisible mark carries, None where there is none.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import pathlib
 from collections.abc import Mapping
 from typing import Any
@@ -27,6 +28,7 @@ class Swapper:
       facts: of that checkpoint (see `checkpoint`).
       to: whom it renders, 0 for A, 1 for B.
       resolution: side of what it renders, pixels.
+      fingerprint: SHA-256 of the parameters.
 
     Args:
       workdir: a training folder.
@@ -50,6 +52,7 @@ class Swapper:
             here = SingleDeviceSharding(jax.devices()[0])
             self._params = checkpoints.restore(ema=checkpoint.abstract_like(shapes, here))["ema"]
             self.step = checkpoints.latest
+        self.fingerprint = _fingerprint(self._params)
 
         @jax.jit
         def render(
@@ -92,3 +95,11 @@ class Swapper:
         padded = np.pad(inputs, [(0, _BATCH - count)] + [(0, 0)] * 3)
         rgb, mask = jax.device_get(self._render(self._params, padded, mean, std))
         return rgb[:count], mask[:count]
+
+
+def _fingerprint(params: Any) -> str:
+    digest = hashlib.sha256()
+    for path, leaf in jax.tree_util.tree_leaves_with_path(params):
+        digest.update(jax.tree_util.keystr(path).encode())
+        digest.update(np.asarray(leaf).tobytes())
+    return digest.hexdigest()

@@ -25,7 +25,7 @@ _ORIGIN = Origin(
         {"identity": "Bob", "consent": "Bob agrees to this test", "fingerprint": "ef" * 32},
     ),
     rendered="Ada",
-    model={"config_sha256": "12" * 32, "step": 7},
+    model={"sha256": "12" * 32, "step": 7},
     settings={"sharpen": True},
     watermark=_PAYLOAD,
 )
