@@ -173,6 +173,7 @@ def align(image: np.ndarray, track: Track, position: int, size: int = CROP_SIZE)
         box=face.detection.box,
         score=face.detection.score,
         pose=face.pose,
+        embedding=track.embedding_at(position),
         sharpness=quality.sharpness(crop, regions["face"]),
         frame_index=face.frame_index,
         timestamp_us=face.timestamp_us,

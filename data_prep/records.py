@@ -16,9 +16,18 @@ import dataclasses
 
 import numpy as np
 
-SCHEMA_VERSION = "1.0.0"
+SCHEMA_VERSION = "1.1.0"
 CROP_SIZE = 256
 NUM_LANDMARKS = 478
+EMBEDDING_SIZE = 128
+
+
+def _no_positions() -> np.ndarray:
+    return np.zeros(0, np.int64)
+
+
+def _no_embeddings() -> np.ndarray:
+    return np.zeros((0, EMBEDDING_SIZE), np.float32)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,11 +92,43 @@ class Track:
       faces: the measured faces, at most one a frame, in order of time.
       transforms: `[len(faces), 2, 3]` float32, smoothed over time, frame to crop pixels
         at `CROP_SIZE`.
+      embedded: `[K]` int64, positions in `faces`, rising, of those whose identity was read.
+      embeddings: `[K, EMBEDDING_SIZE]` float32, their identity (see `identity`).
+      thumbnail: `[150, 150, 3]` uint8, one face of the track; None where none was read.
     """
 
     track_id: int
     faces: tuple[Face, ...]
     transforms: np.ndarray
+    embedded: np.ndarray = dataclasses.field(default_factory=_no_positions)
+    embeddings: np.ndarray = dataclasses.field(default_factory=_no_embeddings)
+    thumbnail: np.ndarray | None = None
+
+    def embedding_at(self, position: int) -> np.ndarray:
+        """The identity read nearest in time to a face; zeros where none was read."""
+        if not len(self.embedded):
+            return np.zeros(EMBEDDING_SIZE, np.float32)
+        return self.embeddings[np.abs(self.embedded - position).argmin()]
+
+
+@dataclasses.dataclass(frozen=True)
+class Person:
+    """Everything of one person in one video.
+
+    Attributes:
+      tracks: in order of time, no two at the same time.
+      embedding: `[EMBEDDING_SIZE]` float32, the middle of what was read of the person.
+      thumbnail: `[150, 150, 3]` uint8, the most typical face; None where none was read.
+    """
+
+    tracks: tuple[Track, ...]
+    embedding: np.ndarray
+    thumbnail: np.ndarray | None
+
+    @property
+    def frames(self) -> int:
+        """Number of frames in which the person is seen."""
+        return sum(len(track.faces) for track in self.tracks)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,6 +143,7 @@ class AlignedFace:
       box: `[4]` float32 frame pixels.
       score: detector score, 0..1.
       pose: `[3]` float32 degrees, as in `Face`.
+      embedding: `[EMBEDDING_SIZE]` float32, as `Track.embedding_at`.
       sharpness: mean absolute Laplacian of the luma inside the face mask, 0..255 scale,
         at crop resolution.
       frame_index: see `Frame`.
@@ -116,6 +158,7 @@ class AlignedFace:
     box: np.ndarray
     score: float
     pose: np.ndarray
+    embedding: np.ndarray
     sharpness: float
     frame_index: int
     timestamp_us: int

@@ -20,7 +20,13 @@ import numpy as np
 
 from data_prep import data_card
 from data_prep.errors import InputError
-from data_prep.records import CROP_SIZE, NUM_LANDMARKS, SCHEMA_VERSION, AlignedFace
+from data_prep.records import (
+    CROP_SIZE,
+    EMBEDDING_SIZE,
+    NUM_LANDMARKS,
+    SCHEMA_VERSION,
+    AlignedFace,
+)
 
 if TYPE_CHECKING:
     import tensorflow_datasets as tfds
@@ -182,6 +188,7 @@ def _features() -> tfds.features.FeaturesDict:
         "box": floats(4),
         "score": np.float32,
         "pose": floats(3),
+        "embedding": floats(EMBEDDING_SIZE),
         "sharpness": np.float32,
         "frame_index": np.int64,
         "timestamp_us": np.int64,
@@ -199,6 +206,7 @@ def _example(face: AlignedFace, video: dict[str, Any]) -> dict[str, Any]:
         "box": face.box,
         "score": np.float32(face.score),
         "pose": face.pose,
+        "embedding": face.embedding,
         "sharpness": np.float32(face.sharpness),
         "frame_index": face.frame_index,
         "timestamp_us": face.timestamp_us,

@@ -24,7 +24,7 @@ def _face(index: int) -> AlignedFace:
     return AlignedFace(
         image=random.integers(0, 256, (256, 256, 3), np.uint8), masks=masks,
         landmarks=floats(478, 2), transform=floats(2, 3), box=floats(4), score=0.9,
-        pose=floats(3), sharpness=3.0, frame_index=index, timestamp_us=40_000 * index, track_id=0,
+        pose=floats(3), embedding=floats(128), sharpness=3.0, frame_index=index, timestamp_us=40_000 * index, track_id=0,
     )  # fmt: skip
 
 
@@ -50,7 +50,7 @@ def test_tfds_reads_bit_for_bit_what_was_written(tmp_path):
         np.testing.assert_array_equal(example["image"], expected.image)
         for name in shards.MASKS:
             np.testing.assert_array_equal(example["masks"][name], expected.masks[name])
-        for name in ("landmarks", "transform", "box", "pose"):
+        for name in ("landmarks", "transform", "box", "pose", "embedding"):
             np.testing.assert_array_equal(example[name], getattr(expected, name))
         assert example["timestamp_us"] == 40_000 * i
         assert example["video"]["name"].decode() == "clip.mp4"
