@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import fractions
-import hashlib
 import pathlib
 from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
@@ -97,12 +96,6 @@ class VideoInfo:
         end_s = self.duration_us * 1e-6 if span.end_s is None else span.end_s
         count = min(self.frames, round(max(end_s - span.start_s, 0) * float(self.fps)))
         return -(-count // span.every)
-
-
-def fingerprint(path: str | pathlib.Path) -> str:
-    """SHA-256 of a file, hex."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def probe(path: str | pathlib.Path) -> VideoInfo:
