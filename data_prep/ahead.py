@@ -39,9 +39,7 @@ def map_ahead(
         try:
             while waiting:
                 yield waiting.popleft().result()
-                waiting.extend(
-                    pool.submit(function, item) for item in itertools.islice(source, 1)
-                )
+                waiting.extend(pool.submit(function, item) for item in itertools.islice(source, 1))
         finally:
             for future in waiting:
                 future.cancel()

@@ -136,19 +136,29 @@ def main_tracks(tracks: tuple[Track, ...]) -> tuple[Track, ...]:
 
 
 def aligned_faces(
-    path: str | pathlib.Path, tracks: tuple[Track, ...], span: video.Span = video.WHOLE
+    path: str | pathlib.Path,
+    tracks: tuple[Track, ...],
+    span: video.Span = video.WHOLE,
+    apply: Callable[..., Iterator[AlignedFace]] = map,
 ) -> Iterator[AlignedFace]:
     """The crops of the given tracks, in order of time: the second pass over the video.
 
-    Arguments as of `analyse`, with which the tracks were found.
+    Args:
+      path: as of `analyse`.
+      tracks: found by `analyse`.
+      span: as of `analyse`.
+      apply: how `align` is applied to each face, `map` or `ahead.map_ahead`.
     """
     wanted: dict[int, list[tuple[Track, int]]] = {}
     for track in tracks:
         for position, face in enumerate(track.faces):
             wanted.setdefault(face.frame_index, []).append((track, position))
-    for frame in video.read_frames(path, span):
-        for track, position in wanted.get(frame.index, []):
-            yield align(frame.image, track, position)
+    found = (
+        (frame.image, track, position)
+        for frame in video.read_frames(path, span)
+        for track, position in wanted.get(frame.index, [])
+    )
+    return apply(lambda one: align(*one), found)
 
 
 def align(image: np.ndarray, track: Track, position: int, size: int = CROP_SIZE) -> AlignedFace:

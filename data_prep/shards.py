@@ -191,6 +191,11 @@ def recover(folder: pathlib.Path) -> None:
     shutil.rmtree(_replaced(folder), ignore_errors=True)
 
 
+def is_data_set(folder: pathlib.Path) -> bool:
+    """Whether a folder claims to be one, of whatever schema and however damaged."""
+    return (folder / _CARD).is_file()
+
+
 def read_card(folder: str | pathlib.Path) -> IdentityCard:
     """The card of a data set.
 
@@ -204,7 +209,7 @@ def read_card(folder: str | pathlib.Path) -> IdentityCard:
         values = json.loads(path.read_text())
         version, consent = values["schema_version"], values["consent"]
     except (json.JSONDecodeError, KeyError) as error:
-        raise InputError(f"{path}: damaged card; prepare the data set again") from error
+        raise InputError(f"{path}: damaged card; prepare it again with --overwrite") from error
     if version != SCHEMA_VERSION:
         raise InputError(
             f"{folder}: holds schema {version}, this version of the program reads "
@@ -242,17 +247,17 @@ def read(folder: str | pathlib.Path, split: str) -> Iterator[dict[str, Any]]:
             config = tfds.ReadConfig(interleave_cycle_length=1)
             yield from tfds.as_numpy(builder.as_dataset(split=split, read_config=config))
     except (tf.errors.OpError, OSError, RuntimeError, ValueError) as error:
-        damaged = "; ".join(verify(folder)) or str(error).splitlines()[0]
+        problems = [f"shard {name} {problem}" for name, problem in verify(folder).items()]
         raise InputError(
-            f"{folder}: {damaged}; repair it with `python -m launch.prep --overwrite` and the "
-            "videos it was made of"
+            f"{folder}: {'; '.join(problems) or str(error).splitlines()[0]}; repair it with "
+            "`python -m launch.prep --overwrite` and the videos it was made of"
         ) from error
 
 
 def verify(
     folder: str | pathlib.Path, progress: Callable[[int], None] | None = None
-) -> tuple[str, ...]:
-    """What is wrong with the shards of a data set, a sentence each; nothing if all are whole.
+) -> dict[str, str]:
+    """What is wrong with the shards of a data set, by name; nothing if all are whole.
 
     Args:
       folder: the data set.
@@ -261,16 +266,16 @@ def verify(
     Raises:
       InputError: if the folder is no data set.
     """
-    problems = []
+    problems = {}
     for shard in read_card(folder).shards():
         path = pathlib.Path(folder) / shard["name"]
         if not path.is_file():
-            problems.append(f"shard {shard['name']} is missing")
+            problems[shard["name"]] = "is missing"
         elif fingerprint.of_file(path) != shard["sha256"]:
-            problems.append(f"shard {shard['name']} is damaged (SHA-256 differs)")
+            problems[shard["name"]] = "is damaged (SHA-256 differs)"
         if progress:
             progress(shard["bytes"])
-    return tuple(problems)
+    return problems
 
 
 def _aside(folder: pathlib.Path) -> pathlib.Path:
