@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import cv2
 import numpy as np
@@ -41,12 +41,15 @@ class PersonCard(TypedDict):
 class VideoCard(TypedDict):
     """One video of a data set.
 
-    `train` and `holdout` count stored crops, `cuts` lists the first frame of each new shot,
-    `dropped` and `dropped_thumbnails` are by `quality.Reason`.
+    `key` is the hash of everything the crops were made from. `train` and `holdout` count stored
+    crops, `cuts` lists the first frame of each new shot, `dropped` and `dropped_thumbnails` are
+    by `quality.Reason`, `coverage` is of the training crops (`coverage.Coverage.to_json`), and
+    `shards` has name, examples, bytes and SHA-256 of each shard by split.
     """
 
     name: str
     sha256: str
+    key: str
     frames: int
     train: int
     holdout: int
@@ -58,6 +61,8 @@ class VideoCard(TypedDict):
     dropped: dict[str, int]
     dropped_thumbnails: dict[str, list[str]]
     frames_without_face: int
+    coverage: dict[str, Any]
+    shards: dict[str, list[dict[str, Any]]]
 
 
 def track_card(track: Track) -> TrackCard:

@@ -241,8 +241,8 @@ def _turns(coverage: Coverage) -> _Findings:
             yield (
                 Level.GOOD,
                 (
-                    f"nothing looks to the {side} of the picture beyond {_TURNED} degrees; training "
-                    "mirrors the other side, real footage is better"
+                    f"nothing looks to the {side} of the picture beyond {_TURNED} degrees; "
+                    "training mirrors the other side, real footage is better"
                 ),
             )
 
@@ -273,8 +273,8 @@ def _size(coverage: Coverage) -> _Findings:
         yield (
             Level.GOOD,
             (
-                f"the face is only some {height:.0f} pixels high in the frame; a model of more than "
-                f"{height / alignment.FACE_HEIGHT:.0f} pixels gains from footage that is closer"
+                f"the face is only some {height:.0f} pixels high in the frame; a model of more "
+                f"than {height / alignment.FACE_HEIGHT:.0f} pixels gains from footage that is closer"
             ),
         )
 
