@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -68,7 +69,7 @@ class ResNet(nn.Module):
         return nn.Dense(EMBEDDING_SIZE, use_bias=False)(x.mean((1, 2)))
 
 
-def load() -> dict[str, dict[str, dict]]:
+def load() -> dict[str, dict[str, Any]]:
     """The trained variables of `ResNet`, each affine layer folded into its convolution.
 
     Raises:
@@ -77,7 +78,7 @@ def load() -> dict[str, dict[str, dict]]:
     return variables(weights.locate(weights.DLIB_RESNET).read_bytes())
 
 
-def variables(stored: bytes) -> dict[str, dict[str, dict]]:
+def variables(stored: bytes) -> dict[str, dict[str, Any]]:
     """As `load`, from the bytes of dlib's file.
 
     Raises:
@@ -86,7 +87,7 @@ def variables(stored: bytes) -> dict[str, dict[str, dict]]:
     shapes = jax.eval_shape(ResNet().init, jax.random.key(0), _example())["params"]
     rest = tensors(stored)
 
-    def folded(shape: jax.ShapeDtypeStruct) -> dict[str, np.ndarray]:
+    def folded(shape: dict[str, jax.ShapeDtypeStruct]) -> dict[str, np.ndarray]:
         height, width, inputs, filters = shape["kernel"].shape
         values, affine = next(rest), next(rest)
         if len(values) != filters * (height * width * inputs + 1) or len(affine) != 2 * filters:
@@ -95,7 +96,7 @@ def variables(stored: bytes) -> dict[str, dict[str, dict]]:
         gamma, beta = affine.reshape(2, filters)
         return {"kernel": kernel * gamma, "bias": values[-filters:] * gamma + beta}
 
-    params = {"Conv_0": folded(shapes["Conv_0"])}
+    params: dict[str, Any] = {"Conv_0": folded(shapes["Conv_0"])}
     for number in range(len(_WIDTHS)):
         block = shapes[f"Block_{number}"]
         params[f"Block_{number}"] = {name: folded(block[name]) for name in ("Conv_0", "Conv_1")}
