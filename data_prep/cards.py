@@ -42,9 +42,10 @@ class VideoCard(TypedDict):
     """One video of a data set.
 
     `key` is the hash of everything the crops were made from. `train` and `holdout` count stored
-    crops, `cuts` lists the first frame of each new shot, `dropped` and `dropped_thumbnails` are
-    by `quality.Reason`, `coverage` is of the training crops (`coverage.Coverage.to_json`), and
-    `shards` has name, examples, bytes and SHA-256 of each shard by split.
+    crops, `cuts` lists the first frame of each new shot, `embedding` is of the chosen person
+    (see `records.Person`), `dropped` and `dropped_thumbnails` are by `quality.Reason`, `coverage`
+    is of the training crops (`coverage.Coverage.to_json`), and `shards` has name, examples, bytes
+    and SHA-256 of each shard by split.
     """
 
     name: str
@@ -58,6 +59,7 @@ class VideoCard(TypedDict):
     duration_us: int
     tracks: list[TrackCard]
     people: list[PersonCard]
+    embedding: list[float]
     dropped: dict[str, int]
     dropped_thumbnails: dict[str, list[str]]
     frames_without_face: int

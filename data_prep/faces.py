@@ -20,7 +20,7 @@ from data_prep import alignment, landmarks, masks, quality, video
 from data_prep.errors import InputError
 from data_prep.following import Follower, detect_ends, stretches
 from data_prep.mtcnn import Detector, DetectorSettings
-from data_prep.records import CROP_SIZE, AlignedFace, Frame, Track
+from data_prep.records import CROP_SIZE, AlignedFace, Face, Frame, Track
 from data_prep.tracking import CutDetector, Identifier, Tracker, TrackingSettings, mesh_box
 
 _Item = TypeVar("_Item")
@@ -154,6 +154,7 @@ def aligned_faces(
     path: str | pathlib.Path,
     tracks: tuple[Track, ...],
     span: video.Span = video.WHOLE,
+    wanted: Callable[[Face], bool] = lambda face: True,
     apply: Callable[..., Iterator[AlignedFace]] = map,
 ) -> Iterator[AlignedFace]:
     """The crops of the given tracks, in order of time: the second pass over the video.
@@ -162,16 +163,18 @@ def aligned_faces(
       path: as of `analyse`.
       tracks: found by `analyse`.
       span: as of `analyse`.
+      wanted: which faces.
       apply: how `align` is applied to each face, `map` or `ahead.map_ahead`.
     """
-    wanted: dict[int, list[tuple[Track, int]]] = {}
+    places: dict[int, list[tuple[Track, int]]] = {}
     for track in tracks:
         for position, face in enumerate(track.faces):
-            wanted.setdefault(face.frame_index, []).append((track, position))
+            if wanted(face):
+                places.setdefault(face.frame_index, []).append((track, position))
     found = (
         (frame.image, track, position)
         for frame in video.read_frames(path, span)
-        for track, position in wanted.get(frame.index, [])
+        for track, position in places.get(frame.index, [])
     )
     return apply(lambda one: align(*one), found)
 

@@ -18,10 +18,13 @@ import shutil
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import numpy as np
 from absl import logging
 
 from data_prep import fingerprint, one_video, report, shards, video, weights, workers
+from data_prep.coverage import Coverage, verdict
 from data_prep.errors import InputError
+from data_prep.identity import SAME_PERSON
 from data_prep.one_video import Order
 from data_prep.progress import Progress
 from data_prep.records import SCHEMA_VERSION
@@ -35,11 +38,14 @@ def prepare(
     out: pathlib.Path,
     settings: PrepareSettings = PrepareSettings(),
     *,
+    reference: pathlib.Path | None = None,
     overwrite: bool = False,
     processes: int = 1,
 ) -> shards.IdentityCard:
     """Finds, crops and stores the face of one person.
 
+    That is the person of the reference or, without one, who is seen most in the first video;
+    in the others the same person is looked for, and a video that does not show her is refused.
     A folder that already holds exactly this is left as it is; one that holds some of these
     videos, prepared in the same way, is added to. A video that cannot be used is reported and
     the others go on.
@@ -50,6 +56,7 @@ def prepare(
       consent: who allows what, recorded in the data set.
       out: folder of the data set.
       settings: which part and how.
+      reference: picture or video of the person.
       overwrite: whether another data set in that folder may be replaced, or this one repaired.
       processes: videos at a time.
 
@@ -62,15 +69,18 @@ def prepare(
     """
     if not consent.strip():
         raise InputError("--consent is empty; state who agrees to the use of this footage")
+    if reference:
+        video.probe(reference)
     parts = out.with_name(f".{out.name}.parts")
     with _alone(parts, identity, consent):
         orders, refused = _orders(videos, identity, consent, parts, settings)
-        card = _blank_card(orders, refused, identity, consent, settings)
+        card = _blank_card(orders, refused, identity, consent, settings, reference)
         shards.recover(out)
         if (existing := _existing(out, card, orders, overwrite)) is not None:
             logging.info("%s: already prepared, nothing to do.", out)
             return existing
-        job = _Job(orders, _finished([out, *parts.iterdir()], orders))
+        wanted = one_video.reference(reference, settings) if reference else None
+        job = _Job(orders, _finished([out, *parts.iterdir()], orders), wanted)
         job.run(processes)
         card = _assemble(out, card, job, refused)
         shutil.rmtree(parts)
@@ -85,11 +95,19 @@ class _Job:
       reasons: position of a video to why it cannot be used.
     """
 
-    def __init__(self, orders: list[Order], found: dict[str, tuple[pathlib.Path, dict[str, Any]]]):
+    def __init__(
+        self,
+        orders: list[Order],
+        found: dict[str, tuple[pathlib.Path, dict[str, Any]]],
+        reference: np.ndarray | None,
+    ):
         self.orders = orders
         self.parts = {i: found[order.key] for i, order in enumerate(orders) if order.key in found}
         self.reasons: dict[int, str] = {}
-        self._todo = [i for i in range(len(orders)) if i not in self.parts]
+        self._reference = reference
+        # By position of the video, the embedding of who is seen most in it.
+        self._people = {i: np.array(one["embedding"]) for i, (_, one) in self.parts.items()}
+        self._todo: list[int] = []
         self._expected = [
             video.probe(order.path).expected_frames(order.settings.span) for order in orders
         ]
@@ -97,20 +115,23 @@ class _Job:
         self._shown = self._sum()
 
     def run(self, processes: int) -> None:
-        """Makes the parts that are missing."""
+        """Makes the parts that are missing or, as it turns out, of another person."""
         what = f"preparing {len(self.orders)} videos"
         total = sum(self._expected)
         with Progress(what, total=total, unit="frames", done=self._shown) as self._bar:
-            items = [self.orders[i] for i in self._todo]
-            workers.run(one_video.make, items, self, processes)
+            while todo := [i for i in range(len(self.orders)) if self._is_missing(i)]:
+                self._todo = todo
+                items = [self.orders[i] for i in todo]
+                workers.run(one_video.make, items, self, processes)
 
     def progress(self, task: int, units: float) -> None:
         index = self._todo[task]
         self._show(index, self._frames.get(index, 0.0) + units)
 
     def answer(self, task: int, question: Any) -> Any:
-        del task, question
-        return None
+        index = self._todo[task]
+        self._people[index] = question
+        return self._wanted(index)
 
     def done(self, task: int, result: Any) -> None:
         del result
@@ -124,6 +145,30 @@ class _Job:
         logging.error("%s", reason)
         self.reasons[index] = reason
         self._show(index, self._expected[index])
+
+    def _wanted(self, index: int) -> Any:
+        """Who is looked for in a video: an embedding, None for who is seen most in it."""
+        if self._reference is not None:
+            return self._reference
+        for before in range(index):
+            if before in self._people:
+                return self._people[before]
+            if before not in self.reasons:
+                return workers.LATER
+        return None
+
+    def _is_missing(self, index: int) -> bool:
+        if index in self.reasons:
+            return False
+        if index not in self.parts:
+            return True
+        wanted = self._wanted(index)
+        if wanted is workers.LATER:
+            return False
+        _, card = self.parts[index]
+        if wanted is None:
+            return not card["people"][0]["chosen"]
+        return bool(np.linalg.norm(wanted - np.array(card["embedding"])) > SAME_PERSON)
 
     def _show(self, index: int, frames: float) -> None:
         self._frames[index] = frames
@@ -169,15 +214,17 @@ def _blank_card(
     identity: str,
     consent: str,
     settings: PrepareSettings,
+    reference: pathlib.Path | None,
 ) -> shards.IdentityCard:
     """What is known of a data set before it is made."""
+    shown = fingerprint.of_file(reference) if reference else None
     return shards.IdentityCard(
         identity=identity,
         consent=consent,
         videos=(),
-        settings=dataclasses.asdict(settings),
+        settings=dataclasses.asdict(settings) | {"reference": shown},
         models=tuple(_models()),
-        fingerprint=_hash(identity, consent, [order.key for order in orders], refused),
+        fingerprint=_hash(identity, consent, [order.key for order in orders], refused, shown),
         file_format=settings.file_format,
     )
 
@@ -202,7 +249,10 @@ def _existing(
         raise
     if card.fingerprint == goal.fingerprint and not (overwrite and shards.verify(out)):
         return card
-    same_person = (card.identity, card.consent) == (goal.identity, goal.consent)
+    same_person = (
+        all(getattr(card, name) == getattr(goal, name) for name in ("identity", "consent"))
+        and card.settings.get("reference") == goal.settings["reference"]
+    )
     grown = {one["key"] for one in card.videos} <= {order.key for order in orders}
     if not overwrite and not (same_person and grown):
         raise InputError(
@@ -238,6 +288,12 @@ def _assemble(
     card = dataclasses.replace(card, videos=tuple(one for _, one in parts), refused=tuple(refused))
     if not card.count("train"):
         raise InputError(_nothing(card))
+    covered = Coverage()
+    for one in card.videos:
+        covered.merge(Coverage.from_json(one["coverage"]))
+    card = dataclasses.replace(
+        card, coverage=covered.to_json(), verdict=dataclasses.asdict(verdict(covered))
+    )
     with shards.Writer(out, card.identity, card.consent, card.file_format) as writer:
         for folder, one in parts:
             writer.link(folder, one)

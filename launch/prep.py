@@ -35,6 +35,12 @@ CONSENT = flags.DEFINE_string(
 OUT = flags.DEFINE_string("out", None, "Folder of the data set.", required=True)
 START = flags.DEFINE_float("start", 0.0, "First second of each video.", lower_bound=0.0)
 END = flags.DEFINE_float("end", None, "Second at which to stop; default: the end.", lower_bound=0.0)
+REFERENCE = flags.DEFINE_string(
+    "reference",
+    None,
+    "Picture or video of the person, where the videos show others too; default: who is seen most "
+    "in the first video. Who was left out is shown in the report.",
+)
 EVERY = flags.DEFINE_integer("every", 1, "Use each n-th frame.", lower_bound=1)
 MIN_FACE = flags.DEFINE_integer(
     "min_face", 40, "Smallest face looked for, pixels of the frame.", lower_bound=20
@@ -59,7 +65,7 @@ _SOME_REFUSED = 3
 
 
 def main(argv: Sequence[str]) -> None:
-    from data_prep import ahead, faces, prepare, video
+    from data_prep import ahead, coverage, faces, prepare, video
 
     del argv
     signal.signal(signal.SIGTERM, _stop)
@@ -76,6 +82,7 @@ def main(argv: Sequence[str]) -> None:
         _text(CONSENT.value),
         out,
         settings,
+        reference=pathlib.Path(REFERENCE.value) if REFERENCE.value else None,
         overwrite=OVERWRITE.value,
         processes=WORKERS.value or ahead.cores(),
     )
@@ -83,6 +90,7 @@ def main(argv: Sequence[str]) -> None:
         f"{out}: {card.count('train')} crops to train on, {card.count('holdout')} held out; "
         f"see {out / 'report.html'}"
     )
+    print(coverage.Verdict(**card.verdict).text)
     for one in card.refused:
         print(f"left out: {one['reason']}", file=sys.stderr)
     sys.exit(_SOME_REFUSED if card.refused else 0)
