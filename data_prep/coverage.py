@@ -230,21 +230,13 @@ def _turns(coverage: Coverage) -> _Findings:
     if left < _SEEN and right < _SEEN:
         yield (
             Level.THIN,
-            (
-                f"the head never turns beyond {_TURNED} degrees; add footage of it turning to both "
-                "sides"
-            ),
+            f"the head never turns beyond {_TURNED} degrees; film it turning both ways",
         )
         return
+    # Not thin: training mirrors what it sees.
     for side, count in (("left", left), ("right", right)):
         if count < _SEEN:
-            yield (
-                Level.GOOD,
-                (
-                    f"nothing looks to the {side} of the picture beyond {_TURNED} degrees; "
-                    "training mirrors the other side, real footage is better"
-                ),
-            )
+            yield Level.GOOD, f"nothing looks to the picture's {side} beyond {_TURNED} degrees"
 
 
 def _nods(coverage: Coverage) -> _Findings:
@@ -270,13 +262,7 @@ def _eyes(coverage: Coverage) -> _Findings:
 def _size(coverage: Coverage) -> _Findings:
     height = coverage.median("height")
     if coverage.crops and height < _CLOSE:
-        yield (
-            Level.GOOD,
-            (
-                f"the face is only some {height:.0f} pixels high in the frame; a model of more "
-                f"than {height / alignment.FACE_HEIGHT:.0f} pixels gains from footage that is closer"
-            ),
-        )
+        yield Level.GOOD, f"the face is only {height:.0f} pixels high in the frame; film it closer"
 
 
 _CHECKS: tuple[Callable[[Coverage], _Findings], ...] = (
