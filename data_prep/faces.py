@@ -21,7 +21,8 @@ from data_prep.errors import InputError
 from data_prep.following import Follower, detect_ends, stretches
 from data_prep.mtcnn import Detector, DetectorSettings
 from data_prep.records import CROP_SIZE, AlignedFace, Frame, Track
-from data_prep.tracking import CutDetector, Identifier, Tracker, TrackingSettings, mesh_box
+from data_prep.sightings import mesh_box
+from data_prep.tracking import CutDetector, Identifier, Tracker, TrackingSettings
 
 _Item = TypeVar("_Item")
 
