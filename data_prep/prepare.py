@@ -10,7 +10,7 @@ from typing import Any
 
 from absl import logging
 
-from data_prep import faces, report, shards, video, weights
+from data_prep import faces, people, report, shards, video, weights
 from data_prep.errors import InputError
 from data_prep.progress import Progress
 from data_prep.records import SCHEMA_VERSION, Track
@@ -107,7 +107,7 @@ def _analyse(path: pathlib.Path, sha256: str, settings: PrepareSettings) -> _Pre
         except InputError as error:
             logging.error("%s", error)
             return None
-    tracks = faces.main_tracks(analysis.tracks)
+    tracks = people.choose(analysis.people).tracks
     train, holdout = split_by_time(tracks, settings.holdout)
     card = {
         "name": path.name,

@@ -99,8 +99,8 @@ class Tracker:
       identifier: asked where places do not tell; None relies on places alone.
 
     Attributes:
-      events: how often a face appeared, was lost or came back, was given up for want of the
-        detector's word, or was seen by the detector alone where it was not before.
+      events: how often a face appeared, was lost, came back, or was given up because the
+        detector did not confirm it.
     """
 
     def __init__(self, settings: TrackingSettings, identifier: Identifier | None = None):
@@ -108,7 +108,6 @@ class Tracker:
         self._closed: list[Path] = []
         self._clock: list[tuple[int, int]] = []
         self._open: list[Path] = []
-        self._unexplained: list[np.ndarray] = []
         self.events = 0
 
     def fork(self) -> Tracker:
@@ -121,7 +120,7 @@ class Tracker:
     def cut(self) -> None:
         """Ends every track: the next frame belongs to another shot."""
         self._closed += self._open
-        self._open, self._unexplained = [], []
+        self._open = []
 
     def add(
         self,
@@ -153,7 +152,7 @@ class Tracker:
                 self._open.append(Path(sighting))
                 self.events += 1
         if detections is not None:
-            self._doubt(frame, found, detections)
+            self._give_up_unconfirmed(frame.timestamp_us)
         self._identify(frame)
 
     def finish(self) -> tuple[Track, ...]:
@@ -162,23 +161,12 @@ class Tracker:
         ordered = sorted(self._closed, key=lambda path: path.faces[0].frame_index)
         return tuple(self._track(number, path) for number, path in enumerate(ordered))
 
-    def _doubt(self, frame: Frame, found: list[Sighting], detections: list[Detection]) -> None:
-        """What detector and mesh disagree on."""
-        limit = frame.timestamp_us - self._settings.max_unconfirmed_us
+    def _give_up_unconfirmed(self, timestamp_us: int) -> None:
+        limit = timestamp_us - self._settings.max_unconfirmed_us
         for path in [path for path in self._open if path.confirmed_us < limit]:
             path.forget_unconfirmed()
             self._close(path)
             self.events += 1
-        boxes = [
-            detection.box
-            for detection in detections
-            if all(overlap(detection.box, sighting.box) < sightings.SAME_FACE for sighting in found)
-        ]
-        known = self._unexplained
-        self.events += any(
-            all(overlap(box, k) < sightings.SAME_FACE for k in known) for box in boxes
-        )
-        self._unexplained = boxes
 
     def _track(self, number: int, path: Path) -> Track:
         self._embed(path)
