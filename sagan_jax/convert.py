@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from data_prep import faces, fingerprint, video
+from data_prep import faces, fingerprint, people, video
 from data_prep.errors import InputError
 from data_prep.progress import Progress
 from data_prep.records import AlignedFace, Frame, Track
@@ -84,7 +84,7 @@ def convert(
     span = settings.span
     with Progress("finding faces", total=info.expected_frames(span), unit="frames") as bar:
         analysis = faces.analyse(source, settings.face, span, bar.advance)
-    tracks = faces.main_tracks(analysis.tracks)
+    tracks = people.choose(analysis.people).tracks
     renderer = _Renderer(swapper, _clip_colour(source, tracks, span), tracks, settings.sharpen)
     origin = _origin(swapper, source, settings, marks)
     mark = FrameMarker(marks, info.height, info.width, origin.watermark or 0)
