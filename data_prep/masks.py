@@ -42,7 +42,7 @@ _BROW_ARCH = (127, 162, 21, 54, 103, 67, 109, 10, 338, 297, 332, 284, 251, 389, 
 # Of the height of the mesh. The highest hairlines of 29 faces are 0.3 above it.
 _LIFT = 0.3
 # Side at which colours are compared; a strand of hair is not wider than a pixel of it.
-_COLOUR_SIZE = 96
+_COLOUR_SIZE = 80
 # Of the side: so far beyond the edge of the frame a mask goes on, so that the feather of a
 # blend ends outside of the picture.
 _BEYOND_FRAME = 0.03
@@ -127,9 +127,8 @@ def face_mask(crop: np.ndarray, landmarks: np.ndarray, person: np.ndarray) -> np
     lab = cv2.cvtColor(small, cv2.COLOR_RGB2LAB).astype(np.float32)
     hair = ~skin.is_skin(lab, _regions(landmarks, person))
     hair = cv2.GaussianBlur(hair.astype(np.float32), (0, 0), 0.7)
-    face[cv2.resize(hair, (size, size), interpolation=cv2.INTER_CUBIC) > 0.5] = 0
-    face[person < 0.5] = 0
-    return _whole(face)
+    hair = cv2.resize(hair, (size, size), interpolation=cv2.INTER_CUBIC)
+    return _whole(face * ((hair < 0.5) & (person > 0.5)))
 
 
 def eyes_mask(landmarks: np.ndarray, size: int) -> np.ndarray:
@@ -219,9 +218,10 @@ def _parsed(
 
 def _in_frame(image: np.ndarray, transform: np.ndarray, size: int) -> np.ndarray:
     """Which pixels of a crop the frame shows, and a little more; `[size, size]` uint8."""
-    bottom, right = image.shape[0] - 0.5, image.shape[1] - 0.5
-    corners = np.array([[-0.5, -0.5], [right, -0.5], [right, bottom], [-0.5, bottom]])
-    return _dilate(_fill([alignment.apply(transform, corners)], size), _BEYOND_FRAME * size)
+    beyond = _BEYOND_FRAME * size / alignment.scale_of(transform) + 0.5
+    right, bottom = image.shape[1] - 1 + beyond, image.shape[0] - 1 + beyond
+    corners = np.array([[-beyond, -beyond], [right, -beyond], [right, bottom], [-beyond, bottom]])
+    return _fill([alignment.apply(transform, corners)], size)
 
 
 def _whole(mask: np.ndarray) -> np.ndarray:

@@ -15,8 +15,8 @@ class PersonSegmenter:
     """The network, loaded once; not thread-safe (LiteRT holds one set of buffers).
 
     It takes the crop as it is. A wider view of the frame shows it more of the shoulders, and
-    gains nothing inside the face: over 29 faces the masks made with it agree with a face
-    parser's to the same 0.001.
+    gains nothing inside the face: agreement with a face parser over 29 faces is 0.914 as it
+    is and 0.912 with a view 1.3 times as wide.
     """
 
     def __init__(self, threads: int = 1):
@@ -36,7 +36,7 @@ class PersonSegmenter:
           `[size, size]` float32, 0..1.
         """
         image = cv2.resize(crop, (_INPUT_SIZE, _INPUT_SIZE), interpolation=cv2.INTER_AREA)
-        self._network.set_tensor(self._input, image[None].astype(np.float32) / 255)
+        self._network.set_tensor(self._input, image[None] / np.float32(255))
         self._network.invoke()
         person = self._network.get_tensor(self._output)[0, ..., 0]
         return cv2.resize(person, crop.shape[1::-1], interpolation=cv2.INTER_LINEAR)

@@ -17,14 +17,14 @@ import numpy as np
 _FLOOR = np.array([9.0, 4.0, 4.0], np.float32)
 # Share of the samples by which the slope of the colour is held back.
 _STIFFNESS = 0.01
-_ROUNDS = 3
+_TURNS = 3
 # Squared distances, in standard deviations, from the cheeks' colour: surroundings nearer
 # than this are ears or a hand, and what is farther within the face is a fringe.
 _LIKE_SKIN, _UNLIKE_SKIN = 4.0, 24.0
 # A log density is not believed below this: what is like neither stays as likely as before.
 _LEAST_DENSITY = -10.0
-# Share of the picture: with less hair in view (a bald head) skin alone is judged.
-_LEAST_HAIR = 0.004
+# Share of the pixels: with less hair in view (a bald head) skin alone is judged.
+_LEAST_HAIR = 0.01
 _ALONE = -4.5
 # Log odds of being face before colour is seen: within the mesh, and at the very top.
 _WITHIN, _TOP = 1.5, -2.0
@@ -67,29 +67,36 @@ def is_skin(lab: np.ndarray, regions: Regions) -> np.ndarray:
 
 
 def _log_odds(lab: np.ndarray, regions: Regions) -> np.ndarray:
-    if not regions.cheeks.any():
-        return np.full(lab.shape[:2], _WITHIN, np.float32)
-    position = _position(len(lab))
+    """Of being face, from colour and place alone, `[n, n]` float32; 0 where nothing is asked."""
+    seen = regions.extent | regions.around
+    odds = np.zeros(seen.shape, np.float32)
+    if regions.cheeks.any():
+        there = Regions(*(mask[seen] for mask in vars(regions).values()))
+        odds[seen] = _fit(lab[seen], _position(len(lab))[seen], there)
+    return odds
+
+
+def _fit(lab: np.ndarray, position: np.ndarray, regions: Regions) -> np.ndarray:
+    """Log odds `[N]` of N pixels, from both colours fitted in turn."""
     doubtful = regions.extent & ~regions.core
     prior = np.where(regions.within, _WITHIN, _WITHIN + (_TOP - _WITHIN) * regions.rise)
-    skin, distance = _density(lab, position[..., :1], regions.cheeks)
+    skin, distance = _density(lab, position[:, :1], regions.cheeks)
     hair_at = (regions.around & (distance > _LIKE_SKIN)) | (doubtful & (distance > _UNLIKE_SKIN))
-    for last in [False] * (_ROUNDS - 1) + [True]:
-        if hair_at.mean() < _LEAST_HAIR:
+    for turn in range(_TURNS):
+        if turn:
+            skin, distance = _density(lab, position, skin_at)
+        if hair_at.sum() < _LEAST_HAIR * len(lab):
             hair = (skin + 0.5 * distance).mean() + _ALONE
         else:
             hair, _ = _density(lab, position, hair_at)
         odds = skin - hair + prior
-        if not last:
-            skin_at = regions.cheeks | (regions.within & ~regions.core & (odds > _SURE))
-            skin, distance = _density(lab, position, skin_at)
-            hair_at = (regions.around | doubtful) & (odds < -_SURE)
-    odds = np.clip(odds, -_LIMIT, _LIMIT)
-    return np.where(regions.core, _LIMIT, odds).astype(np.float32)
+        skin_at = regions.cheeks | (doubtful & regions.within & (odds > _SURE))
+        hair_at = (regions.around | doubtful) & (odds < -_SURE)
+    return np.where(regions.core, _LIMIT, np.clip(odds, -_LIMIT, _LIMIT))
 
 
 def _position(size: int) -> np.ndarray:
-    """`[size, size, 3]`: one, x and y in -1..1."""
+    """One, x and y in -1..1: `[size, size, 3]` float32."""
     along = np.linspace(-1, 1, size, dtype=np.float32)
     x, y = np.meshgrid(along, along)
     return np.stack([np.ones_like(x), x, y], -1)
@@ -98,7 +105,7 @@ def _position(size: int) -> np.ndarray:
 def _density(
     lab: np.ndarray, position: np.ndarray, at: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """A Gaussian fitted to some pixels: log density and squared distance of all, `[n, n]`."""
+    """A Gaussian fitted to some of N pixels: log density and squared distance of all, `[N]`."""
     where, colours = position[at], lab[at]
     stiffness = np.diag([1e-6] + [_STIFFNESS] * (position.shape[-1] - 1)) * len(where)
     slope = np.linalg.solve(where.T @ where + stiffness, where.T @ colours).astype(np.float32)
