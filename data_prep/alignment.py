@@ -128,7 +128,23 @@ def warp(image: np.ndarray, transform: np.ndarray, size: int) -> np.ndarray:
     shrink = 1 / scale_of(transform)
     if shrink > 1:
         # A pixel of the crop should see a Gaussian as wide as the shrinking asks for.
-        image = cv2.GaussianBlur(image, (0, 0), 0.5 * np.sqrt(shrink**2 - 1) + 1e-3)
+        blur = 0.5 * np.sqrt(shrink**2 - 1) + 1e-3
+        image, transform = _cut_out(image, transform, size, margin=round(4 * blur) + 4)
+        image = cv2.GaussianBlur(image, (0, 0), blur)
     return cv2.warpAffine(
         image, transform, (size, size), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
     )
+
+
+def _cut_out(
+    image: np.ndarray, transform: np.ndarray, size: int, margin: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The part of a frame that a crop sees, `margin` pixels around, and its transform."""
+    corners = np.array([[0, 0], [0, size], [size, 0], [size, size]])
+    seen = apply(inverse(transform), corners)
+    limit = np.array(image.shape[1::-1]) - 1
+    left, top = np.clip(np.floor(seen.min(0)).astype(int) - margin, 0, limit)
+    right, bottom = np.clip(np.ceil(seen.max(0)).astype(int) + margin, 0, limit) + 1
+    moved = np.array(transform, np.float64)
+    moved[:, 2] += moved[:, :2] @ [left, top]
+    return image[top:bottom, left:right], moved

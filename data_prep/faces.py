@@ -7,21 +7,23 @@ the frames, so what was trained on is what is converted.
 
 from __future__ import annotations
 
+import collections
 import dataclasses
-import itertools
 import pathlib
 from collections.abc import Callable, Iterator
 from concurrent import futures
+from typing import TypeVar, cast
 
 import numpy as np
 
 from data_prep import alignment, landmarks, masks, quality, video
 from data_prep.errors import InputError
+from data_prep.following import Follower, detect_ends, stretches
 from data_prep.mtcnn import Detector, DetectorSettings
-from data_prep.records import CROP_SIZE, AlignedFace, Detection, Face, Frame, Track
-from data_prep.tracking import CutDetector, Tracker, TrackingSettings, mesh_box, overlap
+from data_prep.records import CROP_SIZE, AlignedFace, Face, Frame, Track
+from data_prep.tracking import CutDetector, Identifier, Tracker, TrackingSettings, mesh_box
 
-_SAME_FACE = 0.3
+_Item = TypeVar("_Item")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,13 +33,16 @@ class FaceSettings:
     Attributes:
       min_face_size: smallest face looked for, frame pixels.
       min_presence: least probability, by the mesh, of being a face, 0..1.
-      batch: frames a detector call.
+      detect_every: the detector looks at each n-th frame, and at more where faces come and go;
+        1 for every frame.
+      batch: frames a detector call. Four times this times `detect_every` frames are in memory.
       tracking: association and smoothing.
     """
 
     min_face_size: int = 40
     min_presence: float = 0.5
-    batch: int = 8
+    detect_every: int = 8
+    batch: int = 4
     tracking: TrackingSettings = TrackingSettings()
 
 
@@ -50,12 +55,14 @@ class Analysis:
       frames: number of frames read.
       first_frame: index of the first of them.
       cuts: index of the first frame of each new shot.
+      detected: number of frames the detector looked at.
     """
 
     tracks: tuple[Track, ...]
     frames: int
     first_frame: int
     cuts: tuple[int, ...]
+    detected: int
 
 
 def analyse(
@@ -63,6 +70,7 @@ def analyse(
     settings: FaceSettings = FaceSettings(),
     span: video.Span = video.WHOLE,
     progress: Callable[[int], None] | None = None,
+    identifier: Identifier | None = None,
 ) -> Analysis:
     """Finds and follows every face of a video.
 
@@ -76,43 +84,50 @@ def analyse(
       InputError: if the video cannot be read or shows no face.
     """
     info = video.probe(path)
-    detector = Detector(
-        info.height,
-        info.width,
-        DetectorSettings(min_face_size=settings.min_face_size, batch=settings.batch),
+    find = DetectorSettings(min_face_size=settings.min_face_size, batch=settings.batch)
+    detector = Detector(info.height, info.width, find)
+    follow = Follower(
+        Tracker(settings.tracking, identifier),
+        landmarks.FaceMesh(),
+        detector,
+        settings.min_presence,
     )
-    mesh = landmarks.FaceMesh()
-    tracker, is_cut = Tracker(settings.tracking), CutDetector(settings.tracking)
-    count, first, cuts = 0, 0, []
-    frames = video.read_frames(path, span)
-
-    def detect_next() -> list[tuple[Frame, list[Detection]]]:
-        batch = list(itertools.islice(frames, settings.batch))
-        found = detector(np.stack([frame.image for frame in batch])) if batch else []
-        return list(zip(batch, found, strict=True))
-
-    # The detector works on the next batch while the meshes of this one are read.
-    with futures.ThreadPoolExecutor(max_workers=1) as ahead:
-        following = ahead.submit(detect_next)
-        while batch := following.result():
-            following = ahead.submit(detect_next)
-            first = first if count else batch[0][0].index
-            for frame, detections in batch:
-                if is_cut(frame.image):
-                    tracker.cut()
-                    cuts.append(frame.index)
-                faces = _faces_in(frame, detections, tracker.current, mesh, settings.min_presence)
-                tracker.add(frame.timestamp_us, faces)
-            count += len(batch)
+    first, count, detected, cuts = 0, 0, 0, list[int]()
+    # While the meshes of these frames are read, the detector looks at the next ones, and those
+    # after them are decoded.
+    frames = ahead(_with_cuts(video.read_frames(path, span, exact=False), settings.tracking), 8)
+    groups = stretches(frames, settings.detect_every)
+    for several in ahead(detect_ends(groups, detector, settings.batch), 1):
+        first = first if count else several[0].frames[0].index
+        for stretch in several:
+            cuts += [stretch.frames[0].index] * stretch.starts_shot
+            detected += follow(stretch)
+            count += len(stretch.frames)
             if progress:
-                progress(len(batch))
-    tracks = tracker.finish()
+                progress(len(stretch.frames))
+    tracks = follow.tracker.finish()
     if not tracks:
         raise InputError(
             f"{path}: no face found in {count} frames; give a video that shows a face at least "
             f"{settings.min_face_size} pixels wide, or lower --min_face"
         )
-    return Analysis(tracks, count, first, tuple(cuts))
+    return Analysis(tracks, count, first, tuple(cuts), detected)
+
+
+def ahead(items: Iterator[_Item], depth: int) -> Iterator[_Item]:
+    """Runs an iterator in a thread of its own, so many items ahead."""
+    end = object()
+    with futures.ThreadPoolExecutor(max_workers=1) as worker:
+        following = collections.deque(worker.submit(next, items, end) for _ in range(depth))
+        while (item := following.popleft().result()) is not end:
+            following.append(worker.submit(next, items, end))
+            yield cast(_Item, item)
+
+
+def _with_cuts(frames: Iterator[Frame], settings: TrackingSettings) -> Iterator[tuple[Frame, bool]]:
+    is_cut = CutDetector(settings)
+    for frame in frames:
+        yield frame, is_cut(frame.image)
 
 
 def main_tracks(tracks: tuple[Track, ...]) -> tuple[Track, ...]:
@@ -136,19 +151,32 @@ def main_tracks(tracks: tuple[Track, ...]) -> tuple[Track, ...]:
 
 
 def aligned_faces(
-    path: str | pathlib.Path, tracks: tuple[Track, ...], span: video.Span = video.WHOLE
+    path: str | pathlib.Path,
+    tracks: tuple[Track, ...],
+    span: video.Span = video.WHOLE,
+    wanted: Callable[[Face], bool] = lambda face: True,
+    apply: Callable[..., Iterator[AlignedFace]] = map,
 ) -> Iterator[AlignedFace]:
     """The crops of the given tracks, in order of time: the second pass over the video.
 
-    Arguments as of `analyse`, with which the tracks were found.
+    Args:
+      path: as of `analyse`.
+      tracks: found by `analyse`.
+      span: as of `analyse`.
+      wanted: which faces.
+      apply: how `align` is applied to each face, `map` or `ahead.map_ahead`.
     """
-    wanted: dict[int, list[tuple[Track, int]]] = {}
+    places: dict[int, list[tuple[Track, int]]] = {}
     for track in tracks:
         for position, face in enumerate(track.faces):
-            wanted.setdefault(face.frame_index, []).append((track, position))
-    for frame in video.read_frames(path, span):
-        for track, position in wanted.get(frame.index, []):
-            yield align(frame.image, track, position)
+            if wanted(face):
+                places.setdefault(face.frame_index, []).append((track, position))
+    found = (
+        (frame.image, track, position)
+        for frame in video.read_frames(path, span)
+        for track, position in places.get(frame.index, [])
+    )
+    return apply(lambda one: align(*one), found)
 
 
 def align(image: np.ndarray, track: Track, position: int, size: int = CROP_SIZE) -> AlignedFace:
@@ -179,58 +207,3 @@ def align(image: np.ndarray, track: Track, position: int, size: int = CROP_SIZE)
         timestamp_us=face.timestamp_us,
         track_id=track.track_id,
     )
-
-
-def _faces_in(
-    frame: Frame,
-    detections: list[Detection],
-    known: list[Face],
-    mesh: landmarks.FaceMesh,
-    min_presence: float,
-) -> list[Face]:
-    """Every face of a frame: those followed from the frame before, then the new ones.
-
-    A followed face is read where it was last seen, whether or not the detector found it
-    again, so that a single missed detection does not break a track.
-    """
-    faces: list[Face] = []
-    followed = [landmarks.region_of_mesh(face.landmarks) for face in known]
-    for region in followed + [landmarks.region_of_detection(d) for d in detections]:
-        if not _in_view(region, frame.image) or _already(region, faces):
-            continue
-        found = mesh(frame.image, region)
-        box = mesh_box(found.points[:, :2])
-        if found.presence >= min_presence and not _duplicate(box, faces):
-            faces.append(_face(frame, found, box, detections))
-    return faces
-
-
-def _face(
-    frame: Frame, found: landmarks.Mesh, box: np.ndarray, detections: list[Detection]
-) -> Face:
-    """Mesh and detection of one face; score 0 where the detector missed it."""
-    points = found.points[:, :2].copy()
-    best = max(detections, key=lambda d: overlap(d.box, box), default=None)
-    if best is None or overlap(best.box, box) < _SAME_FACE:
-        best = Detection(box, 0.0, landmarks.five_points(points))
-    pose = landmarks.head_pose(found.points)
-    return Face(frame.index, frame.timestamp_us, best, points, found.presence, pose)
-
-
-def _in_view(region: landmarks.Region, image: np.ndarray) -> bool:
-    height, width = image.shape[:2]
-    x, y = region.centre
-    return region.side > 8 and 0 <= x < width and 0 <= y < height
-
-
-def _already(region: landmarks.Region, faces: list[Face]) -> bool:
-    """Whether the centre of a region lies well inside a face already read in this frame."""
-    return any(
-        np.hypot(*(region.centre - mesh_box(f.landmarks).reshape(2, 2).mean(0)))
-        < 0.25 * max(np.ptp(f.landmarks, axis=0))
-        for f in faces
-    )
-
-
-def _duplicate(box: np.ndarray, faces: list[Face]) -> bool:
-    return any(overlap(box, mesh_box(face.landmarks)) >= _SAME_FACE for face in faces)

@@ -1,59 +1,56 @@
-"""What was extracted, to look at: one self-contained HTML file in the data set's folder."""
+"""What was extracted, to look at: one self-contained HTML file in the data set's folder.
+
+The figures come from the data set's card, and of the crops only those that are shown are
+read: an hour of video costs no more than a minute.
+"""
 
 from __future__ import annotations
 
-import base64
 import pathlib
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import cv2
 import jinja2
 import numpy as np
 
-from data_prep import shards
+from data_prep import cards, plots, shards
+from data_prep.coverage import Coverage
+from data_prep.quality import Reason
 
-_SHEET_COLUMNS, _SHEET_ROWS, _TILE = 8, 4, 128
-_TEMPLATE = jinja2.Environment(autoescape=True).from_string("""<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>Data set: {{ card.identity }}</title>
-<style>
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 70em; margin: 2em auto; padding: 0 1em }
-img { max-width: 100% }
-td, th { padding: .2em .8em; text-align: left; border-bottom: 1px solid #ddd }
-</style>
-<h1>Data set: {{ card.identity }}</h1>
-<p>Consent on record: <q>{{ card.consent }}</q></p>
-<h2>Videos</h2>
-<table><tr><th>video<th>frames read<th>without a face<th>trained on<th>held out<th>cuts
-{% for v in card.videos %}<tr><td>{{ v.name }}<td>{{ v.frames }}<td>{{ v.frames_without_face }}
-<td>{{ v.train }}<td>{{ v.holdout }}<td>{{ v.cuts | length }}{% endfor %}</table>
-<h2>Crops over time</h2><p><img src="{{ sheet }}" alt="crops, evenly spread over time"></p>
-<h2>Masks</h2><p>Red: face. Green: eyes. Blue: mouth.</p>
-<p><img src="{{ masks }}" alt="crops with their masks"></p>
-<h2>Coverage</h2>
-<p>Yaw {{ yaw }} degrees, pitch {{ pitch }} degrees (5th to 95th percentile). A person can be
-shown well only in poses that were seen here.</p>
-<p><img src="{{ coverage }}" alt="yaw across, pitch down; one dot a crop"></p>
-<h2>Models used</h2>
-<table><tr><th>purpose<th>package<th>licence of the weights
-{% for m in card.models %}<tr><td>{{ m.purpose }}<td>{{ m.package }} {{ m.version }}
-<td>{{ m.licence }}{% endfor %}</table></html>
-""")
+NAME = "report.html"
+_CROPS, _OVERLAYS = 27, 6
+_CROP_SIDE, _OVERLAY_SIDE = 128, 192
+_PICTURES = 16
+_TEMPLATE = jinja2.Environment(
+    autoescape=True,
+    undefined=jinja2.StrictUndefined,
+    loader=jinja2.FileSystemLoader(pathlib.Path(__file__).parent),
+).get_template("report.html.jinja")
 
 
 def write(folder: pathlib.Path) -> pathlib.Path:
     """Writes `report.html` for a finished data set and returns its path."""
-    examples = list(shards.read(folder, "train"))
-    poses = np.array([example["pose"] for example in examples])
-    chosen = np.linspace(0, len(examples) - 1, _SHEET_COLUMNS * _SHEET_ROWS).round().astype(int)
-    path = folder / "report.html"
+    card = shards.read_card(folder)
+    coverage = Coverage.from_json(card.coverage)
+    crops = list(_evenly_spaced(folder, card, _CROPS))
+    path = folder / NAME
     path.write_text(
         _TEMPLATE.render(
-            card=shards.read_card(folder),
-            sheet=inline(_grid([examples[i]["image"] for i in chosen])),
-            masks=inline(_grid([_overlay(examples[i]) for i in chosen[::_SHEET_ROWS]])),
-            coverage=inline(_scatter(poses[:, 0], poses[:, 1])),
-            yaw=_span(poses[:, 0]),
-            pitch=_span(poses[:, 1]),
+            card=card,
+            crops=[_tile(one, one["image"], _CROP_SIDE) for one in crops],
+            overlays=[
+                _tile(one, _overlay(one), _OVERLAY_SIDE) for one in _spread(crops, _OVERLAYS)
+            ],
+            plots={
+                "timeline": plots.timeline(card.videos),
+                "pose": plots.pose(coverage),
+                "mouth": plots.histogram(coverage, "mouth", "gap between the lips, face heights"),
+                "eyes": plots.histogram(coverage, "eyes", "height over width of the eyes"),
+                "sharpness": plots.histogram(coverage, "sharpness", "fine detail, grey levels"),
+                "height": plots.histogram(coverage, "height", "height in the frame, pixels"),
+            },
+            dropped=list(_dropped(card)),
         )
     )
     return path
@@ -61,14 +58,28 @@ def write(folder: pathlib.Path) -> pathlib.Path:
 
 def inline(image: np.ndarray) -> str:
     """An RGB image as a `data:` address, for pages that need no other file."""
-    encoded = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1]
-    return "data:image/jpeg;base64," + base64.b64encode(encoded.tobytes()).decode()
+    return "data:image/jpeg;base64," + cards.jpeg(image)
 
 
-def _grid(images: list[np.ndarray]) -> np.ndarray:
-    tiles = [cv2.resize(i, (_TILE, _TILE), interpolation=cv2.INTER_AREA) for i in images]
-    rows = [tiles[i : i + _SHEET_COLUMNS] for i in range(0, len(tiles), _SHEET_COLUMNS)]
-    return np.vstack([np.hstack(row) for row in rows])
+def _evenly_spaced(
+    folder: pathlib.Path, card: shards.IdentityCard, count: int
+) -> Iterable[dict[str, Any]]:
+    """Training crops, evenly spread over all of them; only these are decoded."""
+    positions = _spread(range(card.count("train")), count)
+    return shards.read(folder, "+".join(f"train[{at}:{at + 1}]" for at in positions))
+
+
+def _spread(things: Sequence[Any], count: int) -> list[Any]:
+    """At most `count` of a sequence, evenly spaced, first and last among them."""
+    chosen = np.linspace(0, len(things) - 1, min(count, len(things))).round().astype(int)
+    return [things[i] for i in chosen]
+
+
+def _tile(example: dict[str, Any], image: np.ndarray, side: int) -> dict[str, str]:
+    seconds = example["timestamp_us"] // 1_000_000
+    small = cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA)
+    name = example["video"]["name"].decode()
+    return {"image": inline(small), "caption": f"{seconds // 60}:{seconds % 60:02d} {name}"}
 
 
 def _overlay(example: dict[str, Any]) -> np.ndarray:
@@ -76,19 +87,14 @@ def _overlay(example: dict[str, Any]) -> np.ndarray:
     return cv2.addWeighted(example["image"], 0.7, tint, 0.3, 0)
 
 
-def _scatter(yaw: np.ndarray, pitch: np.ndarray, limit: float = 60.0) -> np.ndarray:
-    side = 360
-    canvas = np.full((side, side, 3), 255, np.uint8)
-    for angle in range(-60, 61, 20):
-        at = round((angle / limit + 1) * side / 2)
-        cv2.line(canvas, (at, 0), (at, side), (220, 220, 220))
-        cv2.line(canvas, (0, at), (side, at), (220, 220, 220))
-    for x, y in np.stack([yaw, pitch], -1):
-        centre = tuple(int((v / limit + 1) * side / 2) for v in (x, y))
-        cv2.circle(canvas, centre, 2, (40, 80, 200), -1, cv2.LINE_AA)
-    return canvas
-
-
-def _span(values: np.ndarray) -> str:
-    low, high = np.percentile(values, [5, 95])
-    return f"{low:.0f} to {high:.0f}"
+def _dropped(card: shards.IdentityCard) -> Iterable[dict[str, Any]]:
+    """For each reason the number of crops, in words why, and some of them."""
+    for reason in Reason:
+        count = sum(video["dropped"].get(reason, 0) for video in card.videos)
+        pictures = [p for v in card.videos for p in v["dropped_thumbnails"].get(reason, [])]
+        if count:
+            yield {
+                "count": count,
+                "words": reason.words,
+                "pictures": _spread(pictures, _PICTURES),
+            }

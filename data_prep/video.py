@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import fractions
-import hashlib
 import pathlib
 from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
@@ -31,6 +30,8 @@ _LONGEST_GAP_US = 750_000
 _MATRICES = {int(matrix): matrix for matrix in Colorspace} | {6: Colorspace.ITU601}
 # Rounded and with full chroma, a decoded frame survives YUV -> RGB -> YUV best.
 _SCALING = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
+# A twelfth of the time at 720p (0.45 ms instead of 5.7) and 1.4 levels off in the mean.
+_QUICK_SCALING = Interpolation.BILINEAR
 _MP4_AUDIO = {"aac", "mp2", "mp3", "ac3", "eac3", "opus", "flac", "alac"}
 # Names for what a raw stream only counts.
 _LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}
@@ -99,12 +100,6 @@ class VideoInfo:
         return -(-count // span.every)
 
 
-def fingerprint(path: str | pathlib.Path) -> str:
-    """SHA-256 of a file, hex."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def probe(path: str | pathlib.Path) -> VideoInfo:
     """Reads what a video says about itself.
 
@@ -137,7 +132,9 @@ def probe(path: str | pathlib.Path) -> VideoInfo:
         )
 
 
-def read_frames(path: str | pathlib.Path, span: Span = WHOLE) -> Iterator[Frame]:
+def read_frames(
+    path: str | pathlib.Path, span: Span = WHOLE, *, exact: bool = True
+) -> Iterator[Frame]:
     """Decodes a video.
 
     Frames are numbered from the start of the file whatever part of it is read. Where the
@@ -146,11 +143,13 @@ def read_frames(path: str | pathlib.Path, span: Span = WHOLE) -> Iterator[Frame]
     Args:
       path: the video.
       span: which part.
+      exact: whether colours are rounded and have full chroma, as what is stored or shown
+        needs; to find something in the pictures they need not.
 
     Raises:
       InputError: if the file is no video, or not one frame can be decoded.
     """
-    info = probe(path)
+    info, scaling = probe(path), _SCALING if exact else _QUICK_SCALING
     convert, damage = VideoReformatter(), list[str]()
     count, first_pts, end_us, dark_us = 0, None, 0, 0
     with _open_video(path) as container:
@@ -162,7 +161,7 @@ def read_frames(path: str | pathlib.Path, span: Span = WHOLE) -> Iterator[Frame]
             if span.end_s is not None and timestamp_us >= span.end_s * 1e6:
                 break
             if count % span.every == 0 and timestamp_us >= span.start_s * 1e6:
-                yield Frame(count, timestamp_us, _to_rgb(frame, info, convert))
+                yield Frame(count, timestamp_us, _to_rgb(frame, info, convert, scaling))
             count += 1
             end_us = timestamp_us + _microseconds(frame.duration or 0, frame)
         else:
@@ -524,7 +523,9 @@ def _matrix(frame: av.VideoFrame) -> Colorspace:
     return Colorspace.ITU709 if frame.height >= _HD_HEIGHT else Colorspace.ITU601
 
 
-def _to_rgb(frame: av.VideoFrame, info: VideoInfo, convert: VideoReformatter) -> np.ndarray:
+def _to_rgb(
+    frame: av.VideoFrame, info: VideoInfo, convert: VideoReformatter, scaling: int
+) -> np.ndarray:
     rgb = convert.reformat(
         frame,
         format="rgb24",
@@ -532,7 +533,7 @@ def _to_rgb(frame: av.VideoFrame, info: VideoInfo, convert: VideoReformatter) ->
         dst_colorspace=info.matrix,
         src_color_range=ColorRange.JPEG if info.full_range else ColorRange.MPEG,
         dst_color_range=ColorRange.JPEG,
-        interpolation=_SCALING,
+        interpolation=scaling,
     )
     image = rgb.to_ndarray()
     return np.ascontiguousarray(np.rot90(image, info.rotation // 90)) if info.rotation else image

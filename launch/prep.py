@@ -1,16 +1,28 @@
-"""Prepares one person: videos in, a data set of aligned faces out."""
+"""Prepares one person: videos in, a data set of aligned faces out.
+
+Stopped or killed, it goes on where it was when it is started again. A video that cannot be
+used is reported and left out. Exit code: 0 all videos are in the data set, 3 some had to be
+left out (the card and the report say which and why), 1 there is no data set.
+"""
 
 from __future__ import annotations
 
+import glob
 import pathlib
-from collections.abc import Sequence
+import signal
+import sys
+from collections.abc import Iterator, Sequence
 
 from absl import flags
 
 from launch import cli
 
 VIDEO = flags.DEFINE_list(
-    "video", None, "Videos of the person, separated by commas.", required=True
+    "video",
+    None,
+    "Videos of the person, separated by commas: files, patterns ('clips/*.mp4'), or @FILE, a "
+    "list with one of either a line.",
+    required=True,
 )
 IDENTITY = flags.DEFINE_string("identity", None, "Name of the person.", required=True)
 CONSENT = flags.DEFINE_string(
@@ -23,33 +35,77 @@ CONSENT = flags.DEFINE_string(
 OUT = flags.DEFINE_string("out", None, "Folder of the data set.", required=True)
 START = flags.DEFINE_float("start", 0.0, "First second of each video.", lower_bound=0.0)
 END = flags.DEFINE_float("end", None, "Second at which to stop; default: the end.", lower_bound=0.0)
+REFERENCE = flags.DEFINE_string(
+    "reference",
+    None,
+    "Picture or video of the person, where the videos show others too; default: who is seen most "
+    "in the first video. Who was left out is shown in the report.",
+)
 EVERY = flags.DEFINE_integer("every", 1, "Use each n-th frame.", lower_bound=1)
 MIN_FACE = flags.DEFINE_integer(
     "min_face", 40, "Smallest face looked for, pixels of the frame.", lower_bound=20
 )
-OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace another data set in --out.")
+WORKERS = flags.DEFINE_integer(
+    "workers",
+    None,
+    "Videos prepared at a time, each in a process of its own that takes about 1.5 GiB; default: "
+    "as many as there are cores. A single video uses all cores in any case.",
+    lower_bound=1,
+)
+FORMAT = flags.DEFINE_enum(
+    "format",
+    "tfrecord",
+    ["tfrecord", "array_record"],
+    "Of the shards: TFRecord, or ArrayRecord for random access.",
+)
+OVERWRITE = flags.DEFINE_bool(
+    "overwrite", False, "Replace another data set in --out, or repair this one."
+)
+_SOME_REFUSED = 3
 
 
 def main(argv: Sequence[str]) -> None:
-    from data_prep import faces, prepare, video
+    from data_prep import ahead, coverage, faces, prepare, video
 
     del argv
+    signal.signal(signal.SIGTERM, _stop)
     out = pathlib.Path(OUT.value)
     cli.require_writable_folder(out.parent)
     settings = prepare.PrepareSettings(
         span=video.Span(START.value, END.value, EVERY.value),
         face=faces.FaceSettings(min_face_size=MIN_FACE.value),
+        file_format=FORMAT.value,
     )
     card = prepare.prepare(
-        [pathlib.Path(path) for path in VIDEO.value],
+        list(dict.fromkeys(_videos(VIDEO.value))),
         IDENTITY.value,
         _text(CONSENT.value),
         out,
         settings,
-        OVERWRITE.value,
+        reference=pathlib.Path(REFERENCE.value) if REFERENCE.value else None,
+        overwrite=OVERWRITE.value,
+        processes=WORKERS.value or ahead.cores(),
     )
-    train, holdout = (sum(v[split] for v in card.videos) for split in ("train", "holdout"))
-    print(f"{out}: {train} crops to train on, {holdout} held out; see {out / 'report.html'}")
+    print(
+        f"{out}: {card.count('train')} crops to train on, {card.count('holdout')} held out; "
+        f"see {out / 'report.html'}"
+    )
+    print(coverage.Verdict(**card.verdict).text)
+    for one in card.refused:
+        print(f"left out: {one['reason']}", file=sys.stderr)
+    sys.exit(_SOME_REFUSED if card.refused else 0)
+
+
+def _videos(values: Sequence[str]) -> Iterator[pathlib.Path]:
+    """Files, patterns and lists to files."""
+    for value in values:
+        if value.startswith("@"):
+            lines = _text(value).splitlines()
+            yield from _videos([line.strip() for line in lines if line.strip()])
+        elif glob.has_magic(value) and not pathlib.Path(value).exists():
+            yield from map(pathlib.Path, sorted(glob.glob(value, recursive=True)) or [value])
+        else:
+            yield pathlib.Path(value)
 
 
 def _text(value: str) -> str:
@@ -60,8 +116,13 @@ def _text(value: str) -> str:
     if not path.is_file():
         from data_prep.errors import InputError
 
-        raise InputError(f"{path}: no such file; --consent=@FILE names a text file")
+        raise InputError(f"{path}: no such file; @FILE names a text file")
     return path.read_text()
+
+
+def _stop(*_: object) -> None:
+    """SIGTERM ends the workers like Ctrl-C does."""
+    sys.exit(128 + signal.SIGTERM)
 
 
 def run() -> None:

@@ -1,5 +1,7 @@
 """Says whether videos and pictures are marked as synthetic, by whom, and whether that holds.
 
+Of a data set it says whether every shard is whole, and names those that are not.
+
 Exit code: 0 marked and unchanged, 3 changed since, 4 watermark without a manifest,
 5 no mark, 1 not readable; of several files the highest.
 """
@@ -23,16 +25,38 @@ KEY = flags.DEFINE_string("watermark_key", None, "Whose watermark to look for; d
 
 def main(argv: Sequence[str]) -> None:
     from data_prep.errors import InputError
-    from sagan_jax import verify, watermark
 
     if len(argv) < 2:
         raise InputError("no file given: sagan-verify FILE...")
-    reports = []
-    for name in argv[1:]:
-        report = verify.verify(pathlib.Path(name), KEY.value or watermark.PUBLIC_KEY)
-        print(json.dumps(_plain(report)) if JSON.value else report.words(), flush=True)
-        reports.append(report)
-    sys.exit(max(report.verdict for report in reports))
+    paths = [pathlib.Path(name) for name in argv[1:]]
+    sys.exit(max(_data_set(path) if path.is_dir() else _file(path) for path in paths))
+
+
+def _file(path: pathlib.Path) -> int:
+    """Says what a file is; returns its exit code."""
+    from sagan_jax import verify, watermark
+
+    report = verify.verify(path, KEY.value or watermark.PUBLIC_KEY)
+    print(json.dumps(_plain(report)) if JSON.value else report.words(), flush=True)
+    return report.verdict
+
+
+def _data_set(folder: pathlib.Path) -> int:
+    """Says whether a data set is whole; returns its exit code."""
+    from data_prep import shards
+    from data_prep.progress import Progress
+    from sagan_jax.verify import Verdict
+
+    every = list(shards.read_card(folder).shards())
+    with Progress("reading shards", total=sum(s["bytes"] for s in every), unit="bytes") as bar:
+        problems = shards.verify(folder, bar.advance)
+    if JSON.value:
+        print(json.dumps({"path": str(folder), "shards": len(every), "damaged": problems}))
+    elif not problems:
+        print(f"{folder}: all {len(every)} shards are whole")
+    for name, problem in problems.items() if not JSON.value else ():
+        print(f"{folder}: shard {name} {problem}; repair it with `launch.prep --overwrite`")
+    return Verdict.TAMPERED if problems else 0
 
 
 def _plain(report: Any) -> dict[str, Any]:

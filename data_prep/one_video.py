@@ -1,0 +1,236 @@
+"""One video to its part of a data set: what a worker of `prepare` does."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+import pathlib
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from data_prep import ahead, faces, identity, people, shards, video
+from data_prep.cards import PersonCard, VideoCard, thumbnail, track_card
+from data_prep.coverage import Coverage
+from data_prep.errors import InputError
+from data_prep.quality import QualityFilter
+from data_prep.records import AlignedFace, Person, Track
+from data_prep.settings import PrepareSettings
+from data_prep.tracking import Identifier
+from data_prep.workers import Link
+
+# Neighbouring frames look alike: none may be in both splits.
+_GUARD_US = 1_000_000
+_IDENTIFIER = Identifier(identity.chip, identity.embed)
+
+
+@dataclasses.dataclass(frozen=True)
+class Order:
+    """One video to be prepared.
+
+    Attributes:
+      path: the video.
+      sha256: of the file.
+      key: of everything its crops depend on but the choice of the person.
+      settings: which part and how.
+      folder: the data set of this video alone that is to be made.
+      identity: name of the person.
+      consent: statement of consent.
+    """
+
+    path: pathlib.Path
+    sha256: str
+    key: str
+    settings: PrepareSettings
+    folder: pathlib.Path
+    identity: str
+    consent: str
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+
+@dataclasses.dataclass(frozen=True)
+class Periods:
+    """The two stretches of one video, timestamps in microseconds.
+
+    Attributes:
+      train_end: before which crops are trained on.
+      holdout_start: from which on they are held out.
+    """
+
+    train_end: float
+    holdout_start: float
+
+    @classmethod
+    def of(cls, tracks: tuple[Track, ...], share: float) -> Periods:
+        """Holds out a share of the time from first to last face, at its end.
+
+        The second before it belongs to neither stretch.
+        """
+        times = [face.timestamp_us for track in tracks for face in track.faces]
+        start = max(times) - share * (max(times) - min(times))
+        return cls(start - _GUARD_US, start if share else math.inf)
+
+    def split(self, timestamp_us: int) -> str | None:
+        """The split of a crop, None for neither."""
+        if timestamp_us < self.train_end:
+            return "train"
+        return "holdout" if timestamp_us >= self.holdout_start else None
+
+
+def make(order: Order, link: Link) -> None:
+    """Finds, crops and stores the face of one person in one video.
+
+    Args:
+      order: which video.
+      link: asked, with the embedding of the person seen most, for that of the person wanted;
+        None if it is this one. Hears of frames done, half a frame in each of the two passes.
+
+    Raises:
+      InputError: if the video cannot be used.
+    """
+    analysis, cast = _watch(order.path, order.settings, link)
+    try:
+        wanted = link.ask(people.choose(cast.people).embedding)
+        person = people.choose(cast.people, wanted)
+    except InputError as error:
+        raise InputError(f"{order.path}: {error}") from error
+    card = _card(order, analysis, person)
+    card["people"] = _people(
+        cast, person, "seen most often" if wanted is None else "like the reference"
+    )
+    with shards.Writer(
+        order.folder, order.identity, order.consent, order.settings.file_format
+    ) as writer:
+        _store(writer, order, person, card, link)
+        facts = dataclasses.asdict(order.settings)
+        writer.finish(
+            shards.IdentityCard(order.identity, order.consent, (dict(card),), facts, (), order.key)
+        )
+
+
+def reference(path: pathlib.Path, settings: PrepareSettings) -> np.ndarray:
+    """The embedding of the person seen most in a picture or video, `[EMBEDDING_SIZE]`.
+
+    Raises:
+      InputError: if it cannot be read or shows nobody, or two people as often.
+    """
+    cast = _watch(path, dataclasses.replace(settings, span=video.WHOLE), None)[1]
+    most, *others = cast.people or (None,)
+    if most is None:
+        raise InputError(f"{path}: nobody is seen clearly enough; give another --reference")
+    if others and others[0].frames == most.frames:
+        raise InputError(
+            f"{path}: shows {len(cast.people)} people; give a --reference that shows only the one "
+            "who is wanted"
+        )
+    return most.embedding
+
+
+def _watch(
+    path: pathlib.Path, settings: PrepareSettings, link: Link | None
+) -> tuple[faces.Analysis, people.Cast]:
+    """The first pass over a video."""
+    analysis = faces.analyse(
+        path,
+        settings.face,
+        settings.span,
+        (lambda frames: link.progress(frames / 2)) if link else None,
+        _IDENTIFIER,
+    )
+    return analysis, people.tell_apart(analysis.tracks)
+
+
+def _card(order: Order, analysis: faces.Analysis, person: Person) -> VideoCard:
+    """What the first pass found."""
+    info = video.probe(order.path)
+    return VideoCard(
+        name=order.path.name,
+        sha256=order.sha256,
+        key=order.key,
+        frames=analysis.frames,
+        train=0,
+        holdout=0,
+        cuts=list(analysis.cuts),
+        fps=float(info.fps),
+        duration_us=info.duration_us,
+        tracks=[track_card(track) for track in person.tracks],
+        people=[],
+        embedding=person.embedding.tolist(),
+        dropped={},
+        dropped_thumbnails={},
+        frames_without_face=analysis.frames - person.frames,
+        coverage={},
+        shards={},
+    )
+
+
+def _store(
+    writer: shards.Writer, order: Order, person: Person, card: VideoCard, link: Link
+) -> None:
+    """The second pass: writes the crops and notes in the card what became of them."""
+    settings, info = order.settings, video.probe(order.path)
+    periods = Periods.of(person.tracks, settings.holdout)
+    quality, coverage = QualityFilter(settings.quality, info.height, info.width), Coverage()
+    crops = faces.aligned_faces(
+        order.path,
+        person.tracks,
+        settings.span,
+        wanted=lambda face: periods.split(face.timestamp_us) is not None,
+        apply=ahead.map_ahead,
+    )
+    half_frames = info.expected_frames(settings.span) / 2 / person.frames
+    counted = _counted(crops, link, half_frames)
+    for split, part in itertools.groupby(counted, lambda crop: periods.split(crop.timestamp_us)):
+        if split == "train":
+            card["train"] = writer.add(split, _noted(quality.kept(part), coverage), dict(card))
+        elif split == "holdout":
+            card["holdout"] = writer.add(split, part, dict(card))
+    card["dropped"], card["dropped_thumbnails"] = quality.dropped, quality.thumbnails()
+    card["coverage"] = coverage.to_json()
+
+
+def _people(cast: people.Cast, chosen: Person, reason: str) -> list[PersonCard]:
+    """Everybody in the video, and what was taken for a face and given to nobody, by reason."""
+    found = [
+        PersonCard(
+            frames=person.frames,
+            chosen=person is chosen,
+            reason=reason if person is chosen else "another person",
+            thumbnail=_picture(person.thumbnail),
+        )
+        for person in cast.people
+    ]
+    by_reason: dict[str, list[Track]] = {}
+    for one in cast.left_out:
+        by_reason.setdefault(one.reason, []).append(one.track)
+    for why, tracks in by_reason.items():
+        longest = max(tracks, key=lambda track: len(track.faces))
+        found.append(
+            PersonCard(
+                frames=sum(len(track.faces) for track in tracks),
+                chosen=False,
+                reason=why,
+                thumbnail=_picture(longest.thumbnail),
+            )
+        )
+    return found
+
+
+def _picture(image: np.ndarray | None) -> str:
+    return "" if image is None else thumbnail(image)
+
+
+def _noted(crops: Iterable[AlignedFace], coverage: Coverage) -> Iterator[AlignedFace]:
+    for crop in crops:
+        coverage.add(crop)
+        yield crop
+
+
+def _counted(crops: Iterable[AlignedFace], link: Link, frames: float) -> Iterator[AlignedFace]:
+    """Passes crops on and reports each, as some number of frames."""
+    for crop in crops:
+        yield crop
+        link.progress(frames)

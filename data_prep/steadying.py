@@ -1,0 +1,203 @@
+"""A track's measured faces to steady ones: what trembles is smoothed, what is missing filled."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from data_prep import alignment, landmarks, motion
+from data_prep.records import CROP_SIZE, NUM_LANDMARKS, Detection, Face
+
+_FACE_HEIGHT = alignment.FACE_HEIGHT * CROP_SIZE
+# The parts of a face that move by themselves, in face heights around their middles.
+_EYES, _EYE_RADIUS = ((33, 133), (263, 362)), 0.13
+_MOUTH, _MOUTH_RADIUS = (13, 14), 0.22
+# Landmarks of so many frames are smoothed at once (8 MB); those a second to either side
+# know of each other.
+_WINDOW, _MARGIN = 512, 32
+
+
+@dataclasses.dataclass(frozen=True)
+class SmoothingSettings:
+    """How tracks are steadied. Lengths are in face heights, whatever the face's size.
+
+    Attributes:
+      noise: standard deviation of a good measurement (0.05 px in a face of 160); a track's
+        own noise, up to ten times this, is read off its quietest parts.
+      gate: standard deviations from its prediction at which a measurement is not believed.
+    """
+
+    noise: float = 0.0003
+    gate: float = 6.0
+
+
+def steady(
+    faces: Sequence[Face],
+    confirmed: Sequence[int],
+    clock: Sequence[tuple[int, int]],
+    settings: SmoothingSettings = SmoothingSettings(),
+) -> tuple[tuple[Face, ...], np.ndarray]:
+    """Smooths one track by all of its frames, those before and those after.
+
+    Place, size and turn are one motion; the landmarks are smoothed in the coordinates of the
+    crop that moves along, eyes, mouth and the rest each by their own liveliness, so that a
+    blink or a word is not smeared.
+
+    Args:
+      faces: measured, in order of time.
+      confirmed: positions in `faces` of those whose detection is the detector's own.
+      clock: index and timestamp of every frame from the first to the last face.
+      settings: noise and gate.
+
+    Returns:
+      A face for every frame of `clock`: landmarks smoothed, detections between the
+      detector's own interpolated; score and presence are 0 where nothing was measured. And
+      the frame-to-crop transforms `[len(clock), 2, 3]` float32.
+    """
+    where = np.searchsorted([index for index, _ in clock], [f.frame_index for f in faces])
+    seconds = np.array([time_us for _, time_us in clock]) * 1e-6
+    measured = np.zeros(len(clock))
+    measured[where] = 1
+    transforms, trust = _steady_transforms(faces, where, seconds, measured, settings)
+    points = np.zeros((len(clock), NUM_LANDMARKS, 2), np.float32)
+    points[where] = [face.landmarks for face in faces]
+    _steady_landmarks(points, transforms, seconds, trust, settings)
+    return _assemble(faces, confirmed, clock, where, points), transforms.astype(np.float32)
+
+
+def _steady_transforms(
+    faces: Sequence[Face],
+    where: np.ndarray,
+    seconds: np.ndarray,
+    measured: np.ndarray,
+    settings: SmoothingSettings,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Transforms `[N, 2, 3]`, and how far the measurement of each frame is trusted, `[N]`."""
+    states = np.array([_to_state(alignment.face_transform(f.landmarks)) for f in faces])
+    states[:, 3] = np.unwrap(states[:, 3])
+    face_height = _FACE_HEIGHT / np.exp(np.median(states[:, 2]))
+    unit = np.array([face_height, face_height, 1.0, 1.0])
+    values = np.zeros((len(seconds), 4))
+    values[where] = states / unit
+    noise = motion.measure_noise(values, seconds, measured, settings.noise)
+    smoothed, trust = motion.smooth(values, seconds, measured, noise, settings.gate)
+    return np.array([_to_transform(state) for state in smoothed * unit]), trust
+
+
+def _steady_landmarks(
+    points: np.ndarray,
+    transforms: np.ndarray,
+    seconds: np.ndarray,
+    trust: np.ndarray,
+    settings: SmoothingSettings,
+) -> None:
+    """Smooths frame-pixel landmarks `[N, 478, 2]` in place."""
+    parts = _parts(alignment.apply(transforms[0], points[0]) / _FACE_HEIGHT)
+    raw = points.copy()
+    for window, used, inner in _windows(trust):
+        linear, shift = transforms[used, None, :, :2], transforms[used, :, 2]
+        own = (linear @ raw[used, :, :, None])[..., 0] + shift[:, None]
+        for part in parts:
+            values = own[:, part].reshape(len(own), -1) / _FACE_HEIGHT
+            noise = motion.measure_noise(values, seconds[used], trust[used], settings.noise)
+            smoothed, _ = motion.smooth(values, seconds[used], trust[used], noise)
+            own[:, part] = smoothed.reshape(len(own), -1, 2) * _FACE_HEIGHT
+        back = np.linalg.inv(linear) @ (own - shift[:, None])[..., None]
+        points[window] = back[inner, :, :, 0]
+
+
+def _parts(own: np.ndarray) -> list[np.ndarray]:
+    """Indices of the landmarks of eyes, mouth and the rest, from one face `[478, 2]`."""
+    eyes = np.zeros(len(own), bool)
+    for corners in _EYES:
+        eyes |= np.linalg.norm(own - own[list(corners)].mean(0), axis=-1) < _EYE_RADIUS
+    mouth = np.linalg.norm(own - own[list(_MOUTH)].mean(0), axis=-1) < _MOUTH_RADIUS
+    return [np.flatnonzero(part) for part in (eyes, mouth & ~eyes, ~mouth & ~eyes)]
+
+
+def _windows(trust: np.ndarray) -> Iterator[tuple[slice, slice, slice]]:
+    """Parts of a track: which frames, which with their margins, and the first in the second."""
+    for start in range(0, len(trust), _WINDOW):
+        stop = min(start + _WINDOW, len(trust))
+        # A smoother starts with a measurement; a track's first frame always is one.
+        first = int(np.flatnonzero(trust[: max(start - _MARGIN, 0) + 1])[-1])
+        yield (
+            slice(start, stop),
+            slice(first, min(stop + _MARGIN, len(trust))),
+            slice(start - first, stop - first),
+        )
+
+
+def _assemble(
+    faces: Sequence[Face],
+    confirmed: Sequence[int],
+    clock: Sequence[tuple[int, int]],
+    where: np.ndarray,
+    points: np.ndarray,
+) -> tuple[Face, ...]:
+    """Faces of all frames from the measured ones and all smoothed landmarks."""
+    own = {int(where[i]): faces[i].detection for i in confirmed}
+    measured = dict(zip(where.tolist(), faces, strict=True))
+    every = np.arange(len(clock))
+    shares = np.array([_box_share(faces[i]) for i in confirmed])
+    scores = np.array([faces[i].detection.score for i in confirmed])
+    share, score, pose = (
+        _interpolate(every, *known)
+        for known in (
+            (where[list(confirmed)], shares),
+            (where[list(confirmed)], scores[:, None]),
+            (where, np.array([face.pose for face in faces])),
+        )
+    )
+    assembled = []
+    for k, (index, timestamp_us) in enumerate(clock):
+        face = measured.get(k)
+        five = landmarks.five_points(points[k])
+        box = (_extent(points[k]) * share[k] + points[k].min(0)).reshape(4).astype(np.float32)
+        carried = Detection(box, float(score[k, 0]) if face else 0.0, five)
+        assembled.append(
+            Face(
+                frame_index=index,
+                timestamp_us=timestamp_us,
+                detection=own.get(k, carried),
+                landmarks=points[k],
+                presence=face.presence if face else 0.0,
+                pose=face.pose if face else pose[k].astype(np.float32),
+            )
+        )
+    return tuple(assembled)
+
+
+def _extent(points: np.ndarray) -> np.ndarray:
+    return np.ptp(points, axis=0)
+
+
+def _box_share(face: Face) -> np.ndarray:
+    """Corners of the detector's box `[2, 2]` in shares of the box around the mesh."""
+    corners = face.detection.box.reshape(2, 2)
+    return (corners - face.landmarks.min(0)) / _extent(face.landmarks)
+
+
+def _interpolate(every: np.ndarray, where: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Values `[K, ...]` known at `where`, at every frame; constant beyond the known ones."""
+    flat = values.reshape(len(values), -1)
+    columns = [np.interp(every, where, column) for column in flat.T]
+    return np.stack(columns, -1).reshape(len(every), *values.shape[1:])
+
+
+def _to_state(transform: np.ndarray) -> np.ndarray:
+    """Crop centre in the frame (x, y), log scale, rotation: smooth for a smooth motion."""
+    middle = (CROP_SIZE - 1) / 2
+    centre = alignment.apply(alignment.inverse(transform), np.array([middle, middle]))
+    rotation = np.arctan2(transform[1, 0], transform[0, 0])
+    return np.array([*centre, np.log(alignment.scale_of(transform)), rotation])
+
+
+def _to_transform(state: np.ndarray) -> np.ndarray:
+    """The inverse of `_to_state`."""
+    scale, middle = np.exp(state[2]), (CROP_SIZE - 1) / 2
+    cosine, sine = scale * np.cos(state[3]), scale * np.sin(state[3])
+    linear = np.array([[cosine, -sine], [sine, cosine]])
+    return np.column_stack([linear, middle - linear @ state[:2]])
