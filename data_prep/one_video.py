@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from data_prep import ahead, faces, people, shards, video
+from data_prep import faces, people, shards, video
 from data_prep.cards import PersonCard, VideoCard, thumbnail, track_card
 from data_prep.coverage import Coverage
 from data_prep.errors import InputError
@@ -100,11 +100,9 @@ def make(order: Order, link: Link) -> None:
         raise InputError(f"{order.path}: {error}") from error
     card = _card(order, analysis, person)
     card["people"] = _people(
-        cast, person, "seen most often" if wanted is None else "like the reference"
+        analysis, person, "seen most often" if wanted is None else "like the reference"
     )
-    with shards.Writer(
-        order.folder, order.identity, order.consent, settings.file_format
-    ) as writer:
+    with shards.Writer(order.folder, order.identity, order.consent, settings.file_format) as writer:
         _store(writer, order, person, card, link)
         facts = dataclasses.asdict(settings)
         writer.finish(
@@ -162,8 +160,8 @@ def _store(
         order.path,
         person.tracks,
         settings.span,
+        aligner=faces.Aligner(settings.masks),
         wanted=lambda face: periods.split(face.timestamp_us) is not None,
-        apply=ahead.map_ahead,
     )
     half_frames = info.expected_frames(settings.span) / 2 / person.frames
     counted = _counted(crops, link, half_frames)

@@ -199,13 +199,17 @@ def _orders(
         if sha256 in orders:
             logging.warning("%s: the same video as %s; used once.", path, orders[sha256].path)
             continue
-        key = _hash(SCHEMA_VERSION, path.name, sha256, dataclasses.asdict(settings), _models())
+        key = _hash(
+            SCHEMA_VERSION, path.name, sha256, dataclasses.asdict(settings), _models(settings)
+        )
         orders[sha256] = Order(path, sha256, key, settings, parts / key, identity, consent)
     return list(orders.values()), refused
 
 
-def _models() -> list[dict[str, Any]]:
-    return [one for one in weights.licences() if "evaluation" not in one["purpose"]]
+def _models(settings: PrepareSettings) -> list[dict[str, Any]]:
+    """Origin and licence of every model that takes part."""
+    detection = (*weights.MTCNN.values(), weights.FACE_LANDMARKER, weights.DLIB_RESNET)
+    return [dataclasses.asdict(weight) for weight in (*detection, *settings.masks.weights)]
 
 
 def _blank_card(
@@ -223,7 +227,7 @@ def _blank_card(
         consent=consent,
         videos=(),
         settings=dataclasses.asdict(settings) | {"reference": shown},
-        models=tuple(_models()),
+        models=tuple(_models(settings)),
         fingerprint=_hash(identity, consent, [order.key for order in orders], refused, shown),
         file_format=settings.file_format,
     )

@@ -79,6 +79,7 @@ BISENET = WeightFile(
     "non-commercial research only (CelebAMask-HQ)",
     "face parsing (BiSeNet)",
     non_commercial=True,
+)
 DLIB_RESNET = WeightFile(
     "face-recognition-models",
     "0.3.0",

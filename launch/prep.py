@@ -52,6 +52,13 @@ WORKERS = flags.DEFINE_integer(
     "as many as there are cores. A single video uses all cores in any case.",
     lower_bound=1,
 )
+MASKS = flags.DEFINE_enum(
+    "masks",
+    "mesh",
+    ["mesh", "bisenet"],
+    "Mask of the face from mesh and person segmenter, or by BiSeNet, whose weights are for "
+    "non-commercial research only; the data set and all that is made with it will say so.",
+)
 FORMAT = flags.DEFINE_enum(
     "format",
     "tfrecord",
@@ -65,7 +72,7 @@ _SOME_REFUSED = 3
 
 
 def main(argv: Sequence[str]) -> None:
-    from data_prep import ahead, coverage, faces, prepare, video
+    from data_prep import ahead, coverage, faces, masks, prepare, video
 
     del argv
     signal.signal(signal.SIGTERM, _stop)
@@ -73,6 +80,7 @@ def main(argv: Sequence[str]) -> None:
     cli.require_writable_folder(out.parent)
     settings = prepare.PrepareSettings(
         span=video.Span(START.value, END.value, EVERY.value),
+        masks=masks.MaskSource(MASKS.value),
         face=faces.FaceSettings(min_face_size=MIN_FACE.value),
         file_format=FORMAT.value,
     )

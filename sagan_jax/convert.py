@@ -140,6 +140,7 @@ class _Renderer:
             for track in tracks
             for position, face in enumerate(track.faces)
         }
+        self._align = faces.Aligner()
         self._finish = _Finish(sharpen)
 
     def __call__(self, frames: Iterator[Frame]) -> Iterator[tuple[Frame, np.ndarray, np.ndarray]]:
@@ -159,7 +160,7 @@ class _Renderer:
     def _swap(self, batch: list[Frame]) -> list[tuple[Frame, _Swapped | None]]:
         """Crops of a batch through the generator; None where there is no face."""
         seen = [frame for frame in batch if frame.index in self._where]
-        aligned = [faces.align(frame.image, *self._where[frame.index]) for frame in seen]
+        aligned = [self._align(frame.image, *self._where[frame.index]) for frame in seen]
         if not aligned:
             return [(frame, None) for frame in batch]
         rgb, masks = self._swapper(np.stack([face.image for face in aligned]), *self._clip_colour)

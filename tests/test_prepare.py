@@ -1,8 +1,5 @@
 """The job: several videos, some of them bad, killed, started again, added to."""
 
-import dataclasses
-import json
-import os
 import pathlib
 import signal
 import subprocess
@@ -12,7 +9,7 @@ import time
 import numpy as np
 import pytest
 
-from data_prep import faces, prepare, shards, video, workers
+from data_prep import faces, prepare, shards, video
 from data_prep.errors import InputError
 from data_prep.one_video import Periods
 from data_prep.records import Track
