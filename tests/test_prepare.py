@@ -211,11 +211,11 @@ def test_only_bad_videos(samples, tmp_path):
 
 
 def test_one_run_at_a_time(tmp_path):
-    with prepare._alone(tmp_path / ".b.parts", "B", "yes"):
-        with pytest.raises(InputError, match="another run"):
-            with prepare._alone(tmp_path / ".b.parts", "B", "yes"):
-                pass
-        assert (tmp_path / ".b.parts").exists()
+    parts = tmp_path / ".b.parts"
+    with prepare._alone(parts, "B", "yes"):
+        with pytest.raises(InputError, match="another run"), prepare._alone(parts, "B", "yes"):
+            pass
+        assert parts.exists()
     assert not any(tmp_path.iterdir())
 
 
