@@ -1,5 +1,6 @@
 """Prints the tables of the README: one command a table, figures of this machine.
 
+prep: how fast a video becomes a data set, against only decoding it, and in how much memory.
 watermark: what the invisible mark survives, how visible it is, and what it costs.
 
 Every table names the machine and the versions; `--json` writes the unrounded values.
@@ -26,11 +27,21 @@ def _watermark() -> Iterator[Table]:
         yield watermark_survival.table(path, SECONDS.value)
 
 
+def _prep() -> Iterator[Table]:
+    from launch import benchmark_prep
+
+    if len(VIDEOS.value) != 1:
+        raise InputError(
+            "the table `prep` is measured on one clip: give --videos, and --seconds=60"
+        )
+    yield from benchmark_prep.tables(pathlib.Path(VIDEOS.value[0]), SECONDS.value)
+
+
 # A table is a function that yields `Table`s as they are measured. It imports what it needs.
-_TABLES = {"watermark": _watermark}
+_TABLES = {"prep": _prep, "watermark": _watermark}
 
 TABLE = flags.DEFINE_enum("table", None, sorted(_TABLES), "Which table.", required=True)
-VIDEOS = flags.DEFINE_list("videos", [], "Videos to measure on, by commas (watermark).")
+VIDEOS = flags.DEFINE_list("videos", [], "Videos to measure on, by commas (prep, watermark).")
 SECONDS = flags.DEFINE_float("seconds", 10.0, "How much of each video.", lower_bound=1.0)
 JSON = flags.DEFINE_string("json", None, "File to write the values to as JSON.")
 

@@ -1,18 +1,21 @@
 """The job: several videos, some of them bad, killed, started again, added to."""
 
+import os
 import pathlib
 import signal
 import subprocess
 import sys
 import time
 
+import cv2
 import numpy as np
 import pytest
 
-from data_prep import faces, prepare, shards, video
+from data_prep import faces, prepare, shards, video, workers
 from data_prep.errors import InputError
 from data_prep.one_video import Periods
 from data_prep.records import Track
+from launch import cli
 
 _ROOT = pathlib.Path(__file__).parent.parent
 _SETTINGS = prepare.PrepareSettings(video.Span(end_s=2.4, every=2))
@@ -191,6 +194,80 @@ def test_the_reference_chooses_the_person(clips, samples, tmp_path):
     )  # fmt: skip
     assert [one["name"] for one in card.videos] == ["single_face.mp4"]
     assert card.videos[0]["people"][0]["reason"] == "like the reference"
+
+
+def test_videos_by_pattern_and_by_list(tmp_path):
+    for name in ("b.mp4", "a.mp4", "c.webm", "d[1].mp4"):
+        (tmp_path / name).touch()
+    (tmp_path / "list.txt").write_text(f"{tmp_path}/c.webm\n\n  {tmp_path}/[ab].mp4\n")
+    found = cli.files([f"@{tmp_path}/list.txt", f"{tmp_path}/d[1].mp4", "no*where"])
+    assert [path.name for path in found] == ["c.webm", "a.mp4", "b.mp4", "d[1].mp4", "no*where"]
+
+
+def test_a_worker_that_dies_takes_only_its_task_along():
+    desk = _Desk()
+    workers.run(_task, [0.1, -9.0, 0.2, 0.3], desk, 2)
+    assert desk.results == {0: 0.2, 2: 0.4, 3: 0.6}
+    assert desk.reasons.keys() == {1} and "exit code -9" in desk.reasons[1]
+    assert desk.units == pytest.approx({0: 0.1, 2: 0.2, 3: 0.3})
+    assert desk.questions == {0: 0.1, 2: 0.2, 3: 0.3}
+
+
+class _Desk:
+    """Notes what it hears; the second and later tasks wait for the first."""
+
+    def __init__(self):
+        self.results, self.reasons, self.units, self.questions = {}, {}, {}, {}
+
+    def progress(self, task, units):
+        self.units[task] = units
+
+    def answer(self, task, question):
+        self.questions[task] = question
+        return question if 0 in self.results or task == 0 else workers.LATER
+
+    def done(self, task, result):
+        self.results[task] = result
+
+    def failed(self, task, reason):
+        self.reasons[task] = reason
+
+
+def _task(number, link):
+    if number < 0:
+        os.kill(os.getpid(), int(-number))
+    link.progress(number)
+    return number + link.ask(number)
+
+
+def test_memory_does_not_grow_with_the_video(samples, tmp_path):
+    """Six times the frames: 130 MiB more of them if they were held, with what is read of them."""
+    frames = [
+        cv2.resize(frame.image, (480, 360))
+        for frame in video.read_frames(samples / "cap13_edit2.mp4", video.Span(end_s=2.0))
+    ]
+    like = video.probe(samples / "cap13_edit2.mp4")
+    for name, count in (("short.mp4", 60), ("long.mp4", 360)):
+        with video.VideoWriter(tmp_path / name, width=480, height=360, like=like) as writer:
+            for i in range(count):
+                # To and fro, so that nothing is cut.
+                writer.write(frames[abs((i + 49) % 98 - 49)], 40_000 * i)
+    command = [sys.executable, "-c", _PEAKS, str(tmp_path)]
+    said = subprocess.run(command, capture_output=True, text=True, cwd=_ROOT)
+    assert said.returncode == 0, said.stderr
+    short, long = map(int, said.stdout.split())
+    assert long - short < 60 * 1024
+
+
+_PEAKS = """
+import pathlib, resource, sys
+from data_prep import prepare
+folder = pathlib.Path(sys.argv[1])
+for name in ("short", "long"):
+    card = prepare.prepare([folder / f"{name}.mp4"], "B", "yes", folder / name)
+    assert card.count("holdout")
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
 
 
 def test_no_consent_no_data_set(clips, tmp_path):
