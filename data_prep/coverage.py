@@ -221,7 +221,7 @@ def _amount(coverage: Coverage) -> _Findings:
         level = Level.THIN if coverage.crops >= _ENOUGH else Level.NOT_ENOUGH
         rate = max(coverage.crops, 1) / max(coverage.seconds, 1)
         more = math.ceil((_PLENTY - coverage.crops) / rate)
-        yield level, f"only {coverage.crops} usable crops; {_time(more)} more of this kind would do"
+        yield level, f"{_time(more)} more of this kind would do"
 
 
 def _turns(coverage: Coverage) -> _Findings:
