@@ -64,8 +64,8 @@ ANGLES = Axis(-90, 5, 36)
 AXES = {
     "mouth": Axis(0, 0.01, 30),
     "eyes": Axis(0, 0.025, 20),
-    "sharpness": Axis(0, 0.5, 40),
-    "height": Axis(0, 20, 60),
+    "sharpness": Axis(0, 0.25, 80),
+    "height": Axis(0, 10, 120),
 }
 
 
