@@ -73,7 +73,8 @@ class QualitySettings:
       max_outside: share 0..1. At 0.06 the tip of the chin or the corner of an eye is gone; a
         head that bows to the edge in a sample clip reaches 0.02.
       max_turn: degrees of yaw or pitch, either way. The sample clips stay below 30.
-      max_hidden: share 0..1.
+      max_hidden: share 0..1. The sample clips stay below 0.09; the masks of the mesh tell hair
+        from skin but not a hand.
       max_clipped: share 0..1, black or white. The sample clips stay below 0.04; two stops too
         much light take one face (C of the clips) to 0.66, another (B) to 0.22, three to 0.39.
       min_light: grey levels. Below 32 all of the face lies in an eighth of the range; five
