@@ -119,7 +119,8 @@ def _parts(own: np.ndarray) -> list[np.ndarray]:
     for corners in _EYES:
         eyes |= np.linalg.norm(own - own[list(corners)].mean(0), axis=-1) < _EYE_RADIUS
     mouth = np.linalg.norm(own - own[list(_MOUTH)].mean(0), axis=-1) < _MOUTH_RADIUS
-    return [np.flatnonzero(part) for part in (eyes, mouth & ~eyes, ~mouth & ~eyes)]
+    parts = (eyes, mouth & ~eyes, ~mouth & ~eyes)
+    return [np.flatnonzero(part) for part in parts if part.any()]
 
 
 def _windows(trust: np.ndarray) -> Iterator[tuple[slice, slice, slice]]:
