@@ -19,10 +19,9 @@ from data_prep import landmarks
 from data_prep.landmarks import Region
 from data_prep.records import Detection, Face, Frame
 from data_prep.sightings import mesh_box
-from data_prep.tracking import Tracker
+from data_prep.tracking import Look, Tracker
 
 Detect = Callable[[np.ndarray], list[list[Detection]]]
-_Look = Callable[[Region], Face | None]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,7 +107,7 @@ class Follower:
         return len(stretch.frames)
 
     def _carry(
-        self, stretch: Stretch, looks: list[_Look], detections: Sequence[list[Detection] | None]
+        self, stretch: Stretch, looks: list[Look], detections: Sequence[list[Detection] | None]
     ) -> Tracker:
         tracker = self.tracker.fork()
         found = [*detections, stretch.detections]
@@ -116,7 +115,7 @@ class Follower:
             tracker.add(frame, look, faces)
         return tracker
 
-    def _look(self, frame: Frame) -> _Look:
+    def _look(self, frame: Frame) -> Look:
         """Reads faces of one frame, each place once."""
         known: dict[tuple[float, ...], Face | None] = {}
 

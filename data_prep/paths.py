@@ -18,7 +18,18 @@ _REGION_NOISE, _REGION_ACCELERATION = 0.003, 4.0
 
 
 class Path:
-    """An open track: what was seen of a face, and where it is expected next."""
+    """An open track: what was seen of a face, and where it is expected next.
+
+    Attributes:
+      faces: as measured, in order of time.
+      confirmed: positions in `faces` of those that the detector saw too.
+      missing: whether it was not found in the last frame.
+      chips: whose identity is yet to be read.
+      chipped: positions in `faces` whose identity is or will be read.
+      embeddings: what was read, in the order of `chipped`.
+      identified_us: when the last chip was taken.
+      thumbnail: the largest chip.
+    """
 
     def __init__(self, sighting: Sighting):
         face, region = sighting.face, landmarks.region_of_mesh(sighting.face.landmarks)

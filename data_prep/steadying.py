@@ -84,7 +84,7 @@ def _steady_transforms(
     unit = np.array([face_height, face_height, 1.0, 1.0])
     values = np.zeros((len(seconds), 4))
     values[where] = states / unit
-    noise = motion.measure_noise(values, seconds, measured, settings.noise)
+    noise = motion.measure_noise(values, seconds, measured, settings.noise, robust=True)
     smoothed, trust = motion.smooth(values, seconds, measured, noise, settings.gate)
     return np.array([_to_transform(state) for state in smoothed * unit]), trust
 
@@ -104,7 +104,9 @@ def _steady_landmarks(
         own = (linear @ raw[used, :, :, None])[..., 0] + shift[:, None]
         for part in parts:
             values = own[:, part].reshape(len(own), -1) / _FACE_HEIGHT
-            noise = motion.measure_noise(values, seconds[used], trust[used], settings.noise)
+            noise = motion.measure_noise(
+                values, seconds[used], trust[used], settings.noise, robust=False
+            )
             smoothed, _ = motion.smooth(values, seconds[used], trust[used], noise)
             own[:, part] = smoothed.reshape(len(own), -1, 2) * _FACE_HEIGHT
         back = np.linalg.inv(linear) @ (own - shift[:, None])[..., None]
@@ -117,7 +119,8 @@ def _parts(own: np.ndarray) -> list[np.ndarray]:
     for corners in _EYES:
         eyes |= np.linalg.norm(own - own[list(corners)].mean(0), axis=-1) < _EYE_RADIUS
     mouth = np.linalg.norm(own - own[list(_MOUTH)].mean(0), axis=-1) < _MOUTH_RADIUS
-    return [np.flatnonzero(part) for part in (eyes, mouth & ~eyes, ~mouth & ~eyes)]
+    parts = (eyes, mouth & ~eyes, ~mouth & ~eyes)
+    return [np.flatnonzero(part) for part in parts if part.any()]
 
 
 def _windows(trust: np.ndarray) -> Iterator[tuple[slice, slice, slice]]:

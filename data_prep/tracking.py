@@ -33,6 +33,9 @@ _IDENTITY_WEIGHT = 3.0
 _NEVER = 1e3
 _CHIPS_AT_ONCE = 8
 
+# Reads the face at a place of a frame; None if there is none.
+Look = Callable[[Region], Face | None]
+
 
 @dataclasses.dataclass(frozen=True)
 class TrackingSettings:
@@ -125,7 +128,7 @@ class Tracker:
     def add(
         self,
         frame: Frame,
-        look: Callable[[Region], Face | None],
+        look: Look,
         detections: list[Detection] | None,
     ) -> None:
         """Takes in the next frame.
