@@ -17,6 +17,10 @@ Aligned face crops with masks and landmarks, made to train a face swap. Schema
 {{ card.schema_version }}; fingerprint `{{ card.fingerprint }}`. Read it with
 `tfds.builder_from_directory`.
 
+{% if card.models | selectattr("non_commercial") | list -%}
+**For non-commercial research only**, like the weights of one of the models below.
+
+{% endif -%}
 ## Consent
 
 {{ card.consent }}
@@ -33,6 +37,25 @@ with every model that was trained on them.
 | {{ one.name }} | {{ one.frames }} | {{ one.train }} | {{ one.holdout }} |
 {{- " " }}{{ one.frames_without_face }} | `{{ one.sha256 }}` |
 {% endfor %}
+{% if card.refused -%}
+Left out:
+
+{% for one in card.refused -%}
+* {{ one.name }}: {{ one.reason }}
+{% endfor %}
+{% endif -%}
+{% if card.verdict -%}
+## Enough to train on?
+
+{{ card.verdict.level }}: {{ card.verdict.summary }}
+{% for advice in card.verdict.advice -%}
+* {{ advice }}
+{% endfor %}
+{% endif -%}
+## Whole?
+
+`python -m launch.verify FOLDER` checks every shard against the SHA-256 in `card.json`.
+
 ## Made with
 
 | model | package | licence |
