@@ -26,8 +26,8 @@ _MOST_READS = 16
 # Further than any two embeddings, and than the mean of any number of them.
 _NEVER = 1e9
 # How near to `identity.nothing` is no face. Measured: what the detector and the mesh both take
-# for one (a neck, letters, leaves) 0.44 at most; faces of people 0.55 at least, also dark,
-# blurred or behind a hand.
+# for one (a neck, letters, leaves) 0.44 at most, a cartoon rabbit 0.38 to 0.52; faces of
+# people 0.55 at least, also dark, blurred or behind a hand.
 _NO_FACE = 0.5
 # Degrees of yaw up to which a read counts. Measured on meshes turned with their texture: at 34
 # degrees (of `landmarks.head_pose`) a face is 0.57 at most from its own front and 0.64 at least
@@ -113,8 +113,10 @@ def choose(people: Sequence[Person], reference: np.ndarray | None = None) -> Per
 def changes(embeddings: np.ndarray) -> np.ndarray:
     """Where reads go over to another person: rising numbers of the last read of the first.
 
-    Neighbours in time of one person are 0.48 apart at most on the sample clips, also where a
-    hand comes before the face; two people 0.70 and more in 99 of 100 pairs.
+    Neighbours in time of one person are 0.48 apart at most on the sample clips, or 0.62 where a
+    hand comes before the face between two reads a second apart; two people are 0.70 and more
+    apart in 99 of 100 pairs. A change too many does little harm: the parts of one person are
+    clustered together again.
 
     Args:
       embeddings: `[K, EMBEDDING_SIZE]`, of one track, in order of time.
