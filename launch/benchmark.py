@@ -1,30 +1,52 @@
 """Prints the tables of the README: one command a table, figures of this machine.
 
 watermark: what the invisible mark survives, how visible it is, and what it costs.
+
+Every table names the machine and the versions; `--json` writes the unrounded values.
 """
 
 from __future__ import annotations
 
 import pathlib
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from absl import flags
 
+from data_prep.errors import InputError
 from launch import cli
+from launch.benchmarking import Table
 
-TABLE = flags.DEFINE_enum("table", None, ["watermark"], "Which table.", required=True)
-VIDEOS = flags.DEFINE_list("videos", None, "Videos to measure on, by commas.", required=True)
+
+def _watermark() -> Iterator[Table]:
+    from launch import watermark_survival
+
+    if not VIDEOS.value:
+        raise InputError("the table `watermark` is measured on videos: give --videos")
+    for path in map(pathlib.Path, VIDEOS.value):
+        yield watermark_survival.table(path, SECONDS.value)
+
+
+# A table is a function that yields `Table`s as they are measured. It imports what it needs.
+_TABLES = {"watermark": _watermark}
+
+TABLE = flags.DEFINE_enum("table", None, sorted(_TABLES), "Which table.", required=True)
+VIDEOS = flags.DEFINE_list("videos", [], "Videos to measure on, by commas (watermark).")
 SECONDS = flags.DEFINE_float("seconds", 10.0, "How much of each video.", lower_bound=1.0)
+JSON = flags.DEFINE_string("json", None, "File to write the values to as JSON.")
 
 
 def main(argv: Sequence[str]) -> None:
     del argv
-    from launch import watermark_survival
+    from launch import benchmarking
 
-    for path in map(pathlib.Path, VIDEOS.value):
-        with tempfile.TemporaryDirectory() as folder:
-            print(watermark_survival.table(path, SECONDS.value, pathlib.Path(folder)), flush=True)
+    packages = benchmarking.versions("jax", "flax", "numpy", "opencv-python-headless")
+    print(benchmarking.heading(packages), flush=True)
+    tables = []
+    for table in _TABLES[TABLE.value]():
+        print(f"\n{table.markdown()}", flush=True)
+        tables.append(table)
+    if JSON.value:
+        benchmarking.write_json(pathlib.Path(JSON.value), tables, packages)
 
 
 def run() -> None:

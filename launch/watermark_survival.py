@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
+import tempfile
 import time
 from collections.abc import Callable
 
@@ -13,6 +14,7 @@ from skimage.metrics import structural_similarity
 
 from data_prep import faces, people, video
 from data_prep.video import Span, VideoInfo
+from launch.benchmarking import Table, Value
 from sagan_jax import watermark
 
 PAYLOAD = 0x5A6A_4158_0123_4567
@@ -93,33 +95,35 @@ def quality(clip: Clip, marked: _Frames) -> tuple[float, float]:
     return float(10 * np.log10(255**2 / max(errors))), float(min(similar))
 
 
-def table(path: pathlib.Path, seconds: float, folder: pathlib.Path) -> str:
-    """The README's table for one video, as Markdown."""
+def table(path: pathlib.Path, seconds: float) -> Table:
+    """The README's table for one video."""
     clip = load(path, Span(end_s=seconds))
     mark(clip)
     started = time.perf_counter()
     marked = mark(clip)
     milliseconds = 1000 * (time.perf_counter() - started) / len(marked)
     psnr, ssim = quality(clip, marked)
-    rendered = encode(marked, 12, clip, folder)
     height, width = clip.frames[0].shape[:2]
-    lines = [
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        rendered = encode(marked, 12, clip, folder)
+        found = [(after, watermark.find(attack(rendered)))
+                 for after, attack in attacks(clip, folder).items()]  # fmt: skip
+    found.append(("never marked", watermark.find(clip.frames)))
+    return Table(
         f"{path.name}, {width}x{height}, {len(marked)} frames: PSNR >= {psnr:.1f} dB, "
         f"SSIM >= {ssim:.4f}, {milliseconds:.2f} ms a frame",
-        "",
-        "| after | found | z (needed) | payload |",
-        "|---|---|---|---|",
-    ]
-    for name, attack in attacks(clip, folder).items():
-        lines.append(_row(name, watermark.find(attack(rendered))))
-    lines.append(_row("never marked", watermark.find(clip.frames)))
-    return "\n".join(lines)
+        [_record(after, finding) for after, finding in found],
+    )
 
 
-def _row(name: str, found: watermark.Finding) -> str:
-    payload = {None: "-", PAYLOAD: "read"}.get(found.payload, "wrong")
-    yes = "yes" if found.found else "no"
-    return f"| {name} | {yes} | {found.strength:.1f} ({found.threshold:.1f}) | {payload} |"
+def _record(after: str, finding: watermark.Finding) -> dict[str, Value]:
+    return {
+        "after": after,
+        "found": "yes" if finding.found else "no",
+        "z (needed)": f"{finding.strength:.1f} ({finding.threshold:.1f})",
+        "payload": {None: "-", PAYLOAD: "read"}.get(finding.payload, "wrong"),
+    }
 
 
 def _scaled(frames: _Frames, scale: float) -> _Frames:
