@@ -16,9 +16,10 @@ from typing import TypeVar, cast
 
 import numpy as np
 
-from data_prep import alignment, landmarks, masks, quality, video
+from data_prep import alignment, landmarks, quality, video, weights
 from data_prep.errors import InputError
 from data_prep.following import Follower, detect_ends, stretches
+from data_prep.masks import Masker, MaskSource
 from data_prep.mtcnn import Detector, DetectorSettings
 from data_prep.records import CROP_SIZE, AlignedFace, Face, Frame, Track
 from data_prep.tracking import CutDetector, Identifier, Tracker, TrackingSettings, mesh_box
@@ -37,6 +38,7 @@ class FaceSettings:
         1 for every frame.
       batch: frames a detector call. Four times this times `detect_every` frames are in memory.
       tracking: association and smoothing.
+      masks: what the mask of the face is made with.
     """
 
     min_face_size: int = 40
@@ -44,6 +46,13 @@ class FaceSettings:
     detect_every: int = 8
     batch: int = 4
     tracking: TrackingSettings = TrackingSettings()
+    masks: MaskSource = MaskSource.MESH
+
+    @property
+    def models(self) -> tuple[weights.WeightFile, ...]:
+        """Every model that finding, following and cropping faces with these settings uses."""
+        found = (*weights.MTCNN.values(), weights.FACE_LANDMARKER, weights.DLIB_RESNET)
+        return (*found, *self.masks.weights)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -156,6 +165,7 @@ def aligned_faces(
     span: video.Span = video.WHOLE,
     wanted: Callable[[Face], bool] = lambda face: True,
     apply: Callable[..., Iterator[AlignedFace]] = map,
+    masker: Masker = Masker(),
 ) -> Iterator[AlignedFace]:
     """The crops of the given tracks, in order of time: the second pass over the video.
 
@@ -165,6 +175,7 @@ def aligned_faces(
       span: as of `analyse`.
       wanted: which faces.
       apply: how `align` is applied to each face, `map` or `ahead.map_ahead`.
+      masker: makes the masks.
     """
     places: dict[int, list[tuple[Track, int]]] = {}
     for track in tracks:
@@ -172,14 +183,20 @@ def aligned_faces(
             if wanted(face):
                 places.setdefault(face.frame_index, []).append((track, position))
     found = (
-        (frame.image, track, position)
+        (frame.image, track, position, CROP_SIZE, masker)
         for frame in video.read_frames(path, span)
         for track, position in places.get(frame.index, [])
     )
     return apply(lambda one: align(*one), found)
 
 
-def align(image: np.ndarray, track: Track, position: int, size: int = CROP_SIZE) -> AlignedFace:
+def align(
+    image: np.ndarray,
+    track: Track,
+    position: int,
+    size: int = CROP_SIZE,
+    masker: Masker = Masker(),
+) -> AlignedFace:
     """Crop, masks and figures of one face of a track.
 
     Args:
@@ -187,12 +204,13 @@ def align(image: np.ndarray, track: Track, position: int, size: int = CROP_SIZE)
       track: the track.
       position: which of its faces.
       size: side of the crop, pixels.
+      masker: makes the masks.
     """
     face = track.faces[position]
     transform = alignment.resize_transform(track.transforms[position], CROP_SIZE, size)
     crop = alignment.warp(image, transform, size)
     points = alignment.apply(transform, face.landmarks).astype(np.float32)
-    regions = masks.all_masks(points, crop)
+    regions = masker(crop, points, image, transform)
     return AlignedFace(
         image=crop,
         masks=regions,

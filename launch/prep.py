@@ -52,6 +52,13 @@ WORKERS = flags.DEFINE_integer(
     "as many as there are cores. A single video uses all cores in any case.",
     lower_bound=1,
 )
+MASKS = flags.DEFINE_enum(
+    "masks",
+    "mesh",
+    ["mesh", "bisenet"],
+    "What the mask of the face is made with: the mesh and the colour of the hair, or a face "
+    "parser whose weights (`make weights-noncommercial`) are for non-commercial research only.",
+)
 FORMAT = flags.DEFINE_enum(
     "format",
     "tfrecord",
@@ -65,7 +72,7 @@ _SOME_REFUSED = 3
 
 
 def main(argv: Sequence[str]) -> None:
-    from data_prep import ahead, coverage, faces, prepare, video
+    from data_prep import ahead, coverage, faces, masks, prepare, video
 
     del argv
     signal.signal(signal.SIGTERM, _stop)
@@ -73,7 +80,7 @@ def main(argv: Sequence[str]) -> None:
     cli.require_writable_folder(out.parent)
     settings = prepare.PrepareSettings(
         span=video.Span(START.value, END.value, EVERY.value),
-        face=faces.FaceSettings(min_face_size=MIN_FACE.value),
+        face=faces.FaceSettings(min_face_size=MIN_FACE.value, masks=masks.MaskSource(MASKS.value)),
         file_format=FORMAT.value,
     )
     card = prepare.prepare(
