@@ -217,6 +217,8 @@ def test_a_backlit_passer_by_is_found_from_the_cut_to_the_edge_of_the_picture(sa
     analysis = faces.analyse(samples / "bikes.mp4", span=Span(end_s=4.0))
     assert analysis.cuts == (30, 76)
     assert _seen(analysis) == [(30, 43)]
+    # He turns away from the camera as he leaves.
+    assert analysis.tracks[0].faces[0].pose[0] < 35 < 38 < analysis.tracks[0].faces[-2].pose[0]
 
 
 def test_a_part_and_every_nth_frame(samples):
