@@ -22,8 +22,8 @@ _EYES = ((33, 160, 158, 133, 153, 144), (263, 387, 385, 362, 380, 373))
 
 # Fewer crops than this of something (0.4 s of video) do not teach it.
 _SEEN = 10
-# The two clips on which the demo reaches its marks hold 830 and 3300 crops that differ; users
-# of other tools are told to bring 500 and more. Of 200 a model learns the one expression.
+# The two clips on which the demo reaches its marks hold 800 and 3300 crops that differ; users
+# of other tools are told to bring 500 and more. 200 are 8 s of a lively face.
 _ENOUGH, _PLENTY = 200, 600
 # Degrees as `landmarks.head_pose` reads them: at 15 the far cheek is visibly narrower, at 27 (the
 # most in the sample clips) the far eye touches the outline.
