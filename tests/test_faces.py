@@ -108,7 +108,7 @@ def test_people_who_cross_are_not_mixed_up(crossing):
     # The first was hidden, which is said; the second never was.
     assert min(face.detection.score for face in right.faces) > 0
     hidden = [f.frame_index for f in left.faces if f.detection.score == 0]
-    assert hidden and 12 <= min(hidden) and max(hidden) <= 28
+    assert hidden and min(hidden) >= 12 and max(hidden) <= 28
 
 
 def test_a_face_that_leaves_and_returns_without_a_cut(actors, clip):
@@ -149,6 +149,21 @@ def test_carried_faces_equal_those_of_every_frame_detection(source, samples, cro
             assert np.linalg.norm(a.landmarks - b.landmarks, axis=-1).max() < 1.5
 
 
+@pytest.mark.parametrize("quarters", [1, 2])
+def test_faces_that_lie_or_stand_on_their_heads(samples, clip, tmp_path, quarters):
+    """Turned in their pixels, and no metadata says so."""
+    upright = [cv2.resize(i, (_WIDTH, _HEIGHT)) for i in _frames(samples / "single_face.mp4", 9)]
+    path = _write(tmp_path / "lying.mp4", [np.rot90(i, quarters) for i in upright],
+                  samples / "single_face.mp4")  # fmt: skip
+    (lying,), (plain,) = (faces.analyse(p).tracks for p in (path, clip("plain.mp4", upright)))
+    assert _indices(lying) == _indices(plain)
+    for a, b in zip(lying.faces, plain.faces, strict=True):
+        x, y = b.landmarks.T
+        turned = {1: (y, _WIDTH - 1 - x), 2: (_WIDTH - 1 - x, _HEIGHT - 1 - y)}[quarters]
+        assert np.linalg.norm(a.landmarks - np.stack(turned, -1), axis=-1).mean() < 1.5
+        assert abs(np.sin(np.radians(a.pose[2] - b.pose[2] + 90 * quarters))) < 0.1
+
+
 def test_a_video_turned_by_its_metadata(samples, clip, tmp_path):
     upright = [cv2.resize(i, (_WIDTH, _HEIGHT)) for i in _frames(samples / "single_face.mp4", 10)]
     lying = _write(tmp_path / "lying.mp4", [np.rot90(i, -1) for i in upright],
@@ -167,9 +182,6 @@ def test_a_video_turned_by_its_metadata(samples, clip, tmp_path):
     assert _seen(analysis) == _seen(plain) == [(0, 9)]
     for a, b in zip(analysis.tracks[0].faces, plain.tracks[0].faces, strict=True):
         assert np.linalg.norm(a.landmarks - b.landmarks, axis=-1).mean() < 1.0
-    # Turned in its pixels, and nobody says so: the detector knows upright faces only.
-    with pytest.raises(InputError, match="no face found in 10 frames"):
-        faces.analyse(lying)
 
 
 def test_odd_sizes(samples, tmp_path):
@@ -228,12 +240,9 @@ def test_crops_are_upright_and_go_back_to_the_frame(samples):
         assert np.linalg.norm(crop.embedding) > 0.5
 
 
-@pytest.mark.parametrize("clip_name", ["no_face.mp4", "bigbuckbunny.mp4"])
-def test_no_face_is_said_in_one_line(samples, clip_name):
-    with pytest.raises(
-        InputError, match=rf"{clip_name}: no face found in \d+ frames[^\n]*; [^\n]+$"
-    ):
-        faces.analyse(samples / clip_name, span=Span(end_s=1.0))
+def test_no_face_is_said_in_one_line(samples):
+    with pytest.raises(InputError, match=r"no_face\.mp4: no face found in \d+ frames; [^\n]+$"):
+        faces.analyse(samples / "no_face.mp4", span=Span(end_s=1.0))
 
 
 def test_iterators_run_ahead_in_order_and_hand_on_errors():
@@ -244,5 +253,5 @@ def test_iterators_run_ahead_in_order_and_hand_on_errors():
     seen = []
     with pytest.raises(InputError, match="broken"):
         for number in faces.ahead(numbers(), 3):
-            seen.append(number)  # noqa: PERF402
+            seen.append(number)
     assert seen == [0, 1, 2, 3, 4]
