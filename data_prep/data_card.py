@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import jinja2
 
+from data_prep import weights
+
 if TYPE_CHECKING:
     from data_prep.shards import IdentityCard
 
@@ -17,14 +19,13 @@ Aligned face crops with masks and landmarks, made to train a face swap. Schema
 {{ card.schema_version }}; fingerprint `{{ card.fingerprint }}`. Read it with
 `tfds.builder_from_directory`.
 
-{% if card.models | selectattr("non_commercial") | list -%}
-**For non-commercial research only**, like the weights of one of the models below.
-
-{% endif -%}
 ## Consent
 
 {{ card.consent }}
 
+{% if non_commercial %}**{{ non_commercial }}** The table at the end says which.
+
+{% endif -%}
 These are pictures of a person. Use them for what was agreed to, and for nothing else.
 `python -m launch.forget --identity "{{ card.identity }}" --root FOLDER` removes them together
 with every model that was trained on them.
@@ -67,4 +68,14 @@ Left out:
 
 def markdown(card: IdentityCard) -> str:
     """The card as Markdown."""
-    return jinja2.Template(_TEMPLATE).render(card=card)
+    return jinja2.Template(_TEMPLATE).render(card=card, non_commercial=_limit(card))
+
+
+def description(card: IdentityCard) -> str:
+    """What TFDS shows of the data set."""
+    said = f"Aligned faces of {card.identity}. Consent: {card.consent}"
+    return "\n".join(filter(None, (said, _limit(card))))
+
+
+def _limit(card: IdentityCard) -> str:
+    return weights.NON_COMMERCIAL if weights.non_commercial(card.models) else ""

@@ -10,15 +10,15 @@ from __future__ import annotations
 import collections
 import dataclasses
 import pathlib
-import threading
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from data_prep import alignment, identity, landmarks, masks, people, quality, video
+from data_prep import alignment, identity, landmarks, people, quality, video, weights
 from data_prep.ahead import fetch, map_ahead
 from data_prep.errors import InputError
 from data_prep.following import Follower, detect_ends, stretches
+from data_prep.masks import Masker, MaskSource
 from data_prep.mtcnn import Detector, DetectorSettings
 from data_prep.people import LeftOut
 from data_prep.records import CROP_SIZE, AlignedFace, Face, Frame, Person, Track
@@ -36,6 +36,7 @@ class FaceSettings:
         1 for every frame.
       batch: frames a detector call. Four times this times `detect_every` frames are in memory.
       tracking: association and smoothing.
+      masks: what the mask of the face is made with.
     """
 
     min_face_size: int = 40
@@ -43,6 +44,13 @@ class FaceSettings:
     detect_every: int = 8
     batch: int = 4
     tracking: TrackingSettings = TrackingSettings()
+    masks: MaskSource = MaskSource.MESH
+
+    @property
+    def models(self) -> tuple[weights.WeightFile, ...]:
+        """Every model that finding, following and cropping faces with these settings uses."""
+        found = (*weights.MTCNN.values(), weights.FACE_LANDMARKER, weights.DLIB_RESNET)
+        return (*found, *self.masks.weights)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -137,64 +145,13 @@ def _with_cuts(frames: Iterator[Frame], settings: TrackingSettings) -> Iterator[
         yield frame, is_cut(frame.image)
 
 
-class Aligner:
-    """Makes the crops of faces; each thread that calls it gets networks of its own.
-
-    Args:
-      source: what the mask of the face is made with.
-
-    Raises:
-      InputError: if its weights are not installed.
-    """
-
-    def __init__(self, source: masks.MaskSource = masks.MaskSource.MESH):
-        self._source, self._own = source, threading.local()
-        self._own.masker = masks.Masker(source)
-
-    def __call__(
-        self, image: np.ndarray, track: Track, position: int, size: int = CROP_SIZE
-    ) -> AlignedFace:
-        """Crop, masks and figures of one face of a track.
-
-        Args:
-          image: `[height, width, 3]` uint8, the frame of that face.
-          track: the track.
-          position: which of its faces.
-          size: side of the crop, pixels.
-        """
-        face = track.faces[position]
-        transform = alignment.resize_transform(track.transforms[position], CROP_SIZE, size)
-        crop = alignment.warp(image, transform, size)
-        points = alignment.apply(transform, face.landmarks).astype(np.float32)
-        regions = self._masker()(crop, points, image, transform)
-        return AlignedFace(
-            image=crop,
-            masks=regions,
-            landmarks=points,
-            transform=transform.astype(np.float32),
-            box=face.detection.box,
-            score=face.detection.score,
-            pose=face.pose,
-            embedding=track.embedding_at(position),
-            sharpness=quality.sharpness(crop, regions["face"]),
-            frame_index=face.frame_index,
-            timestamp_us=face.timestamp_us,
-            track_id=track.track_id,
-        )
-
-    def _masker(self) -> masks.Masker:
-        if not hasattr(self._own, "masker"):
-            self._own.masker = masks.Masker(self._source)
-        return self._own.masker
-
-
 def aligned_faces(
     path: str | pathlib.Path,
     tracks: Sequence[Track],
     span: video.Span = video.WHOLE,
     *,
-    aligner: Aligner | None = None,
     wanted: Callable[[Face], bool] = lambda face: True,
+    masker: Masker = Masker(),
 ) -> Iterator[AlignedFace]:
     """The crops of the given tracks, in order of time: the second pass over the video.
 
@@ -204,8 +161,8 @@ def aligned_faces(
       path: as of `analyse`.
       tracks: found by `analyse`.
       span: as of `analyse`.
-      aligner: makes the crops; default: with masks from the mesh.
       wanted: which faces.
+      masker: makes the masks.
     """
     places: dict[int, list[tuple[Track, int]]] = {}
     for track in tracks:
@@ -213,9 +170,45 @@ def aligned_faces(
             if wanted(face):
                 places.setdefault(face.frame_index, []).append((track, position))
     found = (
-        (frame.image, track, position)
+        (frame.image, track, position, CROP_SIZE, masker)
         for frame in fetch(video.read_frames(path, span), 4)
         for track, position in places.get(frame.index, [])
     )
-    align = aligner or Aligner()
     return map_ahead(lambda one: align(*one), found)
+
+
+def align(
+    image: np.ndarray,
+    track: Track,
+    position: int,
+    size: int = CROP_SIZE,
+    masker: Masker = Masker(),
+) -> AlignedFace:
+    """Crop, masks and figures of one face of a track.
+
+    Args:
+      image: `[height, width, 3]` uint8, the frame of that face.
+      track: the track.
+      position: which of its faces.
+      size: side of the crop, pixels.
+      masker: makes the masks.
+    """
+    face = track.faces[position]
+    transform = alignment.resize_transform(track.transforms[position], CROP_SIZE, size)
+    crop = alignment.warp(image, transform, size)
+    points = alignment.apply(transform, face.landmarks).astype(np.float32)
+    regions = masker(crop, points, image, transform)
+    return AlignedFace(
+        image=crop,
+        masks=regions,
+        landmarks=points,
+        transform=transform.astype(np.float32),
+        box=face.detection.box,
+        score=face.detection.score,
+        pose=face.pose,
+        embedding=track.embedding_at(position),
+        sharpness=quality.sharpness(crop, regions["face"]),
+        frame_index=face.frame_index,
+        timestamp_us=face.timestamp_us,
+        track_id=track.track_id,
+    )

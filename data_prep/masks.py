@@ -43,6 +43,8 @@ _BROW_ARCH = (127, 162, 21, 54, 103, 67, 109, 10, 338, 297, 332, 284, 251, 389, 
 _LIFT = 0.3
 # Side at which colours are compared; a strand of hair is not wider than a pixel of it.
 _COLOUR_SIZE = 80
+# In pixels of that side: the steps of the coarse grid would show.
+_SOFTENING = 0.7
 # Of the side: so far beyond the edge of the frame a mask goes on, so that the feather of a
 # blend ends outside of the picture.
 _BEYOND_FRAME = 0.03
@@ -70,19 +72,14 @@ class MaskSource(enum.StrEnum):
 
 
 class Masker:
-    """Makes the masks of crops; not thread-safe, like the network it holds.
+    """Makes the masks of crops, in any number of threads; loads its network when it must.
 
     Args:
       source: what the mask of the face is made with.
-
-    Raises:
-      InputError: if its weights are not installed.
     """
 
     def __init__(self, source: MaskSource = MaskSource.MESH):
-        for weight in source.weights:
-            weights.locate(weight)
-        self._segmenter = PersonSegmenter() if source is MaskSource.MESH else None
+        self._source, self._segmenter = source, PersonSegmenter()
 
     def __call__(
         self, crop: np.ndarray, landmarks: np.ndarray, image: np.ndarray, transform: np.ndarray
@@ -97,10 +94,13 @@ class Masker:
 
         Returns:
           `face`, `eyes` and `mouth`, each `[size, size, 1]` uint8, 0 or 255.
+
+        Raises:
+          InputError: if weights are not installed.
         """
         size = crop.shape[0]
-        if self._segmenter is None:
-            face = _parsed(landmarks, image, transform, size)
+        if self._source is MaskSource.BISENET:
+            face = parsed_face(landmarks, image, transform, size)
         else:
             face = face_mask(crop, landmarks, self._segmenter(crop))
         return {
@@ -125,10 +125,39 @@ def face_mask(crop: np.ndarray, landmarks: np.ndarray, person: np.ndarray) -> np
     face = _fill([_extent(landmarks)], size)
     small = cv2.resize(crop, (_COLOUR_SIZE, _COLOUR_SIZE), interpolation=cv2.INTER_AREA)
     lab = cv2.cvtColor(small, cv2.COLOR_RGB2LAB).astype(np.float32)
-    hair = ~skin.is_skin(lab, _regions(landmarks, person))
-    hair = cv2.GaussianBlur(hair.astype(np.float32), (0, 0), 0.7)
-    hair = cv2.resize(hair, (size, size), interpolation=cv2.INTER_CUBIC)
-    return _whole(face * ((hair < 0.5) & (person > 0.5)))
+    shown = skin.is_skin(lab, _regions(landmarks, person)).astype(np.float32)
+    soft = cv2.GaussianBlur(shown, (0, 0), _SOFTENING)
+    fine = cv2.resize(soft, (size, size), interpolation=cv2.INTER_CUBIC)
+    return _whole(face * ((fine > 0.5) & (person > 0.5)))
+
+
+def parsed_face(
+    landmarks: np.ndarray, image: np.ndarray, transform: np.ndarray, size: int
+) -> np.ndarray:
+    """The face as the parser sees it (`bisenet`), without the neighbours'.
+
+    Args:
+      landmarks: `[478, 2]` crop pixels.
+      image: `[height, width, 3]` uint8 RGB, the frame.
+      transform: `[2, 3]` frame to crop pixels.
+      size: side of the crop, pixels.
+
+    Returns:
+      `[size, size]` uint8, 0 or 255.
+    """
+    to_view = alignment.widen_transform(transform, size, _PARSER_VIEW, bisenet.INPUT_SIZE)
+    labels = bisenet.parse(alignment.warp(image, to_view, bisenet.INPUT_SIZE))
+    parsed = cv2.GaussianBlur(np.isin(labels, bisenet.FACE).astype(np.float32), (0, 0), 0.6)
+    from_view = alignment.widen_transform(np.eye(2, 3), size, _PARSER_VIEW, bisenet.INPUT_SIZE)
+    # The view is finer than the crop by a fourth.
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    in_crop = cv2.warpAffine(parsed, from_view, (size, size), flags=flags)
+    face = _dilate(_fill([_extent(landmarks)], size), _PARSER_MARGIN * size)
+    face[in_crop < 0.5] = 0
+    _, pieces = cv2.connectedComponents(face)
+    ours = np.unique(pieces[_fill([_hull(landmarks)], size) > 0])
+    face[~np.isin(pieces, ours)] = 0
+    return face
 
 
 def eyes_mask(landmarks: np.ndarray, size: int) -> np.ndarray:
@@ -171,8 +200,8 @@ def _regions(landmarks: np.ndarray, person: np.ndarray) -> skin.Regions:
     size = _COLOUR_SIZE
     scale = size / person.shape[0]
     points = (landmarks + 0.5) * scale - 0.5
-    features = [_hull(points[list(group)]) for group in _EYES_WITH_BROWS]
-    features = cv2.dilate(_fill([*features, points[list(LIPS)]], size), np.ones((3, 3))) > 0
+    outlines = [_hull(points[list(group)]) for group in _EYES_WITH_BROWS]
+    features = cv2.dilate(_fill([*outlines, points[list(LIPS)]], size), np.ones((3, 3))) > 0
     extent = _fill([_extent(points)], size)
     up = _upward(points)
     height = _height_above(points[10], up, size)
@@ -193,27 +222,6 @@ def _height_above(point: np.ndarray, up: np.ndarray, size: int) -> np.ndarray:
     along = np.arange(size, dtype=np.float32)
     x, y = np.meshgrid(along - point[0], along - point[1])
     return (x * up[0] + y * up[1]) / max(float(up @ up), 1e-6)
-
-
-def _parsed(
-    landmarks: np.ndarray, image: np.ndarray, transform: np.ndarray, size: int
-) -> np.ndarray:
-    """The face as the parser sees it, without the neighbours'; `[size, size]` uint8."""
-    to_view = alignment.widen_transform(transform, size, _PARSER_VIEW, bisenet.INPUT_SIZE)
-    labels = bisenet.parse(alignment.warp(image, to_view, bisenet.INPUT_SIZE))
-    parsed = np.isin(labels, bisenet.FACE).astype(np.float32)
-    from_view = alignment.widen_transform(np.eye(2, 3), size, _PARSER_VIEW, bisenet.INPUT_SIZE)
-    # The view is finer than the crop by a fourth.
-    parsed = cv2.warpAffine(
-        cv2.GaussianBlur(parsed, (0, 0), 0.6), from_view, (size, size),
-        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-    )  # fmt: skip
-    face = _dilate(_fill([_extent(landmarks)], size), _PARSER_MARGIN * size)
-    face[parsed < 0.5] = 0
-    _, pieces = cv2.connectedComponents(face)
-    ours = np.unique(pieces[_fill([_hull(landmarks)], size) > 0])
-    face[~np.isin(pieces, ours)] = 0
-    return face
 
 
 def _in_frame(image: np.ndarray, transform: np.ndarray, size: int) -> np.ndarray:

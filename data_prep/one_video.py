@@ -14,6 +14,7 @@ from data_prep import faces, people, shards, video
 from data_prep.cards import PersonCard, VideoCard, thumbnail, track_card
 from data_prep.coverage import Coverage
 from data_prep.errors import InputError
+from data_prep.masks import Masker
 from data_prep.quality import QualityFilter
 from data_prep.records import AlignedFace, Person, Track
 from data_prep.settings import PrepareSettings
@@ -160,8 +161,8 @@ def _store(
         order.path,
         person.tracks,
         settings.span,
-        aligner=faces.Aligner(settings.masks),
         wanted=lambda face: periods.split(face.timestamp_us) is not None,
+        masker=Masker(settings.face.masks),
     )
     half_frames = info.expected_frames(settings.span) / 2 / person.frames
     counted = _counted(crops, link, half_frames)

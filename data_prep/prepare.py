@@ -69,6 +69,8 @@ def prepare(
     """
     if not consent.strip():
         raise InputError("--consent is empty; state who agrees to the use of this footage")
+    for weight in settings.face.models:
+        weights.locate(weight)
     if reference:
         video.probe(reference)
     parts = out.with_name(f".{out.name}.parts")
@@ -188,6 +190,7 @@ def _orders(
 ) -> tuple[list[Order], list[dict[str, str]]]:
     """The videos that can be opened, and those that cannot, with the reason."""
     orders, refused = dict[str, Order](), []
+    models = weights.licences(settings.face.models)
     for path in videos:
         try:
             video.probe(path)
@@ -199,17 +202,9 @@ def _orders(
         if sha256 in orders:
             logging.warning("%s: the same video as %s; used once.", path, orders[sha256].path)
             continue
-        key = _hash(
-            SCHEMA_VERSION, path.name, sha256, dataclasses.asdict(settings), _models(settings)
-        )
+        key = _hash(SCHEMA_VERSION, path.name, sha256, dataclasses.asdict(settings), models)
         orders[sha256] = Order(path, sha256, key, settings, parts / key, identity, consent)
     return list(orders.values()), refused
-
-
-def _models(settings: PrepareSettings) -> list[dict[str, Any]]:
-    """Origin and licence of every model that takes part."""
-    detection = (*weights.MTCNN.values(), weights.FACE_LANDMARKER, weights.DLIB_RESNET)
-    return [dataclasses.asdict(weight) for weight in (*detection, *settings.masks.weights)]
 
 
 def _blank_card(
@@ -227,7 +222,7 @@ def _blank_card(
         consent=consent,
         videos=(),
         settings=dataclasses.asdict(settings) | {"reference": shown},
-        models=tuple(_models(settings)),
+        models=tuple(weights.licences(settings.face.models)),
         fingerprint=_hash(identity, consent, [order.key for order in orders], refused, shown),
         file_format=settings.file_format,
     )

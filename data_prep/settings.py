@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from data_prep import faces, masks, quality, shards, video
+from data_prep import faces, quality, shards, video
 
 
 @dataclasses.dataclass(frozen=True)
@@ -15,7 +15,6 @@ class PrepareSettings:
       span: of each video.
       holdout: share of each video's time, at its end, that is never trained on.
       face: how faces are found.
-      masks: what the mask of the face is made with.
       quality: which crops are not worth training on.
       file_format: of the shards, one of `shards.FORMATS`.
     """
@@ -23,6 +22,5 @@ class PrepareSettings:
     span: video.Span = video.WHOLE
     holdout: float = 0.1
     face: faces.FaceSettings = faces.FaceSettings()
-    masks: masks.MaskSource = masks.MaskSource.MESH
     quality: quality.QualitySettings = quality.QualitySettings()
     file_format: str = shards.FORMATS[0]

@@ -103,7 +103,6 @@ class Writer:
     ):
         self._folder, self._aside = folder, _aside(folder)
         self._file_format = file_format
-        self._description = f"Aligned faces of {identity}. Consent: {consent}"
         self._shards: dict[str, dict[str, list[dict[str, Any]]]] = {}
         shutil.rmtree(self._aside, ignore_errors=True)
         self._aside.mkdir(parents=True)
@@ -146,7 +145,7 @@ class Writer:
         """
         videos = self._name_shards(card.videos)
         card = dataclasses.replace(card, videos=videos, file_format=self._file_format)
-        _write_metadata(self._aside, card, self._description)
+        _write_metadata(self._aside, card)
         (self._aside / _CARD).write_text(json.dumps(dataclasses.asdict(card), indent=2))
         (self._aside / data_card.NAME).write_text(data_card.markdown(card))
         if seal:
@@ -312,7 +311,7 @@ def _write_shard(path: pathlib.Path, records: list[bytes], file_format: str) -> 
     }
 
 
-def _write_metadata(folder: pathlib.Path, card: IdentityCard, description: str) -> None:
+def _write_metadata(folder: pathlib.Path, card: IdentityCard) -> None:
     import tensorflow_datasets as tfds
 
     splits = []
@@ -323,7 +322,7 @@ def _write_metadata(folder: pathlib.Path, card: IdentityCard, description: str) 
             splits.append(tfds.core.SplitInfo(split, lengths, size))
     tfds.folder_dataset.write_metadata(
         data_dir=folder, features=_features(), split_infos=splits, version=card.schema_version,
-        description=description, check_data=False,
+        description=data_card.description(card), check_data=False,
     )  # fmt: skip
 
 

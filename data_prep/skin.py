@@ -17,7 +17,7 @@ import numpy as np
 _FLOOR = np.array([9.0, 4.0, 4.0], np.float32)
 # Share of the samples by which the slope of the colour is held back.
 _STIFFNESS = 0.01
-_TURNS = 3
+_TURNS = 2
 # Squared distances, in standard deviations, from the cheeks' colour: surroundings nearer
 # than this are ears or a hand, and what is farther within the face is a fringe.
 _LIKE_SKIN, _UNLIKE_SKIN = 4.0, 24.0
@@ -82,17 +82,22 @@ def _fit(lab: np.ndarray, position: np.ndarray, regions: Regions) -> np.ndarray:
     prior = np.where(regions.within, _WITHIN, _WITHIN + (_TOP - _WITHIN) * regions.rise)
     skin, distance = _density(lab, position[:, :1], regions.cheeks)
     hair_at = (regions.around & (distance > _LIKE_SKIN)) | (doubtful & (distance > _UNLIKE_SKIN))
-    for turn in range(_TURNS):
-        if turn:
-            skin, distance = _density(lab, position, skin_at)
-        if hair_at.sum() < _LEAST_HAIR * len(lab):
-            hair = (skin + 0.5 * distance).mean() + _ALONE
-        else:
-            hair, _ = _density(lab, position, hair_at)
-        odds = skin - hair + prior
+    for _ in range(_TURNS):
+        odds = prior + skin - _hair_density(lab, position, hair_at, skin + 0.5 * distance)
         skin_at = regions.cheeks | (doubtful & regions.within & (odds > _SURE))
         hair_at = (regions.around | doubtful) & (odds < -_SURE)
+        skin, distance = _density(lab, position, skin_at)
+    odds = prior + skin - _hair_density(lab, position, hair_at, skin + 0.5 * distance)
     return np.where(regions.core, _LIMIT, np.clip(odds, -_LIMIT, _LIMIT))
+
+
+def _hair_density(
+    lab: np.ndarray, position: np.ndarray, at: np.ndarray, peak: np.ndarray
+) -> np.ndarray:
+    """As `_density`; where too little hair is in view, a constant below the `peak` of skin."""
+    if at.sum() < _LEAST_HAIR * len(lab):
+        return peak.mean() + _ALONE
+    return _density(lab, position, at)[0]
 
 
 def _position(size: int) -> np.ndarray:

@@ -29,7 +29,9 @@ class _Storage:
 class _Tensor:
     """Where in its storage a tensor lies; strides in elements."""
 
-    def __init__(self, storage: _Storage, offset: int, shape: tuple[int, ...], strides: Any, *_: Any):
+    def __init__(
+        self, storage: _Storage, offset: int, shape: tuple[int, ...], strides: Any, *_: Any
+    ):
         self._storage, self._offset, self._shape, self._strides = storage, offset, shape, strides
 
     def array(self) -> np.ndarray:

@@ -1,8 +1,9 @@
 """Where the weights of every face model come from, and what licence they carry.
 
 They ship inside packages that are installed without their dependencies and never imported
-(`requirements-weights.txt`). Each file is checked against its SHA-256 before it is opened,
-pickles before they are unpickled.
+(`requirements-weights.txt`; what excludes commercial use, fetched only when asked for, in
+`requirements-weights-noncommercial.txt`). Each file is checked against its SHA-256 before it
+is opened, pickles before they are unpickled.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import importlib.util
 import io
 import pathlib
 import zipfile
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import joblib
@@ -96,7 +98,11 @@ SFACE = WeightFile(
     "Apache-2.0",
     "identity in evaluation only (SFace)",
 )
-ALL = (*MTCNN.values(), FACE_LANDMARKER, DLIB_RESNET, SFACE)
+
+# What data sets, models and videos say that were made with weights which are so licensed.
+NON_COMMERCIAL = (
+    "For non-commercial research only: made with model weights that are licensed for nothing else."
+)
 
 
 @functools.cache
@@ -109,7 +115,10 @@ def locate(weight: WeightFile) -> pathlib.Path:
     spec = importlib.util.find_spec(weight.package.replace("-", "_"))
     wanted = f"{weight.package}=={weight.version}"
     if spec is None or not spec.submodule_search_locations:
-        raise InputError(f"weights for {weight.purpose} are missing: run `make weights` ({wanted})")
+        limit = f"; their licence: {weight.licence}" if weight.non_commercial else ""
+        raise InputError(
+            f"weights for {weight.purpose} are missing: run `{_install(weight)}` ({wanted}){limit}"
+        )
     path = pathlib.Path(next(iter(spec.submodule_search_locations))) / weight.path
     verify(path, weight)
     return path
@@ -124,8 +133,12 @@ def verify(path: pathlib.Path, weight: WeightFile) -> None:
     if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != weight.sha256:
         raise InputError(
             f"{path}: is not the file of {weight.package}=={weight.version} (SHA-256 differs), "
-            "so it is not opened; reinstall it with `make weights`"
+            f"so it is not opened; reinstall it with `{_install(weight)}`"
         )
+
+
+def _install(weight: WeightFile) -> str:
+    return "make weights-noncommercial" if weight.non_commercial else "make weights"
 
 
 def load_mtcnn() -> dict[str, list[np.ndarray]]:
@@ -139,6 +152,11 @@ def landmark_model() -> bytes:
         return bundle.read("face_landmarks_detector.tflite")
 
 
-def licences() -> list[dict[str, Any]]:
-    """Every weight file with its origin and licence, for cards and reports."""
-    return [dataclasses.asdict(weight) for weight in ALL]
+def licences(files: Iterable[WeightFile]) -> list[dict[str, Any]]:
+    """Weight files with their origin and licence, for cards and reports."""
+    return [dataclasses.asdict(weight) for weight in files]
+
+
+def non_commercial(models: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether any of some models, as `licences` lists them, excludes commercial use."""
+    return any(model["non_commercial"] for model in models)

