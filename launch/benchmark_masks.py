@@ -16,7 +16,7 @@ import imageio.v3 as iio
 import numpy as np
 import skimage
 
-from data_prep import alignment, faces, landmarks, video
+from data_prep import alignment, faces, landmarks, people, video
 from data_prep.masks import Masker, MaskSource
 from data_prep.records import CROP_SIZE
 from launch import benchmarking
