@@ -19,10 +19,6 @@ Aligned face crops with masks and landmarks, made to train a face swap. Schema
 {{ card.schema_version }}; fingerprint `{{ card.fingerprint }}`. Read it with
 `tfds.builder_from_directory`.
 
-{% if card.models | selectattr("non_commercial") | list -%}
-**For non-commercial research only**, like the weights of one of the models below.
-
-{% endif -%}
 ## Consent
 
 {{ card.consent }}
