@@ -7,7 +7,7 @@ import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent import futures
-from typing import TypeVar
+from typing import TypeVar, cast
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -16,6 +16,16 @@ Result = TypeVar("Result")
 def cores() -> int:
     """How many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def fetch(items: Iterator[Item], depth: int) -> Iterator[Item]:
+    """Runs an iterator in a thread of its own, so many items ahead."""
+    end = object()
+    with futures.ThreadPoolExecutor(max_workers=1) as worker:
+        following = collections.deque(worker.submit(next, items, end) for _ in range(depth))
+        while (item := following.popleft().result()) is not end:
+            following.append(worker.submit(next, items, end))
+            yield cast(Item, item)
 
 
 def map_ahead(

@@ -22,11 +22,11 @@ _EYES = ((33, 160, 158, 133, 153, 144), (263, 387, 385, 362, 380, 373))
 
 # Fewer crops than this of something (0.4 s of video) do not teach it.
 _SEEN = 10
-# The two clips on which the demo reaches its marks hold 830 and 3300 crops that differ; users
-# of other tools are told to bring 500 and more. Of 200 a model learns the one expression.
+# The two clips on which the demo reaches its marks hold 800 and 3300 crops that differ; users
+# of other tools are told to bring 500 and more. 200 are 8 s of a lively face.
 _ENOUGH, _PLENTY = 200, 600
-# Degrees. The mesh reads angles low: at 15 the far cheek has begun to narrow, at 27 the far
-# eye touches the outline.
+# Degrees as `landmarks.head_pose` reads them: at 15 the far cheek is visibly narrower, at 27 (the
+# most in the sample clips) the far eye touches the outline.
 _TURNED, _NODDED = 15, 10
 # Face heights. Speech opens the mouth by 0.03 to 0.10, a laugh or a shout by more.
 _OPEN, _WIDE = 0.03, 0.10
@@ -64,8 +64,8 @@ ANGLES = Axis(-90, 5, 36)
 AXES = {
     "mouth": Axis(0, 0.01, 30),
     "eyes": Axis(0, 0.025, 20),
-    "sharpness": Axis(0, 0.5, 40),
-    "height": Axis(0, 20, 60),
+    "sharpness": Axis(0, 0.25, 80),
+    "height": Axis(0, 10, 120),
 }
 
 
@@ -221,7 +221,7 @@ def _amount(coverage: Coverage) -> _Findings:
         level = Level.THIN if coverage.crops >= _ENOUGH else Level.NOT_ENOUGH
         rate = max(coverage.crops, 1) / max(coverage.seconds, 1)
         more = math.ceil((_PLENTY - coverage.crops) / rate)
-        yield level, f"only {coverage.crops} usable crops; {_time(more)} more of this kind would do"
+        yield level, f"{_time(more)} more of this kind would do"
 
 
 def _turns(coverage: Coverage) -> _Findings:

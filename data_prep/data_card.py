@@ -38,6 +38,25 @@ with every model that was trained on them.
 | {{ one.name }} | {{ one.frames }} | {{ one.train }} | {{ one.holdout }} |
 {{- " " }}{{ one.frames_without_face }} | `{{ one.sha256 }}` |
 {% endfor %}
+{% if card.refused -%}
+Left out:
+
+{% for one in card.refused -%}
+* {{ one.name }}: {{ one.reason }}
+{% endfor %}
+{% endif -%}
+{% if card.verdict -%}
+## Enough to train on?
+
+{{ card.verdict.level }}: {{ card.verdict.summary }}
+{% for advice in card.verdict.advice -%}
+* {{ advice }}
+{% endfor %}
+{% endif -%}
+## Whole?
+
+`python -m launch.verify FOLDER` checks every shard against the SHA-256 in `card.json`.
+
 ## Made with
 
 | model | package | licence |

@@ -10,21 +10,19 @@ from __future__ import annotations
 import collections
 import dataclasses
 import pathlib
-from collections.abc import Callable, Iterator
-from concurrent import futures
-from typing import TypeVar, cast
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from data_prep import alignment, landmarks, quality, video, weights
+from data_prep import alignment, identity, landmarks, people, quality, video, weights
+from data_prep.ahead import fetch, map_ahead
 from data_prep.errors import InputError
 from data_prep.following import Follower, detect_ends, stretches
 from data_prep.masks import Masker, MaskSource
 from data_prep.mtcnn import Detector, DetectorSettings
-from data_prep.records import CROP_SIZE, AlignedFace, Face, Frame, Track
-from data_prep.tracking import CutDetector, Identifier, Tracker, TrackingSettings, mesh_box
-
-_Item = TypeVar("_Item")
+from data_prep.people import LeftOut
+from data_prep.records import CROP_SIZE, AlignedFace, Face, Frame, Person, Track
+from data_prep.tracking import CutDetector, Identifier, Tracker, TrackingSettings
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,18 +58,29 @@ class Analysis:
     """What the first pass over a video found.
 
     Attributes:
-      tracks: everybody in the video, in order of first appearance.
+      people: everybody in the video, the one who is seen most first.
+      left_out: tracks that are nobody's, each with the reason, in order of time.
       frames: number of frames read.
       first_frame: index of the first of them.
       cuts: index of the first frame of each new shot.
+      changes: frames at which a track went over from one person to another and was cut.
       detected: number of frames the detector looked at.
     """
 
-    tracks: tuple[Track, ...]
+    people: tuple[Person, ...]
+    left_out: tuple[LeftOut, ...]
     frames: int
     first_frame: int
     cuts: tuple[int, ...]
+    changes: tuple[int, ...]
     detected: int
+
+    @property
+    def tracks(self) -> tuple[Track, ...]:
+        """All that was followed, in order of first appearance."""
+        tracks = [track for person in self.people for track in person.tracks]
+        tracks += [one.track for one in self.left_out]
+        return tuple(sorted(tracks, key=lambda track: track.faces[0].frame_index))
 
 
 def analyse(
@@ -79,7 +88,6 @@ def analyse(
     settings: FaceSettings = FaceSettings(),
     span: video.Span = video.WHOLE,
     progress: Callable[[int], None] | None = None,
-    identifier: Identifier | None = None,
 ) -> Analysis:
     """Finds and follows every face of a video.
 
@@ -96,7 +104,7 @@ def analyse(
     find = DetectorSettings(min_face_size=settings.min_face_size, batch=settings.batch)
     detector = Detector(info.height, info.width, find)
     follow = Follower(
-        Tracker(settings.tracking, identifier),
+        Tracker(settings.tracking, Identifier(identity.chip, identity.embed)),
         landmarks.FaceMesh(),
         detector,
         settings.min_presence,
@@ -104,9 +112,9 @@ def analyse(
     first, count, detected, cuts = 0, 0, 0, list[int]()
     # While the meshes of these frames are read, the detector looks at the next ones, and those
     # after them are decoded.
-    frames = ahead(_with_cuts(video.read_frames(path, span, exact=False), settings.tracking), 8)
+    frames = fetch(_with_cuts(video.read_frames(path, span, exact=False), settings.tracking), 8)
     groups = stretches(frames, settings.detect_every)
-    for several in ahead(detect_ends(groups, detector, settings.batch), 1):
+    for several in fetch(detect_ends(groups, detector, settings.batch), 1):
         first = first if count else several[0].frames[0].index
         for stretch in several:
             cuts += [stretch.frames[0].index] * stretch.starts_shot
@@ -114,23 +122,21 @@ def analyse(
             count += len(stretch.frames)
             if progress:
                 progress(len(stretch.frames))
-    tracks = follow.tracker.finish()
-    if not tracks:
-        raise InputError(
-            f"{path}: no face found in {count} frames; give a video that shows a face at least "
-            f"{settings.min_face_size} pixels wide, or lower --min_face"
-        )
-    return Analysis(tracks, count, first, tuple(cuts), detected)
+    cast = people.tell_apart(follow.tracker.finish())
+    if not cast.people:
+        raise InputError(_nobody(path, count, cast.left_out, settings.min_face_size))
+    return Analysis(cast.people, cast.left_out, count, first, tuple(cuts), cast.cuts, detected)
 
 
-def ahead(items: Iterator[_Item], depth: int) -> Iterator[_Item]:
-    """Runs an iterator in a thread of its own, so many items ahead."""
-    end = object()
-    with futures.ThreadPoolExecutor(max_workers=1) as worker:
-        following = collections.deque(worker.submit(next, items, end) for _ in range(depth))
-        while (item := following.popleft().result()) is not end:
-            following.append(worker.submit(next, items, end))
-            yield cast(_Item, item)
+def _nobody(
+    path: str | pathlib.Path, frames: int, left_out: Sequence[LeftOut], min_face_size: int
+) -> str:
+    reasons = collections.Counter(one.reason for one in left_out)
+    why = ", ".join(f"{count} left out because {reason}" for reason, count in reasons.items())
+    return (
+        f"{path}: no face found in {frames} frames{f' ({why})' * bool(why)}; give a video that "
+        f"shows a face at least {min_face_size} pixels wide, or lower --min_face"
+    )
 
 
 def _with_cuts(frames: Iterator[Frame], settings: TrackingSettings) -> Iterator[tuple[Frame, bool]]:
@@ -139,42 +145,23 @@ def _with_cuts(frames: Iterator[Frame], settings: TrackingSettings) -> Iterator[
         yield frame, is_cut(frame.image)
 
 
-def main_tracks(tracks: tuple[Track, ...]) -> tuple[Track, ...]:
-    """The tracks of the person who is seen most: at each time the largest face on screen.
-
-    Of tracks that overlap in time only one is kept, the one with more pixels of face.
-    """
-
-    def weight(track: Track) -> float:
-        return sum(float(np.prod(np.ptp(mesh_box(f.landmarks).reshape(2, 2), 0))) ** 0.5
-                   for f in track.faces)  # fmt: skip
-
-    chosen: list[Track] = []
-    taken: set[int] = set()
-    for track in sorted(tracks, key=weight, reverse=True):
-        frames = {face.frame_index for face in track.faces}
-        if not frames & taken:
-            chosen.append(track)
-            taken |= frames
-    return tuple(sorted(chosen, key=lambda track: track.track_id))
-
-
 def aligned_faces(
     path: str | pathlib.Path,
-    tracks: tuple[Track, ...],
+    tracks: Sequence[Track],
     span: video.Span = video.WHOLE,
+    *,
     wanted: Callable[[Face], bool] = lambda face: True,
-    apply: Callable[..., Iterator[AlignedFace]] = map,
     masker: Masker = Masker(),
 ) -> Iterator[AlignedFace]:
     """The crops of the given tracks, in order of time: the second pass over the video.
+
+    Frames are decoded and crops made in threads, a few ahead.
 
     Args:
       path: as of `analyse`.
       tracks: found by `analyse`.
       span: as of `analyse`.
       wanted: which faces.
-      apply: how `align` is applied to each face, `map` or `ahead.map_ahead`.
       masker: makes the masks.
     """
     places: dict[int, list[tuple[Track, int]]] = {}
@@ -184,10 +171,10 @@ def aligned_faces(
                 places.setdefault(face.frame_index, []).append((track, position))
     found = (
         (frame.image, track, position, CROP_SIZE, masker)
-        for frame in video.read_frames(path, span)
+        for frame in fetch(video.read_frames(path, span), 4)
         for track, position in places.get(frame.index, [])
     )
-    return apply(lambda one: align(*one), found)
+    return map_ahead(lambda one: align(*one), found)
 
 
 def align(

@@ -11,17 +11,17 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
 from data_prep import landmarks
 from data_prep.landmarks import Region
 from data_prep.records import Detection, Face, Frame
-from data_prep.tracking import Tracker, mesh_box
+from data_prep.sightings import mesh_box
+from data_prep.tracking import Look, Tracker
 
 Detect = Callable[[np.ndarray], list[list[Detection]]]
-_Look = Callable[[Region], Face | None]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,7 +96,7 @@ class Follower:
         """Follows all faces through a stretch; returns how many frames were looked at."""
         if stretch.starts_shot:
             self.tracker.cut()
-        unseen: list[list[Detection]] = [[] for _ in stretch.frames[:-1]]
+        unseen = [None] * (len(stretch.frames) - 1)
         looks = [self._look(frame) for frame in stretch.frames]
         carried = self._carry(stretch, looks, unseen)
         if not unseen or carried.events == self.tracker.events:
@@ -107,7 +107,7 @@ class Follower:
         return len(stretch.frames)
 
     def _carry(
-        self, stretch: Stretch, looks: list[_Look], detections: list[list[Detection]]
+        self, stretch: Stretch, looks: list[Look], detections: Sequence[list[Detection] | None]
     ) -> Tracker:
         tracker = self.tracker.fork()
         found = [*detections, stretch.detections]
@@ -115,7 +115,7 @@ class Follower:
             tracker.add(frame, look, faces)
         return tracker
 
-    def _look(self, frame: Frame) -> _Look:
+    def _look(self, frame: Frame) -> Look:
         """Reads faces of one frame, each place once."""
         known: dict[tuple[float, ...], Face | None] = {}
 

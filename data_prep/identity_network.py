@@ -8,6 +8,7 @@ with a pairwise hinge loss on about 3 million faces of 7485 people.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -16,6 +17,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax.traverse_util import flatten_dict, unflatten_dict
 
 from data_prep import weights
 from data_prep.errors import InputError
@@ -51,7 +53,7 @@ class Block(nn.Module):
         y = nn.relu(_conv(self.features, 3, self.halve)(x))
         y = _conv(self.features, 3, halve=False)(y)
         if self.halve:
-            x = nn.avg_pool(x, (2, 2), (2, 2))
+            x = _halved(x)
         shape = np.maximum(x.shape, y.shape)
         return nn.relu(_fill(x, shape) + _fill(y, shape))
 
@@ -84,24 +86,32 @@ def variables(stored: bytes) -> dict[str, dict[str, Any]]:
     Raises:
       InputError: if they do not hold the tensors of this network.
     """
-    shapes = jax.eval_shape(ResNet().init, jax.random.key(0), _example())["params"]
-    rest = tensors(stored)
+    found = list(tensors(stored))
+    # Kernel and bias of a convolution are one tensor, its affine layer is the next.
+    blocks = itertools.product(range(len(_WIDTHS)), (0, 1))
+    names = [("Conv_0",), *((f"Block_{block}", f"Conv_{conv}") for block, conv in blocks)]
+    if len(found) != 2 * len(names) + 1:
+        raise InputError(f"dlib's network file has {len(found)} layers with parameters, not 59")
+    example = jnp.zeros((1, CHIP_SIZE, CHIP_SIZE, 3))
+    shapes = flatten_dict(jax.eval_shape(ResNet().init, jax.random.key(0), example)["params"])
+    params: dict[tuple[str, ...], np.ndarray] = {}
+    params["Dense_0", "kernel"] = found[-1].reshape(-1, EMBEDDING_SIZE)
+    for name, values, affine in zip(names, found[:-1:2], found[1:-1:2], strict=True):
+        kernel, bias = _folded(values, affine, shapes[(*name, "kernel")].shape)
+        params[*name, "kernel"], params[*name, "bias"] = kernel, bias
+    return {"params": unflatten_dict(params)}
 
-    def folded(shape: dict[str, jax.ShapeDtypeStruct]) -> dict[str, np.ndarray]:
-        height, width, inputs, filters = shape["kernel"].shape
-        values, affine = next(rest), next(rest)
-        if len(values) != filters * (height * width * inputs + 1) or len(affine) != 2 * filters:
-            raise InputError("dlib's face recognition network has a layer of another size")
-        kernel = values[:-filters].reshape(filters, inputs, height, width).transpose(2, 3, 1, 0)
-        gamma, beta = affine.reshape(2, filters)
-        return {"kernel": kernel * gamma, "bias": values[-filters:] * gamma + beta}
 
-    params: dict[str, Any] = {"Conv_0": folded(shapes["Conv_0"])}
-    for number in range(len(_WIDTHS)):
-        block = shapes[f"Block_{number}"]
-        params[f"Block_{number}"] = {name: folded(block[name]) for name in ("Conv_0", "Conv_1")}
-    params["Dense_0"] = {"kernel": next(rest).reshape(shapes["Dense_0"]["kernel"].shape)}
-    return {"params": params}
+def _folded(
+    values: np.ndarray, affine: np.ndarray, shape: tuple[int, int, int, int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Kernel `shape` and bias of a convolution that does the work of its affine layer too."""
+    height, width, inputs, filters = shape
+    if len(values) != filters * (height * width * inputs + 1) or len(affine) != 2 * filters:
+        raise InputError("dlib's network file has a layer of another size")
+    kernel = values[:-filters].reshape(filters, inputs, height, width).transpose(2, 3, 1, 0)
+    gamma, beta = affine.reshape(2, filters)
+    return kernel * gamma, values[-filters:] * gamma + beta
 
 
 def tensors(stored: bytes) -> Iterator[np.ndarray]:
@@ -122,7 +132,8 @@ def tensors(stored: bytes) -> Iterator[np.ndarray]:
         position = layer.end()
         header = []
         for _ in range(5):
-            end = position + 1 + (stored[position] & 0x0F)
+            length = int.from_bytes(stored[position : position + 1]) & 0x0F
+            end = position + 1 + length
             header.append(int.from_bytes(stored[position + 1 : end], "little"))
             position = end
         version, *shape = header
@@ -133,14 +144,17 @@ def tensors(stored: bytes) -> Iterator[np.ndarray]:
         position = end
 
 
-def _example() -> jax.Array:
-    return jnp.zeros((1, CHIP_SIZE, CHIP_SIZE, 3))
-
-
 def _conv(features: int, size: int, halve: bool) -> nn.Conv:
     """Padded only where the resolution stays."""
     stride = 2 if halve else 1
     return nn.Conv(features, (size, size), stride, padding="VALID" if halve else "SAME")
+
+
+def _halved(x: jax.Array) -> jax.Array:
+    """Means of squares of 2x2; a last odd row or column falls away."""
+    count, height, width, features = x.shape
+    even = x[:, : height // 2 * 2, : width // 2 * 2]
+    return even.reshape(count, height // 2, 2, width // 2, 2, features).mean((2, 4))
 
 
 def _fill(x: jax.Array, shape: np.ndarray) -> jax.Array:

@@ -19,12 +19,11 @@ from scipy import ndimage
 
 _SEEN = np.array([[1.0, 0.0]])
 _STRIDES = (1, 2, 4)
-# Frames over which motion counts as one. A single wrong measurement disturbs three of them,
-# less than half, and a blink is longer than half.
+# Frames over which motion counts as one. A single wrong measurement disturbs three of them.
 _WINDOW = 7
 # The quietest fifth of a track shows the noise. Windows of nothing but white noise show this
 # share of its variance in their quietest fifth, and rarely (1 %) more than this multiple
-# (simulated, 4 coordinates).
+# (simulated, medians of 4 coordinates).
 _QUIET, _QUIET_SHARE, _CHANCE = 20, 0.58, 2.0
 # The liveliness, in noises a frame, below which nothing is told from noise: a still face is
 # steadied 3.4-fold.
@@ -154,7 +153,7 @@ def smooth(
 
 
 def measure_noise(
-    values: np.ndarray, seconds: np.ndarray, trust: np.ndarray, least: float
+    values: np.ndarray, seconds: np.ndarray, trust: np.ndarray, least: float, robust: bool
 ) -> Noise:
     """How noisy measurements are, and how lively what they measure, from themselves.
 
@@ -166,14 +165,17 @@ def measure_noise(
       seconds: `[N]`, increasing.
       trust: `[N]`, as for `smooth`.
       least: the noise of a good measurement, and of a track too short to tell.
+      robust: whether what happens in less than half of a few frames is no motion but an error;
+        heads need that, lids move too fast for it.
     """
+    average = ndimage.median_filter if robust else ndimage.uniform_filter1d
     seen = np.flatnonzero(trust)
     noise, lively = least, np.zeros(len(seen))
     for stride in _STRIDES:
         if len(seen) <= 2 * stride + _WINDOW:
             break
         squares, per_noise = _accelerations(values[seen], seconds[seen], stride)
-        local = ndimage.median_filter(squares / per_noise, _WINDOW, mode="nearest")
+        local = average(squares / per_noise, _WINDOW, mode="nearest")
         if stride == 1:
             quiet = np.sqrt(np.percentile(local, _QUIET) / _QUIET_SHARE)
             noise = float(np.clip(quiet, least, _WORST * least))

@@ -1,16 +1,16 @@
 """MTCNN face detection for batches of frames, compiled once a video size.
 
 The networks run under `jit` on fixed shapes: every level of the pyramid has one, candidates
-of the second and third stage come in fixed, padded chunks. Selection and non-maximum
-suppression between the stages are a few small arrays and stay in NumPy. Same pyramid, crops
-and thresholds as the `mtcnn` package, hence the same boxes.
+of the second and third stage come in fixed, padded chunks. Choosing among the candidates
+between the stages works on a few small arrays and stays in NumPy. Same pyramid, crops and
+thresholds as the `mtcnn` package, hence the same boxes.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import cv2
 import flax.linen as nn
@@ -18,18 +18,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from data_prep import mtcnn_networks, weights
+from data_prep import mtcnn_networks, mtcnn_pyramid, weights
 from data_prep.mtcnn_networks import ONet, PNet, RNet
 from data_prep.records import Detection
 
 _CELL = 12
 _STRIDE = 2
-# Larger chunks are slower on a CPU: O-Net takes 0.45 ms a candidate at 16, 0.8 at 64.
-_CHUNK = 16
 
-# A compiled network: images to its outputs, all with a leading axis of the same length.
-_Network = Callable[[np.ndarray], Sequence[jax.Array]]
-_Pyramid = Callable[[np.ndarray], list[tuple[jax.Array, jax.Array]]]
+# A compiled program: arrays to arrays, all with a leading axis of the same length.
+_Program = Callable[[np.ndarray], Sequence[jax.Array]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,13 +37,32 @@ class DetectorSettings:
       min_face_size: smallest face, pixels.
       scale_factor: between levels of the pyramid.
       thresholds: least probability in the three stages.
-      batch: frames a call.
+      batch: frames handled together.
     """
 
     min_face_size: int = 20
     scale_factor: float = 0.709
     thresholds: tuple[float, float, float] = (0.6, 0.7, 0.7)
     batch: int = 8
+
+
+@dataclasses.dataclass(frozen=True)
+class _Launch:
+    """How much one device gets at once.
+
+    Attributes:
+      frames: through the pyramid and P-Net.
+      chunks: candidates through R-Net and O-Net, normally and when few are left.
+    """
+
+    frames: int
+    chunks: tuple[int, int]
+
+
+# On a CPU what is computed together must fit its cache: O-Net takes 0.45 ms a candidate in
+# chunks of 16, 0.8 ms in chunks of 64.
+_ON_CPU = _Launch(frames=1, chunks=(16, 4))
+_ELSEWHERE = _Launch(frames=8, chunks=(128, 16))
 
 
 class Detector:
@@ -56,15 +72,29 @@ class Detector:
       height: of the frames, pixels.
       width: of the frames, pixels.
       settings: how faces are looked for.
+      devices: share the frames and the candidates. By default all local accelerators, or one
+        CPU device, since several are the same cores.
     """
 
-    def __init__(self, height: int, width: int, settings: DetectorSettings = DetectorSettings()):
+    def __init__(
+        self,
+        height: int,
+        width: int,
+        settings: DetectorSettings = DetectorSettings(),
+        devices: Sequence[jax.Device] | None = None,
+    ):
         self._settings = settings
-        self._scales = pyramid_scales(height, width, settings)
+        devices = devices or _default_devices()
+        self._launch = _ON_CPU if devices[0].platform == "cpu" else _ELSEWHERE
+        self._grid = _Grid(height, width, settings)
         arrays = weights.load_mtcnn()
-        self._pnet = _compile_pyramid(arrays["pnet"], (height, width), self._scales)
-        self._rnet = _compile(RNet(), arrays["rnet"])
-        self._onet = _compile(ONet(), arrays["onet"])
+        heights, widths = zip(*self._grid.shapes, strict=True) if self._grid.shapes else ((), ())
+        self._rows = _compile(lambda x: mtcnn_pyramid.shrink_rows(x, heights), devices)
+        self._columns = _compile(lambda x: mtcnn_pyramid.shrink_columns(x, widths), devices)
+        self._pnet = _compile(_proposals(arrays["pnet"]), devices)
+        self._rnet = _compile(_network(RNet(), arrays["rnet"]), devices)
+        self._onet = _compile(_network(ONet(), arrays["onet"]), devices)
+        self._devices = len(devices)
 
     def __call__(self, images: np.ndarray) -> list[list[Detection]]:
         """Finds the faces of any number of frames.
@@ -80,60 +110,111 @@ class Detector:
         return list(itertools.chain.from_iterable(parts))
 
     def _detect(self, images: np.ndarray) -> list[list[Detection]]:
-        """One batch, padded to the size that is compiled."""
-        count, batch = len(images), self._settings.batch
-        padded = np.concatenate([images, np.repeat(images[-1:], batch - count, 0)])
-        proposals = self._propose(padded, count)
-        frames = images.astype(np.float32)
-        refined, _ = self._refine(frames, proposals, self._rnet, 24, self._settings.thresholds[1])
-        candidates = [_square(_keep(boxes, 0.7)) for boxes in refined]
-        boxes, points = self._refine(
-            frames, candidates, self._onet, 48, self._settings.thresholds[2]
-        )
-        return [_detections(*one) for one in zip(boxes, points, strict=True)]
+        _, second, third = self._settings.thresholds
+        owners, boxes = self._propose(images)
+        owners, boxes, _ = self._refine(images, owners, boxes, self._rnet, 24, second)
+        kept = _suppress_each(owners, boxes, 0.7)
+        owners, boxes = owners[kept], _square(boxes[kept])
+        owners, boxes, points = self._refine(images, owners, boxes, self._onet, 48, third)
+        kept = _suppress_each(owners, boxes, 0.7, of_smaller=True)
+        found: list[list[Detection]] = [[] for _ in images]
+        for owner, box, five in zip(owners[kept], boxes[kept], points[kept], strict=True):
+            found[owner].append(
+                Detection(box[:4].astype(np.float32), float(box[4]), five.astype(np.float32))
+            )
+        return found
 
-    def _propose(self, images: np.ndarray, count: int) -> list[np.ndarray]:
-        """Square candidates `[M, 5]` (box, score) of the first stage, for each frame."""
-        levels = jax.device_get(self._pnet(images))
-        proposals = []
-        for frame in range(count):
-            found = [
-                _keep(_cells(offsets[frame], score[frame], scale, self._settings), 0.5)
-                for (offsets, score), scale in zip(levels, self._scales, strict=True)
-            ]
-            proposals.append(_square(_keep(np.concatenate([*found, np.empty((0, 5))]), 0.7)))
-        return proposals
+    def _propose(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Square candidates of the first stage.
+
+        Returns:
+          Their frames `[M]`, ascending, and themselves `[M, 5]` (box, score).
+        """
+        group = self._launch.frames * self._devices
+        # Not waited for, so that several run at a time.
+        launched = [
+            self._pnet(self._columns(self._rows(_padded(images[i : i + group], group))))
+            for i in range(0, len(images), group)
+        ]
+        outputs = itertools.chain.from_iterable(
+            zip(*jax.device_get(one), strict=True) for one in launched
+        )
+        found = [
+            self._grid.candidates(offsets, scores)
+            for (offsets, scores), _ in zip(outputs, images, strict=False)
+        ]
+        owners = np.repeat(np.arange(len(found)), [len(boxes) for boxes in found])
+        return owners, _square(np.concatenate(found))
 
     def _refine(
         self,
-        frames: np.ndarray,
-        proposals: list[np.ndarray],
-        network: _Network,
+        images: np.ndarray,
+        owners: np.ndarray,
+        boxes: np.ndarray,
+        network: _Program,
         size: int,
         threshold: float,
-    ) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Candidates of all frames through the second or third network.
 
         Returns:
-          For each frame the surviving boxes `[M, 5]`, moved, with their new score, and
-          their points `[M, 5, 2]` (empty for the second network).
+          Of the surviving candidates the frames `[M]`, the boxes `[M, 5]`, moved, with their
+          new score, and the points `[M, 5, 2]` (not a number for the second network).
         """
-        owner = np.repeat(np.arange(len(frames)), [len(boxes) for boxes in proposals])
-        boxes = np.concatenate(proposals)
         if not len(boxes):
-            return proposals, [np.empty((0, 5, 2))] * len(frames)
-        crops = np.stack([_crop(frames[f], box, size) for f, box in zip(owner, boxes, strict=True)])
-        chunks = [_padded(network, crops[i : i + _CHUNK]) for i in range(0, len(crops), _CHUNK)]
-        offsets, *points, score = (np.concatenate(parts) for parts in zip(*chunks, strict=True))
-        sure = score > threshold
-        owner, boxes, offsets = owner[sure], boxes[sure], offsets[sure]
+            return owners, boxes, np.empty((0, 5, 2))
+        offsets, *shares, scores = self._in_chunks(network, _crops(images, owners, boxes, size))
+        sure = scores > threshold
+        boxes, offsets = boxes[sure], offsets[sure]
         # The networks were trained on boxes whose last pixel counts.
-        extent = np.tile(boxes[:, 2:4] - boxes[:, :2] + 1, 2)
-        moved = np.column_stack([boxes[:, :4] + offsets * extent, score[sure]])
-        none = np.empty((len(boxes), 5, 2))
-        five = _points(points[0][sure], boxes, extent) if points else none
-        each = [owner == frame for frame in range(len(frames))]
-        return [moved[mine] for mine in each], [five[mine] for mine in each]
+        extent = boxes[:, 2:4] - boxes[:, :2] + 1
+        moved = np.column_stack([boxes[:, :4] + offsets * np.tile(extent, 2), scores[sure]])
+        points = np.full((len(boxes), 5, 2), np.nan)
+        if shares:
+            of_box = shares[0][sure].reshape(-1, 2, 5).transpose(0, 2, 1)
+            points = of_box * extent[:, None] + boxes[:, None, :2] - 1
+        return owners[sure], moved, points
+
+    def _in_chunks(self, network: _Program, crops: np.ndarray) -> list[np.ndarray]:
+        """Any number of candidates through a network that knows two."""
+        sizes = [size * self._devices for size in self._launch.chunks]
+        spans = list(_spans(len(crops), *sizes))
+        launched = [network(_padded(crops[i:end], size)) for i, end, size in spans]
+        outputs = [
+            [out[: end - i] for out in jax.device_get(one)]
+            for one, (i, end, _) in zip(launched, spans, strict=True)
+        ]
+        return [np.concatenate(parts) for parts in zip(*outputs, strict=True)]
+
+
+class _Grid:
+    """Where the cells of all levels of the pyramid lie, one after the other.
+
+    Attributes:
+      shapes: height and width of each level, pixels.
+    """
+
+    def __init__(self, height: int, width: int, settings: DetectorSettings):
+        scales = pyramid_scales(height, width, settings)
+        self._threshold = settings.thresholds[0]
+        self.shapes = [(int(height * scale), int(width * scale)) for scale in scales]
+        cells = [np.indices(mtcnn_networks.pnet_cells(*shape)).reshape(2, -1)[::-1].T
+                 for shape in self.shapes]  # fmt: skip
+        corner = np.concatenate([np.empty((0, 2)), *cells]) * _STRIDE
+        # The package counts a cell from its first to its last pixel, from 1.
+        self._boxes = np.concatenate([corner + 1, corner + _CELL], -1)
+        self._levels = np.repeat(np.arange(len(scales)), [len(level) for level in cells])
+        self._scales = scales[self._levels, None]
+        # Moves the boxes of each level where those of no other are.
+        self._apart = self._levels[:, None] * 10.0 * max(height, width)
+
+    def candidates(self, offsets: np.ndarray, scores: np.ndarray) -> np.ndarray:
+        """Boxes `[M, 5]` of one frame, from P-Net's offsets `[cells, 4]` and scores `[cells]`."""
+        sure = np.flatnonzero(scores > self._threshold)
+        boxes = (self._boxes[sure] + offsets[sure] * (_CELL - 1)) / self._scales[sure]
+        scored = np.column_stack([boxes, scores[sure]])
+        kept = suppress(np.column_stack([boxes + self._apart[sure], scores[sure]]), 0.5)
+        return scored[kept][suppress(scored[kept], 0.7)]
 
 
 def pyramid_scales(height: int, width: int, settings: DetectorSettings) -> np.ndarray:
@@ -156,80 +237,78 @@ def suppress(boxes: np.ndarray, threshold: float, *, of_smaller: bool = False) -
       Indices of the boxes that stay, surest first.
     """
     order = np.argsort(boxes[:, 4])[::-1]
-    ordered = boxes[order]
-    size = np.minimum(ordered[:, None, 2:4], ordered[None, :, 2:4]) - np.maximum(
-        ordered[:, None, :2], ordered[None, :, :2]
-    )
-    both = np.prod(np.maximum(size, 0), -1)
-    area = np.prod(ordered[:, 2:4] - ordered[:, :2], -1)
-    a, b = area[:, None], area[None, :]
-    overlap = both / (np.minimum(a, b) if of_smaller else a + b - both)
-    return order[~np.triu(overlap > threshold, 1).any(0)]
+    left, top, right, bottom, _ = boxes[order].T
+    width = np.minimum.outer(right, right) - np.maximum.outer(left, left)
+    height = np.minimum.outer(bottom, bottom) - np.maximum.outer(top, top)
+    both = np.maximum(width, 0) * np.maximum(height, 0)
+    area = (right - left) * (bottom - top)
+    smaller = np.minimum.outer(area, area)
+    whole = smaller if of_smaller else np.add.outer(area, area) - both
+    return order[~np.triu(both > threshold * whole, 1).any(0)]
 
 
-def _keep(boxes: np.ndarray, threshold: float) -> np.ndarray:
-    return boxes[suppress(boxes, threshold)]
+def _suppress_each(
+    owners: np.ndarray, boxes: np.ndarray, threshold: float, *, of_smaller: bool = False
+) -> np.ndarray:
+    """Indices of the boxes that stay when those of each frame are suppressed by themselves."""
+    kept = [np.empty(0, np.int64)]
+    for owner in np.unique(owners):
+        mine = np.flatnonzero(owners == owner)
+        kept.append(mine[suppress(boxes[mine], threshold, of_smaller=of_smaller)])
+    return np.concatenate(kept)
 
 
-def area_matrix(size: int, new_size: int) -> np.ndarray:
-    """Resampling by area as a matrix `[new_size, size]`: each row averages the pixels that
-    its output pixel covers (OpenCV's INTER_AREA for shrinking)."""
-    edges = np.arange(new_size + 1) * (size / new_size)
-    pixels = np.arange(size)
-    covered = np.minimum(edges[1:, None], pixels + 1) - np.maximum(edges[:-1, None], pixels)
-    return (np.maximum(covered, 0) * (new_size / size)).astype(np.float32)
+def _default_devices() -> list[jax.Device]:
+    devices = jax.local_devices()
+    return devices[:1] if devices[0].platform == "cpu" else devices
 
 
-def _compile_pyramid(
-    arrays: list[np.ndarray], size: tuple[int, int], scales: np.ndarray
-) -> _Pyramid:
-    """All levels of a batch in one program: `[N, H, W, 3]` uint8 to (offsets, score) a level."""
+def _compile(function: Callable[[jax.Array], Sequence[jax.Array]], devices: Sequence[jax.Device]
+) -> _Program:  # fmt: skip
+    """A program of which each device computes its share."""
+    mesh = jax.sharding.Mesh(np.array(devices), ("data",))
+    share = jax.P("data")
+    each = jax.shard_map(function, mesh=mesh, in_specs=share, out_specs=share)
+    return jax.jit(each, in_shardings=jax.NamedSharding(mesh, share))
+
+
+def _proposals(arrays: list[np.ndarray]) -> Callable[[list[jax.Array]], Sequence[jax.Array]]:
+    """P-Net on all levels: `[N, h, w, 3]` each to offsets `[N, cells, 4]`, scores `[N, cells]`."""
     params = mtcnn_networks.variables(arrays)
-    shrink = [[area_matrix(n, int(n * scale)) for n in size] for scale in scales]
 
-    def levels(images: jax.Array) -> list[tuple[jax.Array, jax.Array]]:
-        x = _normalise(images.astype(jnp.float32).transpose(0, 3, 1, 2))
-        shrunk = [rows @ x @ columns.T for rows, columns in shrink]
-        return [PNet().apply(params, level.transpose(0, 2, 3, 1)) for level in shrunk]
+    def propose(levels: list[jax.Array]) -> Sequence[jax.Array]:
+        found = [PNet().apply(params, _normalise(level)) for level in levels]
+        offsets = [level.reshape(len(level), -1, 4) for level, _ in found]
+        scores = [level.reshape(len(level), -1) for _, level in found]
+        return jnp.concatenate(offsets, 1), jnp.concatenate(scores, 1)
 
-    return jax.jit(levels)
+    return propose
 
 
-def _compile(module: nn.Module, arrays: list[np.ndarray]) -> _Network:
+def _network(
+    module: nn.Module, arrays: list[np.ndarray]
+) -> Callable[[jax.Array], Sequence[jax.Array]]:
     params = mtcnn_networks.variables(arrays)
-    return jax.jit(lambda x: module.apply(params, _normalise(x)))
-
-
-def _padded(network: _Network, crops: np.ndarray) -> list[np.ndarray]:
-    """One chunk through a network that knows one shape."""
-    count = len(crops)
-    padded = np.zeros((_CHUNK, *crops.shape[1:]), np.float32)
-    padded[:count] = crops
-    return [out[:count] for out in jax.device_get(network(padded))]
+    return lambda crops: module.apply(params, _normalise(crops.astype(jnp.float32)))
 
 
 def _normalise(image: jax.Array) -> jax.Array:
     return (image - 127.5) * (1 / 128)
 
 
-def _detections(boxes: np.ndarray, points: np.ndarray) -> list[Detection]:
-    chosen = suppress(boxes, 0.7, of_smaller=True)
-    return [
-        Detection(box[:4].astype(np.float32), float(box[4]), five.astype(np.float32))
-        for box, five in zip(boxes[chosen], points[chosen], strict=True)
-    ]
+def _spans(count: int, large: int, small: int) -> Iterator[tuple[int, int, int]]:
+    """Start, end and padded size of the chunks of `count` candidates."""
+    start = 0
+    while start < count:
+        size = large if 2 * (count - start) > large else small
+        yield start, min(start + size, count), size
+        start += size
 
 
-def _cells(
-    offsets: np.ndarray, score: np.ndarray, scale: float, settings: DetectorSettings
-) -> np.ndarray:
-    """Boxes `[M, 5]` of the cells that may hold a face, frame pixels."""
-    rows, columns = np.nonzero(score > settings.thresholds[0])
-    corner = np.stack([columns, rows], -1) * _STRIDE
-    # The package counts a cell from its first to its last pixel, from 1.
-    cells = np.concatenate([corner + 1, corner + _CELL], -1)
-    boxes = (cells + offsets[rows, columns] * (_CELL - 1)) / scale
-    return np.column_stack([boxes, score[rows, columns]])
+def _padded(images: np.ndarray, count: int) -> np.ndarray:
+    if len(images) == count:
+        return images
+    return np.concatenate([images, np.zeros((count - len(images), *images.shape[1:]), np.uint8)])
 
 
 def _square(boxes: np.ndarray) -> np.ndarray:
@@ -239,27 +318,27 @@ def _square(boxes: np.ndarray) -> np.ndarray:
     return np.column_stack([centre - half, centre + half, boxes[:, 4]])
 
 
-def _crop(frame: np.ndarray, box: np.ndarray, size: int) -> np.ndarray:
-    """The box at the size of a network, sampled as `tf.image.crop_and_resize` does.
+def _crops(images: np.ndarray, owners: np.ndarray, boxes: np.ndarray, size: int) -> np.ndarray:
+    """The boxes at the size of a network, sampled as `tf.image.crop_and_resize` does.
 
     The grid has its first and last sample on the edges of the box, whose coordinates count
     shares of the frame less one pixel. Outside the frame is mid-grey.
+
+    Returns:
+      `[M, size, size, 3]` uint8.
     """
-    edge = np.array(frame.shape[1::-1])
-    first = box[:2] * (edge - 1) / edge
-    step = (box[2:4] - box[:2]) * (edge - 1) / edge / (size - 1)
-    transform = np.array([[step[0], 0, first[0]], [0, step[1], first[1]]])
-    crop = cv2.warpAffine(
-        frame, transform, (size, size), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-        borderMode=cv2.BORDER_REPLICATE,
-    )  # fmt: skip
-    samples = first + step * np.arange(size)[:, None]
+    edge = np.array(images.shape[2:0:-1])
+    first = boxes[:, :2] * (edge - 1) / edge
+    step = (boxes[:, 2:4] - boxes[:, :2]) * (edge - 1) / edge / (size - 1)
+    transforms = np.zeros((len(boxes), 2, 3))
+    transforms[:, [0, 1], [0, 1]], transforms[:, :, 2] = step, first
+    crops = np.empty((len(boxes), size, size, 3), np.uint8)
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    for crop, owner, transform in zip(crops, owners, transforms, strict=True):
+        cv2.warpAffine(images[owner], transform, (size, size), crop, flags, cv2.BORDER_REPLICATE)
+    samples = first[:, None] + step[:, None] * np.arange(size)[:, None]
     outside = (samples < 0) | (samples > edge - 1)
-    crop[:, outside[:, 0]] = crop[outside[:, 1]] = 127.5
-    return crop
-
-
-def _points(raw: np.ndarray, boxes: np.ndarray, extent: np.ndarray) -> np.ndarray:
-    """Five points `[M, 5, 2]` in frame pixels from shares of the box."""
-    shares = np.stack([raw[:, :5], raw[:, 5:]], -1)
-    return shares * extent[:, None, :2] + boxes[:, None, :2] - 1
+    for index in np.flatnonzero(outside.any((1, 2))):
+        columns, rows = outside[index].T
+        crops[index, :, columns] = crops[index, rows] = 128
+    return crops

@@ -1,11 +1,14 @@
 """The three networks of MTCNN (Zhang et al., "Joint Face Detection and Alignment Using
 Multi-task Cascaded Convolutional Networks", 2016), with the weights of the `mtcnn` package.
 
-All take float32 RGB `(x - 127.5) / 128`, `[N, H, W, 3]`.
+All take float32 RGB `(x - 127.5) / 128`, `[N, H, W, 3]`. The arithmetic is the package's; its
+order is what a processor likes: XLA:CPU multiplies at 100 to 150 GFLOP/s and core when channels
+fill its vectors, and at a tenth of that with 3 channels.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import flax.linen as nn
@@ -14,26 +17,19 @@ import jax.numpy as jnp
 import numpy as np
 
 
-class PReLU(nn.Module):
-    """`max(x, 0) + alpha * min(x, 0)` with one alpha a channel (He et al., 2015)."""
-
-    @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        alpha = self.param("alpha", nn.initializers.zeros, (x.shape[-1],))
-        return jnp.maximum(x, 0) + alpha * jnp.minimum(x, 0)
-
-
 class PNet(nn.Module):
     """Proposals: one cell for every second pixel, each looking at 12x12 pixels."""
 
     @nn.compact
     def __call__(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Returns box offsets `[N, h, w, 4]` and face probability `[N, h, w]`."""
-        x = PReLU()(_conv(10, 3)(x))
-        x = max_pool(x, 2, same=True)
-        x = PReLU()(_conv(16, 3)(x))
-        x = PReLU()(_conv(32, 3)(x))
-        return _conv(4, 1)(x), _face_probability(_conv(2, 1)(x))
+        x = PooledConv(10, window=2, name="layer_0")(x)
+        x = PairedConv(16, name="layer_1")(x)
+        x = Conv(32, 3, name="layer_2")(x)
+        return (
+            Conv(4, 1, active=False, name="layer_3")(x),
+            _face_probability(Conv(2, 1, active=False, name="layer_4")(x)),
+        )
 
 
 class RNet(nn.Module):
@@ -42,11 +38,14 @@ class RNet(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Returns box offsets `[N, 4]` and face probability `[N]`."""
-        x = max_pool(PReLU()(_conv(28, 3)(x)), 3, same=True)
-        x = max_pool(PReLU()(_conv(48, 3)(x)), 3, same=False)
-        x = PReLU()(_conv(64, 2)(x))
-        x = PReLU()(nn.Dense(128)(_flatten(x)))
-        return nn.Dense(4)(x), _face_probability(nn.Dense(2)(x))
+        x = PooledConv(28, window=3, name="layer_0")(x)
+        x = max_pool(Conv(48, 3, name="layer_1")(x), 3)
+        x = Conv(64, 2, name="layer_2")(x)
+        x = Dense(128, name="layer_3")(_flatten(x))
+        return (
+            Dense(4, active=False, name="layer_4")(x),
+            _face_probability(Dense(2, active=False, name="layer_5")(x)),
+        )
 
 
 class ONet(nn.Module):
@@ -55,12 +54,21 @@ class ONet(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
         """Returns box offsets `[N, 4]`, points `[N, 10]` (five x, five y) and probability."""
-        x = max_pool(PReLU()(_conv(32, 3)(x)), 3, same=True)
-        x = max_pool(PReLU()(_conv(64, 3)(x)), 3, same=False)
-        x = max_pool(PReLU()(_conv(64, 3)(x)), 2, same=True)
-        x = PReLU()(_conv(128, 2)(x))
-        x = PReLU()(nn.Dense(256)(_flatten(x)))
-        return nn.Dense(4)(x), nn.Dense(10)(x), _face_probability(nn.Dense(2)(x))
+        x = PooledConv(32, window=3, name="layer_0")(x)
+        x = max_pool(Conv(64, 3, name="layer_1")(x), 3)
+        x = max_pool(Conv(64, 3, name="layer_2")(x), 2)
+        x = Conv(128, 2, name="layer_3")(x)
+        x = Dense(256, name="layer_4")(_flatten(x))
+        return (
+            Dense(4, active=False, name="layer_5")(x),
+            Dense(10, active=False, name="layer_6")(x),
+            _face_probability(Dense(2, active=False, name="layer_7")(x)),
+        )
+
+
+def pnet_cells(height: int, width: int) -> tuple[int, int]:
+    """Rows and columns of P-Net's cells for an image."""
+    return tuple(-(-(size - 2) // 2) - 4 for size in (height, width))
 
 
 def variables(arrays: Sequence[np.ndarray]) -> dict[str, dict[str, dict[str, np.ndarray]]]:
@@ -69,53 +77,161 @@ def variables(arrays: Sequence[np.ndarray]) -> dict[str, dict[str, dict[str, np.
     Args:
       arrays: kernel and bias of each layer, each followed by its PReLU's alpha if any.
     """
-    params: dict[str, dict[str, np.ndarray]] = {}
-    numbers = {"Conv": 0, "Dense": 0, "PReLU": 0}
-
-    def add(kind: str, values: dict[str, np.ndarray]) -> None:
-        params[f"{kind}_{numbers[kind]}"] = values
-        numbers[kind] += 1
-
-    rest = list(arrays)
-    while rest:
-        kernel = rest.pop(0)
-        if kernel.ndim in (2, 4):
-            bias = rest.pop(0)
-            add("Conv" if kernel.ndim == 4 else "Dense", {"kernel": kernel, "bias": bias})
+    layers: list[dict[str, np.ndarray]] = []
+    for array in arrays:
+        if array.ndim in (2, 4):
+            layers.append({"kernel": array})
+        elif "bias" not in layers[-1]:
+            layers[-1]["bias"] = array
         else:
-            add("PReLU", {"alpha": kernel.reshape(-1)})
-    return {"params": params}
+            layers[-1]["alpha"] = array.reshape(-1)
+    return {"params": {f"layer_{i}": layer for i, layer in enumerate(layers)}}
 
 
-def max_pool(x: jax.Array, window: int, *, same: bool) -> jax.Array:
-    """Max pooling with stride 2 as maxima of strided slices.
+class _Layer(nn.Module):
+    """What all layers have: a kernel, a bias, and, if active, the alpha of a PReLU."""
+
+    features: int
+
+    def weights(
+        self, shape: tuple[int, ...], active: bool = True
+    ) -> tuple[jax.Array, jax.Array, jax.Array | None]:
+        kernel = self.param("kernel", nn.initializers.lecun_normal(), (*shape, self.features))
+        bias = self.param("bias", nn.initializers.zeros, (self.features,))
+        if not active:
+            return kernel, bias, None
+        return kernel, bias, self.param("alpha", nn.initializers.zeros, (self.features,))
+
+
+class Dense(_Layer):
+    """A dense layer with PReLU."""
+
+    active: bool = True
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        kernel, bias, alpha = self.weights((x.shape[-1],), self.active)
+        return prelu(x @ kernel + bias, alpha)
+
+
+class Conv(_Layer):
+    """A convolution without padding, with PReLU."""
+
+    size: int = 3
+    active: bool = True
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        shape = (self.size, self.size, x.shape[-1])
+        kernel, bias, alpha = self.weights(shape, self.active)
+        return prelu(_convolve(x, kernel) + bias, alpha)
+
+
+class PairedConv(_Layer):
+    """A 3x3 convolution without padding that sees two columns as one of twice the channels.
+
+    A third more multiplications, but 20 to 32 channels take 0.6 of the time of 10 to 16.
+    """
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        batch, height, width, channels = x.shape
+        kernel, bias, alpha = self.weights((3, 3, channels))
+        x = jnp.pad(x, [(0, 0), (0, 0), (0, width % 2), (0, 0)])
+        x = _convolve(x.reshape(batch, height, -1, 2 * channels), _pair_kernel(kernel))
+        x = prelu(x + jnp.tile(bias, 2), jnp.tile(alpha, 2))
+        return x.reshape(batch, height - 2, -1, self.features)[:, :, : width - 2]
+
+
+class PooledConv(_Layer):
+    """A 3x3 convolution without padding, PReLU, and max pooling with stride 2, padded behind.
+
+    Two by two pixels become the channels of one. A 2x2 convolution then gives, as channels,
+    the 2x2 outputs that a step of the pooling passes, and pooling is a maximum of slices.
+    Three to four times as fast as a convolution from 3 channels.
+
+    Attributes:
+      window: of the pooling, 2 or 3 pixels. Of 3, only for even sizes.
+    """
+
+    window: int = 2
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        _, height, width, channels = x.shape
+        kernel, bias, alpha = self.weights((3, 3, channels))
+        x = _convolve(_space_to_depth(x), _phase_kernel(kernel))
+        x = prelu(x + jnp.tile(bias, 4), jnp.tile(alpha, 4))
+        x = _pool_phases(x, 1, height - 2, self.window)
+        return _pool_phases(x, 2, width - 2, self.window)
+
+
+def prelu(x: jax.Array, alpha: jax.Array | None) -> jax.Array:
+    """`x` where positive, else `alpha * x`, alpha by channel (He et al., 2015)."""
+    return x if alpha is None else jnp.where(x > 0, x, alpha * x)
+
+
+def max_pool(x: jax.Array, window: int) -> jax.Array:
+    """Max pooling with stride 2 and no padding as maxima of strided slices.
 
     On XLA:CPU four times as fast as `reduce_window`.
     """
-    height, width = x.shape[1:3]
-    out_h, out_w = (_pooled(n, window, same) for n in (height, width))
-    pad_h, pad_w = (max(2 * (o - 1) + window - n, 0) for o, n in ((out_h, height), (out_w, width)))
-    if pad_h or pad_w:
-        # "Same" padding of an odd amount puts the larger part behind.
-        around = [(p // 2, p - p // 2) for p in (pad_h, pad_w)]
-        x = jnp.pad(x, [(0, 0), *around, (0, 0)], constant_values=-jnp.inf)
-    parts = [
-        x[:, i : i + 2 * out_h - 1 : 2, j : j + 2 * out_w - 1 : 2]
-        for i in range(window)
-        for j in range(window)
-    ]
-    result = parts[0]
-    for part in parts[1:]:
-        result = jnp.maximum(result, part)
-    return result
+    height, width = ((n - window) // 2 + 1 for n in x.shape[1:3])
+    rows = [x[:, i : i + 2 * height - 1 : 2] for i in range(window)]
+    x = functools.reduce(jnp.maximum, rows)
+    columns = [x[:, :, j : j + 2 * width - 1 : 2] for j in range(window)]
+    return functools.reduce(jnp.maximum, columns)
 
 
-def _pooled(size: int, window: int, same: bool) -> int:
-    return -(-size // 2) if same else (size - window) // 2 + 1
+def _convolve(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    layout = ("NHWC", "HWIO", "NHWC")
+    return jax.lax.conv_general_dilated(x, kernel, (1, 1), "VALID", dimension_numbers=layout)
 
 
-def _conv(features: int, size: int) -> nn.Conv:
-    return nn.Conv(features, (size, size), padding="VALID")
+def _space_to_depth(x: jax.Array) -> jax.Array:
+    """`[N, H, W, C]` to `[N, ceil(H/2), ceil(W/2), 4C]`, odd sizes padded behind."""
+    batch, height, width, channels = x.shape
+    x = jnp.pad(x, [(0, 0), (0, height % 2), (0, width % 2), (0, 0)])
+    rows, columns = -(-height // 2), -(-width // 2)
+    x = x.reshape(batch, rows, 2, columns, 2, channels).transpose(0, 1, 3, 2, 4, 5)
+    return x.reshape(batch, rows, columns, 4 * channels)
+
+
+def _phase_kernel(kernel: jax.Array) -> jax.Array:
+    """`[3, 3, C, F]` to `[2, 2, 4C, 4F]`: the kernel at each of the 2x2 places in a block."""
+    channels, features = kernel.shape[2:]
+
+    def at(row: int, column: int) -> jax.Array:
+        padded = jnp.pad(kernel, [(row, 1 - row), (column, 1 - column), (0, 0), (0, 0)])
+        blocks = padded.reshape(2, 2, 2, 2, channels, features).transpose(0, 2, 1, 3, 4, 5)
+        return blocks.reshape(2, 2, 4 * channels, features)
+
+    return jnp.concatenate([at(row, column) for row in (0, 1) for column in (0, 1)], -1)
+
+
+def _pair_kernel(kernel: jax.Array) -> jax.Array:
+    """`[3, 3, C, F]` to `[3, 2, 2C, 2F]`: the kernel at both places in a pair of columns."""
+    channels, features = kernel.shape[2:]
+
+    def at(column: int) -> jax.Array:
+        padded = jnp.pad(kernel, [(0, 0), (column, 1 - column), (0, 0), (0, 0)])
+        return padded.reshape(3, 2, 2 * channels, features)
+
+    return jnp.concatenate([at(0), at(1)], -1)
+
+
+def _pool_phases(x: jax.Array, axis: int, size: int, window: int) -> jax.Array:
+    """Max pooling along one axis, of which the channels hold even, then odd positions."""
+    phases = jnp.split(x, 2, -1)
+    pooled = -(-size // 2)
+
+    def shifted(by: int) -> jax.Array:
+        there = (size - by + 1) // 2
+        part = jax.lax.slice_in_dim(phases[by % 2], by // 2, by // 2 + there, axis=axis)
+        behind = [(0, pooled - there if i == axis else 0) for i in range(part.ndim)]
+        return jnp.pad(part, behind, constant_values=-jnp.inf)
+
+    return functools.reduce(jnp.maximum, map(shifted, range(window)))
 
 
 def _flatten(x: jax.Array) -> jax.Array:
@@ -124,4 +240,5 @@ def _flatten(x: jax.Array) -> jax.Array:
 
 
 def _face_probability(logits: jax.Array) -> jax.Array:
-    return jax.nn.softmax(logits, axis=-1)[..., 1]
+    """Softmax of two."""
+    return jax.nn.sigmoid(logits[..., 1] - logits[..., 0])

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from data_prep import ahead, faces, identity, people, shards, video
+from data_prep import faces, people, shards, video
 from data_prep.cards import PersonCard, VideoCard, thumbnail, track_card
 from data_prep.coverage import Coverage
 from data_prep.errors import InputError
@@ -18,12 +18,10 @@ from data_prep.masks import Masker
 from data_prep.quality import QualityFilter
 from data_prep.records import AlignedFace, Person, Track
 from data_prep.settings import PrepareSettings
-from data_prep.tracking import Identifier
 from data_prep.workers import Link
 
 # Neighbouring frames look alike: none may be in both splits.
 _GUARD_US = 1_000_000
-_IDENTIFIER = Identifier(identity.chip, identity.embed)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,21 +90,22 @@ def make(order: Order, link: Link) -> None:
     Raises:
       InputError: if the video cannot be used.
     """
-    analysis, cast = _watch(order.path, order.settings, link)
+    settings = order.settings
+    analysis = faces.analyse(
+        order.path, settings.face, settings.span, lambda frames: link.progress(frames / 2)
+    )
+    wanted = link.ask(people.choose(analysis.people).embedding)
     try:
-        wanted = link.ask(people.choose(cast.people).embedding)
-        person = people.choose(cast.people, wanted)
+        person = people.choose(analysis.people, wanted)
     except InputError as error:
         raise InputError(f"{order.path}: {error}") from error
     card = _card(order, analysis, person)
     card["people"] = _people(
-        cast, person, "seen most often" if wanted is None else "like the reference"
+        analysis, person, "seen most often" if wanted is None else "like the reference"
     )
-    with shards.Writer(
-        order.folder, order.identity, order.consent, order.settings.file_format
-    ) as writer:
+    with shards.Writer(order.folder, order.identity, order.consent, settings.file_format) as writer:
         _store(writer, order, person, card, link)
-        facts = dataclasses.asdict(order.settings)
+        facts = dataclasses.asdict(settings)
         writer.finish(
             shards.IdentityCard(order.identity, order.consent, (dict(card),), facts, (), order.key)
         )
@@ -118,30 +117,13 @@ def reference(path: pathlib.Path, settings: PrepareSettings) -> np.ndarray:
     Raises:
       InputError: if it cannot be read or shows nobody, or two people as often.
     """
-    cast = _watch(path, dataclasses.replace(settings, span=video.WHOLE), None)[1]
-    most, *others = cast.people or (None,)
-    if most is None:
-        raise InputError(f"{path}: nobody is seen clearly enough; give another --reference")
+    most, *others = faces.analyse(path, settings.face).people
     if others and others[0].frames == most.frames:
         raise InputError(
-            f"{path}: shows {len(cast.people)} people; give a --reference that shows only the one "
+            f"{path}: shows {1 + len(others)} people; give a --reference that shows only the one "
             "who is wanted"
         )
     return most.embedding
-
-
-def _watch(
-    path: pathlib.Path, settings: PrepareSettings, link: Link | None
-) -> tuple[faces.Analysis, people.Cast]:
-    """The first pass over a video."""
-    analysis = faces.analyse(
-        path,
-        settings.face,
-        settings.span,
-        (lambda frames: link.progress(frames / 2)) if link else None,
-        _IDENTIFIER,
-    )
-    return analysis, people.tell_apart(analysis.tracks)
 
 
 def _card(order: Order, analysis: faces.Analysis, person: Person) -> VideoCard:
@@ -180,7 +162,6 @@ def _store(
         person.tracks,
         settings.span,
         wanted=lambda face: periods.split(face.timestamp_us) is not None,
-        apply=ahead.map_ahead,
         masker=Masker(settings.face.masks),
     )
     half_frames = info.expected_frames(settings.span) / 2 / person.frames
@@ -194,7 +175,7 @@ def _store(
     card["coverage"] = coverage.to_json()
 
 
-def _people(cast: people.Cast, chosen: Person, reason: str) -> list[PersonCard]:
+def _people(analysis: faces.Analysis, chosen: Person, reason: str) -> list[PersonCard]:
     """Everybody in the video, and what was taken for a face and given to nobody, by reason."""
     found = [
         PersonCard(
@@ -203,10 +184,10 @@ def _people(cast: people.Cast, chosen: Person, reason: str) -> list[PersonCard]:
             reason=reason if person is chosen else "another person",
             thumbnail=_picture(person.thumbnail),
         )
-        for person in cast.people
+        for person in analysis.people
     ]
     by_reason: dict[str, list[Track]] = {}
-    for one in cast.left_out:
+    for one in analysis.left_out:
         by_reason.setdefault(one.reason, []).append(one.track)
     for why, tracks in by_reason.items():
         longest = max(tracks, key=lambda track: len(track.faces))

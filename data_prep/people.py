@@ -26,9 +26,13 @@ _MOST_READS = 16
 # Further than any two embeddings, and than the mean of any number of them.
 _NEVER = 1e9
 # How near to `identity.nothing` is no face. Measured: what the detector and the mesh both take
-# for one (a neck, letters, leaves) 0.44 at most, cartoon animals 0.52; faces of people 0.55 at
-# least, also dark, blurred or behind a hand.
-_NO_FACE = 0.53
+# for one (a neck, letters, leaves) 0.44 at most, a cartoon rabbit 0.38 to 0.52; faces of
+# people 0.55 at least, also dark, blurred or behind a hand.
+_NO_FACE = 0.5
+# Degrees of yaw up to which a read counts. Measured on meshes turned with their texture: at 34
+# degrees (of `landmarks.head_pose`) a face is 0.57 at most from its own front and 0.64 at least
+# from another's; at 42 it is 0.71 and 0.61, and at 46 four in ten are no face to the network.
+_MOST_YAW = 35.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,9 +70,10 @@ def tell_apart(tracks: Sequence[Track]) -> Cast:
       tracks: of one video, with their identity read.
 
     Returns:
-      Every face that was handed over, once; parts of a track that was cut have new numbers.
+      Every face that was handed over, once. Only identities read near the front count, the
+      others are taken off the tracks; the later parts of a track that was cut are numbered anew.
     """
-    pure, cuts = _unmixed(tracks)
+    pure, cuts = _unmixed([_front(track) for track in tracks])
     faults = [_fault(track) for track in pure]
     left_out = [LeftOut(t, fault) for t, fault in zip(pure, faults, strict=True) if fault]
     sound = [track for track, fault in zip(pure, faults, strict=True) if not fault]
@@ -108,8 +113,10 @@ def choose(people: Sequence[Person], reference: np.ndarray | None = None) -> Per
 def changes(embeddings: np.ndarray) -> np.ndarray:
     """Where reads go over to another person: rising numbers of the last read of the first.
 
-    Neighbours in time of one person are 0.48 apart at most on the sample clips, also where a
-    hand comes before the face; two people 0.70 and more in 99 of 100 pairs.
+    Neighbours in time of one person are 0.48 apart at most on the sample clips, or 0.62 where a
+    hand comes before the face between two reads a second apart; two people are 0.70 and more
+    apart in 99 of 100 pairs. A change too many does little harm: the parts of one person are
+    clustered together again.
 
     Args:
       embeddings: `[K, EMBEDDING_SIZE]`, of one track, in order of time.
@@ -132,6 +139,21 @@ def unmix(track: Track) -> tuple[Track, ...]:
     cuts = [_jump(track, *track.embedded[read : read + 2]) for read in found]
     edges = itertools.pairwise([0, *cuts, len(track.faces)])
     return _with_thumbnail([_part(track, *edge) for edge in edges], track.thumbnail)
+
+
+def _front(track: Track) -> Track:
+    """The track with what was read of it from the front, or with all if that is nothing."""
+    front = _yaw(track) <= _MOST_YAW
+    if not front.any():
+        return track
+    return dataclasses.replace(
+        track, embedded=track.embedded[front], embeddings=track.embeddings[front]
+    )
+
+
+def _yaw(track: Track) -> np.ndarray:
+    """Absolute yaw of the faces that were read, degrees, `[K]`."""
+    return np.array([abs(track.faces[position].pose[0]) for position in track.embedded])
 
 
 def _unmixed(tracks: Sequence[Track]) -> tuple[list[Track], list[int]]:
@@ -180,7 +202,8 @@ def _fault(track: Track) -> str:
     if not len(track.embeddings):
         return "its identity was not read"
     if np.median(cdist(track.embeddings, identity.nothing()[None])) < _NO_FACE:
-        return "it is no face of a person"
+        sideways = _yaw(track).min() > _MOST_YAW
+        return "it is only seen from the side" if sideways else "it is no face of a person"
     if len(changes(track.embeddings)):
         return "its faces are not of one person"
     return ""

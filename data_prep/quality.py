@@ -73,15 +73,16 @@ class QualitySettings:
       max_outside: share 0..1. At 0.06 the tip of the chin or the corner of an eye is gone; a
         head that bows to the edge in a sample clip reaches 0.02.
       max_turn: degrees of yaw or pitch, either way. The sample clips stay below 30.
-      max_hidden: share 0..1.
+      max_hidden: share 0..1. The sample clips stay below 0.09; the masks of the mesh tell hair
+        from skin but not a hand.
       max_clipped: share 0..1, black or white. The sample clips stay below 0.04; two stops too
-        much light take one face (C of the clips) to 0.66, another (B) to 0.22, three to 0.39.
-      min_light: grey levels. Below 32 all of the face lies in an eighth of the range; five
+        much light take a fair face (clip C) to 0.66, another (B) to 0.22; three take that to 0.39.
+      min_light: grey levels. Below 32 the face lies in an eighth of the range; five to six
         stops too little light take it there.
       max_blur: 0..1. Frames of the sample clips lie at 0.41-0.65; blurred by a Gaussian of 4
         crop pixels (little more detail than a 64-pixel crop) all lie above 0.76.
       min_change: grey levels. Below 2 no eye tells the two crops apart; `cap12`, where a man
-        sits still most of the time, is nearly halved.
+        sits still most of the time, loses 30 %.
     """
 
     min_height: float = 40.0
@@ -122,8 +123,8 @@ class Figures:
 def sharpness(image: np.ndarray, mask: np.ndarray) -> float:
     """Mean absolute Laplacian of the luma inside a mask: the fine detail a trainer sees.
 
-    It grows with the contrast of the picture as well as with its focus (clips that are all in
-    focus lie between 2 and 10), so it compares crops of one person; `blur` compares any two.
+    It grows with the contrast of the picture as well as with its focus (crops that are all
+    in focus lie between 1.5 and 12), so it compares crops of one person; `blur` compares any two.
 
     Args:
       image: `[H, W, 3]` uint8 RGB.
@@ -145,7 +146,7 @@ def blur(luma: np.ndarray) -> float:
     Crete et al., "The Blur Effect: Perception and Estimation with a New No-Reference Perceptual
     Blur Metric", 2007. Unlike any mean of gradients it does not depend on contrast, so one
     limit serves a soft face in flat light and a crisp one. The same as
-    `skimage.measure.blur_effect`, in a tenth of the time.
+    `skimage.measure.blur_effect`, in a sixth of the time.
 
     Args:
       luma: `[H, W]` uint8.

@@ -63,12 +63,13 @@ class Detection:
 
 @dataclasses.dataclass(frozen=True)
 class Face:
-    """One face in one frame, measured (not yet smoothed over time).
+    """One face in one frame: as measured, or, in a `Track`, steadied over time.
 
     Attributes:
       frame_index: see `Frame`.
       timestamp_us: see `Frame`.
-      detection: box, score and five points.
+      detection: box, score and five points; score 0 where nothing was measured and the face
+        is filled in from before and after.
       landmarks: `[478, 2]` float32 frame pixels, the MediaPipe face-mesh topology.
       presence: the mesh's own opinion that this is a face, 0..1.
       pose: `[3]` float32 yaw, pitch, roll in degrees; positive yaw looks to the image's
@@ -89,7 +90,7 @@ class Track:
 
     Attributes:
       track_id: number of the track in the video, from 0, in order of first appearance.
-      faces: the measured faces, at most one a frame, in order of time.
+      faces: one for every frame from the first to the last, steadied, in order of time.
       transforms: `[len(faces), 2, 3]` float32, smoothed over time, frame to crop pixels
         at `CROP_SIZE`.
       embedded: `[K]` int64, positions in `faces`, rising, of those whose identity was read.

@@ -111,14 +111,8 @@ class Writer:
 
     def add(self, split: str, faces: Iterable[AlignedFace], video: dict[str, Any]) -> int:
         """Writes the crops of one split of one video; returns their number."""
-        from tensorflow_datasets.core import example_serializer
-
-        features, shards = _features(), self._shards_of(video)[split]
-        serializer = example_serializer.ExampleSerializer(features.get_serialized_info())
-        examples = (
-            serializer.serialize_example(features.encode_example(example))
-            for example in ahead.map_ahead(lambda face: _example(face, video), faces)
-        )
+        shards = self._shards_of(video)[split]
+        examples = _serialised(ahead.map_ahead(lambda face: _example(face, video), faces))
         while records := list(itertools.islice(examples, _SHARD_EXAMPLES)):
             path = self._aside / f"{video['sha256']}-{split}-{len(shards):05d}"
             shards.append(_write_shard(path, records, self._file_format))
@@ -290,6 +284,18 @@ def _link(path: pathlib.Path, other: pathlib.Path) -> None:
         os.link(path, other)
     except OSError:  # not every file system knows a second name for a file
         shutil.copyfile(path, other)
+
+
+def _serialised(examples: Iterable[dict[str, Any]]) -> Iterator[bytes]:
+    import tensorflow as tf
+    from tensorflow_datasets.core import example_serializer
+
+    features = _features()
+    serializer = example_serializer.ExampleSerializer(features.get_serialized_info())
+    for example in examples:
+        record = serializer.serialize_example(features.encode_example(example))
+        # In it the features are in an order that differs from process to process.
+        yield tf.train.Example.FromString(record).SerializeToString(deterministic=True)
 
 
 def _write_shard(path: pathlib.Path, records: list[bytes], file_format: str) -> dict[str, Any]:

@@ -15,25 +15,26 @@ import cv2
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from data_prep import landmarks, steadying
+from data_prep import sightings, steadying
 from data_prep.landmarks import Region
-from data_prep.motion import Filter
+from data_prep.paths import Path
 from data_prep.records import EMBEDDING_SIZE, Detection, Face, Frame, Track
+from data_prep.sightings import Sighting, mesh_box, overlap
 
 _THUMBNAIL = (48, 27)
 # Frames are looked at in every 8th pixel; their thumbnail is an average of the rest.
 _THINNED = 8
-# Of a region's side, and of one per second and second: how well its place is measured, and
-# how fast heads set off.
-_REGION_NOISE, _REGION_ACCELERATION = 0.003, 4.0
 # Boxes that overlap more are too close to tell by place; further away than this many sides of
 # its box a lost face is not looked for.
 _CLOSE, _REACH = 0.05, 2.0
 # How much a difference in identity counts against a difference in place (1 - overlap).
 _IDENTITY_WEIGHT = 3.0
-# Share of overlap from which two boxes are of one face.
-_SAME_FACE = 0.3
+# The cost of what cannot be.
+_NEVER = 1e3
 _CHIPS_AT_ONCE = 8
+
+# Reads the face at a place of a frame; None if there is none.
+Look = Callable[[Region], Face | None]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +46,9 @@ class TrackingSettings:
       max_gap_us: a face missing for longer than this is a new track, microseconds.
       cut_difference: mean absolute difference of two frames' thumbnails, 0..255, above
         which a scene cut lies between them.
+      max_unconfirmed_us: a face that only the mesh believes in for longer than this ends where
+        the detector last saw it, microseconds.
+      min_frames: a face that comes and goes within fewer frames is taken for an error.
       same_person: largest distance of two embeddings of one person; dlib's own threshold.
       identify_every_us: time between two readings of a track's identity, microseconds.
       smoothing: how tracks are steadied.
@@ -53,6 +57,8 @@ class TrackingSettings:
     min_overlap: float = 0.3
     max_gap_us: int = 500_000
     cut_difference: float = 25.0
+    max_unconfirmed_us: int = 1_000_000
+    min_frames: int = 3
     same_person: float = 0.6
     identify_every_us: int = 500_000
     smoothing: steadying.SmoothingSettings = steadying.SmoothingSettings()
@@ -88,103 +94,16 @@ class CutDetector:
         return before is not None and float(np.abs(now - before).mean()) > self._threshold
 
 
-def overlap(a: np.ndarray, b: np.ndarray) -> float:
-    """Intersection over union of two boxes `[4]`."""
-    size = np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])
-    both = float(np.prod(np.maximum(size, 0)))
-    union = float(np.prod(a[2:] - a[:2]) + np.prod(b[2:] - b[:2])) - both
-    return both / union if union > 0 else 0.0
-
-
-def mesh_box(points: np.ndarray) -> np.ndarray:
-    """The box around a mesh `[478, 2]`: `[4]` float32."""
-    return np.concatenate([points.min(0), points.max(0)]).astype(np.float32)
-
-
-@dataclasses.dataclass(frozen=True)
-class Sighting:
-    """A face found in a frame, before it is known whose track it belongs to.
-
-    Attributes:
-      face: the face.
-      box: around its mesh, `[4]`.
-      confirmed: whether the detector found it too.
-    """
-
-    face: Face
-    box: np.ndarray
-    confirmed: bool
-
-
-class Path:
-    """An open track: what was seen of a face, and where it is expected next."""
-
-    def __init__(self, sighting: Sighting):
-        face, region = sighting.face, landmarks.region_of_mesh(sighting.face.landmarks)
-        self.faces: list[Face] = []
-        self.confirmed: list[int] = []
-        self.missing = False
-        self.chips: list[np.ndarray] = []
-        self.chipped: list[int] = []
-        self.embeddings: list[np.ndarray] = []
-        self.identified_us = -(2**62)
-        self.thumbnail: np.ndarray | None = None
-        self._thumbnail_size = 0.0
-        self._unit = region.side
-        start = np.array([*region.centre / self._unit, np.log(region.side), region.angle])
-        self._motion = Filter(start, _seconds(face), _REGION_NOISE)
-        self._append(sighting)
-
-    def fork(self) -> Path:
-        """A copy that can go on without changing this one."""
-        other = copy.copy(self)
-        for name in ("faces", "confirmed", "chips", "chipped", "embeddings"):
-            setattr(other, name, getattr(self, name).copy())
-        other._motion = copy.copy(self._motion)
-        return other
-
-    def region(self, timestamp_us: int) -> Region:
-        """Where the face is expected."""
-        x, y, log_side, angle = self._motion.predict(timestamp_us * 1e-6)
-        return Region(np.array([x, y]) * self._unit, float(np.exp(log_side)), float(angle))
-
-    def add(self, sighting: Sighting) -> None:
-        """The face in the next frame it is seen in."""
-        region = landmarks.region_of_mesh(sighting.face.landmarks)
-        self._motion.advance(_seconds(sighting.face), _REGION_ACCELERATION)
-        turned = region.angle - self._motion.state[0, 3]
-        angle = self._motion.state[0, 3] + np.angle(np.exp(1j * turned))
-        self._motion.update(np.array([*region.centre / self._unit, np.log(region.side), angle]))
-        self._append(sighting)
-
-    def box(self, region: Region) -> np.ndarray:
-        """The box around the mesh, if the face is where `region` says: `[4]`."""
-        last = landmarks.region_of_mesh(self.faces[-1].landmarks)
-        corners = mesh_box(self.faces[-1].landmarks).reshape(2, 2) - last.centre
-        return (corners * (region.side / last.side) + region.centre).reshape(4)
-
-    def keep_chip(self, chip: np.ndarray) -> None:
-        """Keeps the last face's chip until it is read; the largest one is the thumbnail."""
-        size = float(np.ptp(self.faces[-1].landmarks[:, 1]))
-        if self.thumbnail is None or size > self._thumbnail_size:
-            self.thumbnail, self._thumbnail_size = chip, size
-        self.chips.append(chip)
-        self.chipped.append(len(self.faces) - 1)
-        self.identified_us = self.faces[-1].timestamp_us
-
-    def _append(self, sighting: Sighting) -> None:
-        if sighting.confirmed:
-            self.confirmed.append(len(self.faces))
-        self.faces.append(sighting.face)
-        self.missing = False
-
-
 class Tracker:
     """Collects the faces of one video, frame by frame, into tracks.
 
     Args:
       settings: how.
       identifier: asked where places do not tell; None relies on places alone.
+
+    Attributes:
+      events: how often a face appeared, was lost, came back, or was given up because the
+        detector did not confirm it.
     """
 
     def __init__(self, settings: TrackingSettings, identifier: Identifier | None = None):
@@ -209,32 +128,34 @@ class Tracker:
     def add(
         self,
         frame: Frame,
-        look: Callable[[Region], Face | None],
-        detections: list[Detection],
+        look: Look,
+        detections: list[Detection] | None,
     ) -> None:
         """Takes in the next frame.
 
         Args:
           frame: the frame.
           look: reads the face at a place of the frame, None if there is none.
-          detections: what the detector found in it; none if it was not asked.
+          detections: what the detector found in it; None if it was not asked.
         """
         self._clock.append((frame.index, frame.timestamp_us))
         self._close_stale(frame.timestamp_us)
         expected = [path.region(frame.timestamp_us) for path in self._open]
-        sightings = _sightings(expected, look, detections)
+        found = sightings.find(expected, look, detections or [])
         boxes = [path.box(region) for path, region in zip(self._open, expected, strict=True)]
-        owners = self._assign(frame, boxes, sightings)
+        owners = self._assign(frame, boxes, found)
         for index, path in enumerate(self._open):
             seen = index in owners.values()
             self.events += seen == path.missing
             path.missing = not seen
-        for number, sighting in enumerate(sightings):
+        for number, sighting in enumerate(found):
             if number in owners:
                 self._open[owners[number]].add(sighting)
             elif sighting.confirmed:
                 self._open.append(Path(sighting))
                 self.events += 1
+        if detections is not None:
+            self._give_up_unconfirmed(frame.timestamp_us)
         self._identify(frame)
 
     def finish(self) -> tuple[Track, ...]:
@@ -242,6 +163,13 @@ class Tracker:
         self.cut()
         ordered = sorted(self._closed, key=lambda path: path.faces[0].frame_index)
         return tuple(self._track(number, path) for number, path in enumerate(ordered))
+
+    def _give_up_unconfirmed(self, timestamp_us: int) -> None:
+        limit = timestamp_us - self._settings.max_unconfirmed_us
+        for path in [path for path in self._open if path.confirmed_us < limit]:
+            path.forget_unconfirmed()
+            self._close(path)
+            self.events += 1
 
     def _track(self, number: int, path: Path) -> Track:
         self._embed(path)
@@ -266,48 +194,43 @@ class Tracker:
 
     def _close_stale(self, timestamp_us: int) -> None:
         earliest = timestamp_us - self._settings.max_gap_us
-        self._closed += [p for p in self._open if p.faces[-1].timestamp_us < earliest]
-        self._open = [p for p in self._open if p.faces[-1].timestamp_us >= earliest]
+        for path in [path for path in self._open if path.faces[-1].timestamp_us < earliest]:
+            self._close(path)
+
+    def _close(self, path: Path) -> None:
+        self._open = [other for other in self._open if other is not path]
+        if len(path.faces) >= self._settings.min_frames:
+            self._closed.append(path)
 
     def _assign(
-        self, frame: Frame, boxes: list[np.ndarray], sightings: list[Sighting]
+        self, frame: Frame, boxes: list[np.ndarray], found: list[Sighting]
     ) -> dict[int, int]:
         """Whose face each sighting is: number of the sighting to number of the open path."""
-        if not sightings or not boxes:
-            return {}
-        costs = np.full((len(sightings), len(boxes)), np.inf)
-        for column, path in enumerate(self._open):
-            others = boxes[:column] + boxes[column + 1 :]
-            asked = path.missing or _close(boxes[column], others)
-            for row, sighting in enumerate(sightings):
-                costs[row, column] = self._cost(frame, path, boxes[column], sighting, asked)
-        rows, columns = linear_sum_assignment(np.where(np.isinf(costs), 1e3, costs))
-        return {
-            int(row): int(column)
-            for row, column in zip(rows, columns, strict=True)
-            if np.isfinite(costs[row, column])
-        }
+        costs = np.full((len(found), len(boxes)), _NEVER)
+        for column, (path, box) in enumerate(zip(self._open, boxes, strict=True)):
+            asked = path.missing or _close_to_another(box, boxes, column)
+            for row, sighting in enumerate(found):
+                distance = self._distance(frame, path, box, sighting) if asked else None
+                costs[row, column] = self._cost(path, overlap(box, sighting.box), distance)
+        rows, columns = linear_sum_assignment(costs)
+        possible = costs[rows, columns] < _NEVER
+        return dict(zip(rows[possible].tolist(), columns[possible].tolist(), strict=True))
 
-    def _cost(
-        self, frame: Frame, path: Path, box: np.ndarray, sighting: Sighting, asked: bool
-    ) -> float:
-        """How little a sighting looks like the next face of a path; infinite if it is not."""
-        limit = self._settings.same_person
-        near = overlap(box, sighting.box)
-        within = near >= self._settings.min_overlap
-        if not asked or self._identifier is None or not _within_reach(box, sighting.box):
-            return 1 - near + _IDENTITY_WEIGHT * limit if within else np.inf
-        distance = self._distance(frame, path, sighting)
-        if distance is None:
-            return 1 - near + _IDENTITY_WEIGHT * limit if within else np.inf
-        possible = distance <= limit or (within and not path.missing)
-        return 1 - near + _IDENTITY_WEIGHT * distance if possible else np.inf
+    def _cost(self, path: Path, near: float, distance: float | None) -> float:
+        """How little a sighting, that near and of an identity that distant, looks like the
+        next face of a path."""
+        limit, within = self._settings.same_person, near >= self._settings.min_overlap
+        if distance is not None:
+            within = distance <= limit or (within and not path.missing)
+        distance = limit if distance is None else distance
+        return 1 - near + _IDENTITY_WEIGHT * distance if within else _NEVER
 
-    def _distance(self, frame: Frame, path: Path, sighting: Sighting) -> float | None:
-        """Distance of a sighting's identity from those read of a path, None if none was."""
-        assert self._identifier is not None
+    def _distance(
+        self, frame: Frame, path: Path, box: np.ndarray, sighting: Sighting
+    ) -> float | None:
+        """Distance of a sighting's identity from those read of a path, None if unknown."""
         self._embed(path)
-        if not path.embeddings:
+        if self._identifier is None or not path.embeddings or _beyond(box, sighting.box):
             return None
         chip = self._identifier.chip(frame.image, sighting.face.landmarks)
         embedding = self._identifier.embed(chip[None])[0]
@@ -322,7 +245,7 @@ class Tracker:
             since = frame.timestamp_us - path.identified_us
             if path.missing or since < self._settings.identify_every_us:
                 continue
-            if _close(boxes[number], boxes[:number] + boxes[number + 1 :]):
+            if _close_to_another(boxes[number], boxes, number):
                 continue
             path.keep_chip(self._identifier.chip(frame.image, path.faces[-1].landmarks))
             if len(path.chips) == _CHIPS_AT_ONCE:
@@ -335,54 +258,11 @@ class Tracker:
             path.chips = []
 
 
-def _sightings(
-    expected: list[Region], look: Callable[[Region], Face | None], detections: list[Detection]
-) -> list[Sighting]:
-    """Every face of a frame once: those where faces are expected, then those detected."""
-    found: list[Face] = []
-    for region in expected:
-        face = look(region)
-        if face is not None and _is_new(face, found):
-            found.append(face)
-    for detection in detections:
-        region = landmarks.region_of_detection(detection)
-        if any(_covers(face, region) for face in found):
-            continue
-        face = look(region)
-        if face is not None and _is_new(face, found):
-            found.append(face)
-    return [_sighting(face, detections) for face in found]
+def _close_to_another(box: np.ndarray, boxes: list[np.ndarray], own: int) -> bool:
+    return any(overlap(box, other) > _CLOSE for i, other in enumerate(boxes) if i != own)
 
 
-def _sighting(face: Face, detections: list[Detection]) -> Sighting:
-    box = mesh_box(face.landmarks)
-    best = max(detections, key=lambda d: overlap(d.box, box), default=None)
-    confirmed = best is not None and overlap(best.box, box) >= _SAME_FACE
-    if best is not None and confirmed:
-        face = dataclasses.replace(face, detection=best)
-    return Sighting(face, box, confirmed)
-
-
-def _is_new(face: Face, found: list[Face]) -> bool:
-    box = mesh_box(face.landmarks)
-    return all(overlap(box, mesh_box(other.landmarks)) < _SAME_FACE for other in found)
-
-
-def _covers(face: Face, region: Region) -> bool:
-    """Whether the centre of a region lies well inside a face."""
-    low, high = face.landmarks.min(0), face.landmarks.max(0)
-    return bool(np.hypot(*(region.centre - (low + high) / 2)) < 0.25 * np.max(high - low))
-
-
-def _close(box: np.ndarray, others: list[np.ndarray]) -> bool:
-    return any(overlap(box, other) > _CLOSE for other in others)
-
-
-def _within_reach(a: np.ndarray, b: np.ndarray) -> bool:
-    """Whether two boxes lie no further apart than a lost face is looked for."""
+def _beyond(a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether two boxes lie further apart than a lost face is looked for."""
     apart = np.hypot(*(a[:2] + a[2:] - b[:2] - b[2:])) / 2
-    return bool(apart <= _REACH * np.max(a[2:] - a[:2]))
-
-
-def _seconds(face: Face) -> float:
-    return face.timestamp_us * 1e-6
+    return bool(apart > _REACH * np.max(a[2:] - a[:2]))

@@ -2,6 +2,7 @@
 
 masks: how well the masks of the face agree with a face parser's (needs `make samples` and
   `make weights-noncommercial`), how steady they are, and what they cost.
+prep: how fast a video becomes a data set, against only decoding it, and in how much memory.
 watermark: what the invisible mark survives, how visible it is, and what it costs.
 
 Every table names the machine and the versions; `--json` writes the unrounded values.
@@ -28,6 +29,16 @@ def _watermark() -> Iterator[Table]:
         yield watermark_survival.table(path, SECONDS.value)
 
 
+def _prep() -> Iterator[Table]:
+    from launch import benchmark_prep
+
+    if len(VIDEOS.value) != 1:
+        raise InputError(
+            "the table `prep` is measured on one clip: give --videos, and --seconds=60"
+        )
+    yield from benchmark_prep.tables(pathlib.Path(VIDEOS.value[0]), SECONDS.value)
+
+
 def _masks() -> Iterator[Table]:
     from launch import benchmark_masks
 
@@ -35,10 +46,10 @@ def _masks() -> Iterator[Table]:
 
 
 # A table is a function that yields `Table`s as they are measured. It imports what it needs.
-_TABLES = {"masks": _masks, "watermark": _watermark}
+_TABLES = {"masks": _masks, "prep": _prep, "watermark": _watermark}
 
 TABLE = flags.DEFINE_enum("table", None, sorted(_TABLES), "Which table.", required=True)
-VIDEOS = flags.DEFINE_list("videos", [], "Videos to measure on, by commas (watermark).")
+VIDEOS = flags.DEFINE_list("videos", [], "Videos to measure on, by commas (prep, watermark).")
 SAMPLES = flags.DEFINE_string("samples", ".samples", "Folder of the samples (masks).")
 SECONDS = flags.DEFINE_float("seconds", 10.0, "How much of each video.", lower_bound=1.0)
 JSON = flags.DEFINE_string("json", None, "File to write the values to as JSON.")

@@ -16,7 +16,7 @@ import imageio.v3 as iio
 import numpy as np
 import skimage
 
-from data_prep import alignment, faces, landmarks, video
+from data_prep import alignment, faces, landmarks, people, video
 from data_prep.masks import Masker, MaskSource
 from data_prep.records import CROP_SIZE
 from launch import benchmarking
@@ -114,7 +114,7 @@ def read(folder: pathlib.Path, name: str) -> np.ndarray:
 
 def clip(path: pathlib.Path, span: video.Span, stride: int = _STRIDE) -> Iterator[Sample]:
     """Pairs of neighbouring frames of the person seen most, as the pipeline crops them."""
-    tracks = faces.main_tracks(faces.analyse(path, span=span).tracks)
+    tracks = people.choose(faces.analyse(path, span=span).people).tracks
     where = {face.frame_index: (track, i) for track in tracks for i, face in enumerate(track.faces)}
     for frame in video.read_frames(path, span):
         if frame.index in where and frame.index % stride < 2:

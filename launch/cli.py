@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import glob
 import logging as stdlib_logging
 import os
 import pathlib
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 # Before anything imports TensorFlow, which otherwise greets at length.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -40,6 +41,35 @@ def require_writable_folder(folder: pathlib.Path) -> None:
             pass
     except OSError as error:
         raise InputError(f"{folder}: cannot be written to ({error.strerror})") from error
+
+
+def text(value: str) -> str:
+    """A flag's text, or that of the file it names with @.
+
+    Raises:
+      InputError: if there is no such file.
+    """
+    if not value.startswith("@"):
+        return value
+    path = pathlib.Path(value[1:])
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; @FILE names a text file")
+    return path.read_text()
+
+
+def files(values: Sequence[str]) -> Iterator[pathlib.Path]:
+    """The files a flag names: by name, by pattern, or @FILE, a list of either, one a line.
+
+    A pattern that matches nothing is passed on as it is, for the one who opens it to complain.
+    """
+    for value in values:
+        if value.startswith("@"):
+            lines = (line.strip() for line in text(value).splitlines())
+            yield from files([line for line in lines if line])
+        elif glob.has_magic(value) and not pathlib.Path(value).exists():
+            yield from map(pathlib.Path, sorted(glob.glob(value, recursive=True)) or [value])
+        else:
+            yield pathlib.Path(value)
 
 
 def _guarded(

@@ -7,11 +7,10 @@ left out (the card and the report say which and why), 1 there is no data set.
 
 from __future__ import annotations
 
-import glob
 import pathlib
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from absl import flags
 
@@ -84,9 +83,9 @@ def main(argv: Sequence[str]) -> None:
         file_format=FORMAT.value,
     )
     card = prepare.prepare(
-        list(dict.fromkeys(_videos(VIDEO.value))),
+        list(dict.fromkeys(cli.files(VIDEO.value))),
         IDENTITY.value,
-        _text(CONSENT.value),
+        cli.text(CONSENT.value),
         out,
         settings,
         reference=pathlib.Path(REFERENCE.value) if REFERENCE.value else None,
@@ -101,30 +100,6 @@ def main(argv: Sequence[str]) -> None:
     for one in card.refused:
         print(f"left out: {one['reason']}", file=sys.stderr)
     sys.exit(_SOME_REFUSED if card.refused else 0)
-
-
-def _videos(values: Sequence[str]) -> Iterator[pathlib.Path]:
-    """Files, patterns and lists to files."""
-    for value in values:
-        if value.startswith("@"):
-            lines = _text(value).splitlines()
-            yield from _videos([line.strip() for line in lines if line.strip()])
-        elif glob.has_magic(value) and not pathlib.Path(value).exists():
-            yield from map(pathlib.Path, sorted(glob.glob(value, recursive=True)) or [value])
-        else:
-            yield pathlib.Path(value)
-
-
-def _text(value: str) -> str:
-    """A flag's text, or that of the file it names with @."""
-    if not value.startswith("@"):
-        return value
-    path = pathlib.Path(value[1:])
-    if not path.is_file():
-        from data_prep.errors import InputError
-
-        raise InputError(f"{path}: no such file; @FILE names a text file")
-    return path.read_text()
 
 
 def _stop(*_: object) -> None:

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from skimage.metrics import structural_similarity
 
-from data_prep import faces, video
+from data_prep import faces, people, video
 from data_prep.video import Span, VideoInfo
 from launch.benchmarking import Table, Value
 from sagan_jax import watermark
@@ -40,7 +40,7 @@ def load(path: pathlib.Path, span: Span) -> Clip:
     """The frames of a part of a video, and where its main person's face is."""
     frames = {frame.index: frame.image for frame in video.read_frames(path, span)}
     alphas = {index: np.zeros(image.shape[:2], np.float32) for index, image in frames.items()}
-    for track in faces.main_tracks(faces.analyse(path, span=span).tracks):
+    for track in people.choose(faces.analyse(path, span=span).people).tracks:
         for face in track.faces:
             hull = cv2.convexHull(face.landmarks.astype(np.int32))
             cv2.fillConvexPoly(alphas[face.frame_index], hull, 1.0)

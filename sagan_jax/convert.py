@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from data_prep import faces, fingerprint, video, weights
+from data_prep import faces, fingerprint, people, video, weights
 from data_prep.errors import InputError
 from data_prep.masks import Masker, MaskSource
 from data_prep.progress import Progress
@@ -87,7 +87,7 @@ def convert(
     span = settings.span
     with Progress("finding faces", total=info.expected_frames(span), unit="frames") as bar:
         analysis = faces.analyse(source, settings.face, span, bar.advance)
-    tracks = faces.main_tracks(analysis.tracks)
+    tracks = people.choose(analysis.people).tracks
     clip_colour = _clip_colour(source, tracks, span, masker)
     renderer = _Renderer(swapper, clip_colour, tracks, masker, settings.sharpen)
     origin = _origin(swapper, source, settings, marks)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 
-from data_prep import faces, landmarks, quality, shards, video
+from data_prep import faces, landmarks, people, quality, shards, video
 from data_prep.errors import InputError
 from data_prep.progress import Progress
 from data_prep.records import Face, Frame
@@ -166,7 +166,7 @@ def _follow(path: pathlib.Path, span: video.Span) -> _Followed:
     total = video.probe(path).expected_frames(span)
     with Progress(f"{path.name}: finding faces", total=total, unit="frames") as bar:
         analysis = faces.analyse(path, span=span, progress=bar.advance)
-    tracks = faces.main_tracks(analysis.tracks)
+    tracks = people.choose(analysis.people).tracks
     first = analysis.first_frame
     where = {f.frame_index - first: (f, t.track_id) for t in tracks for f in t.faces}
     return _Followed(

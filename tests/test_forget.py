@@ -33,6 +33,11 @@ def root(tmp_path):
     _data_set(tmp_path / "data" / "ada", "Ada")
     _data_set(tmp_path / "data" / "bob", "Bob")
     _data_set(tmp_path / "data" / ".ada2.partial", "Ada")
+    # What `prepare` leaves when it is killed: the parts, each a data set of one video.
+    _data_set(tmp_path / "data" / ".ada3.parts", "Ada")
+    _data_set(tmp_path / "data" / ".ada3.parts" / ("1" * 64), "Ada")
+    _data_set(tmp_path / "data" / ".bob2.parts", "Bob")
+    _data_set(tmp_path / "data" / ".bob2.parts" / f".{'2' * 64}.partial", "Bob")
     _model(tmp_path / "models" / "both", "Ada", "Bob")
     _model(tmp_path / "models" / "others", "Bob", "Cleo")
     (tmp_path / "film.json").write_text(json.dumps({"identities": [{"identity": "Ada"}]}))
@@ -42,12 +47,14 @@ def root(tmp_path):
 
 def test_everything_of_a_person_is_found_and_removed(root):
     traces = forget.find(root, "Ada")
-    assert {path.name for path in traces.data_sets} == {"ada", ".ada2.partial"}
+    assert {path.name for path in traces.data_sets} == {"ada", ".ada2.partial", ".ada3.parts"}
     assert [path.name for path in traces.models] == ["both"]
     assert [path.name for path in traces.rendered] == ["film.json"]
     forget.remove(traces)
     left = forget.find(root, "Ada")
     assert not left.data_sets and not left.models and left.rendered
+    assert not (root / "data" / ".ada3.parts").exists()
+    assert (root / "data" / ".bob2.parts").is_dir()
     assert (root / "data" / "bob").is_dir() and (root / "models" / "others").is_dir()
 
 

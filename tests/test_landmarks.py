@@ -1,10 +1,13 @@
 """The mesh, masks and detector on a photograph everybody has: the astronaut."""
 
+import itertools
+
+import cv2
 import numpy as np
 import pytest
 import skimage
 
-from data_prep import alignment, landmarks, masks, mtcnn
+from data_prep import alignment, landmarks, masks, mtcnn, video
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +46,50 @@ def test_the_mesh_settles_wherever_it_starts(astronaut, mesh):
 def test_no_face_no_presence(astronaut):
     flag = landmarks.Region(np.array([60.0, 350.0]), 100.0, 0.0)
     assert landmarks.FaceMesh()(astronaut, flag).presence < 0.5
+
+
+@pytest.mark.parametrize("angle", [45, 90, 180])
+def test_a_turned_face_is_read_as_well_as_an_upright_one(astronaut, mesh, angle):
+    middle = mesh.points[:, :2].mean(0).tolist()
+    turn = cv2.getRotationMatrix2D(middle, -angle, 1.0)
+    truth = alignment.apply(turn, mesh.points[:, :2])
+    turned = cv2.warpAffine(astronaut, turn, (512, 512))
+    found = landmarks.FaceMesh()(turned, landmarks.region_of_mesh(truth))
+    assert found.presence > 0.99
+    assert np.linalg.norm(found.points[:, :2] - truth, axis=-1).mean() < 1.0
+    roll = landmarks.head_pose(found.points)[2] - landmarks.head_pose(mesh.points)[2]
+    assert abs((roll - angle + 180) % 360 - 180) < 3
+
+
+def test_the_presence_of_what_is_no_face_is_low_wherever_it_is_looked_for(astronaut, mesh):
+    read, face = landmarks.FaceMesh(), landmarks.region_of_mesh(mesh.points)
+    places = [(x, y) for x in range(60, 512, 90) for y in range(60, 512, 90)]
+    away = [p for p in places if np.hypot(*(p - face.centre)) > 1.5 * face.side]
+    presences = [
+        read(astronaut, landmarks.Region(np.array(p, float), 120.0, 0.0)).presence for p in away
+    ]
+    assert len(away) > 10 and max(presences) < 0.5
+
+
+def test_a_head_that_turns_to_the_side_keeps_its_mesh(samples):
+    """A take in which she turns by more than 30 degrees; the nose leads, the pose follows."""
+    read, region, yaws = landmarks.FaceMesh(), None, []
+    for frame in itertools.islice(
+        video.read_frames(samples / "WolfgangLanger_Pexels.mp4"), 330, 472
+    ):
+        if region is None:
+            (found,) = mtcnn.Detector(360, 640, mtcnn.DetectorSettings(min_face_size=80, batch=1))(
+                frame.image[None]
+            )
+            region = landmarks.region_of_detection(found[0])
+        mesh = read(frame.image, region)
+        region = landmarks.region_of_mesh(mesh.points)
+        left, nose, right = mesh.points[[234, 4, 454], 0]
+        yaws.append((landmarks.head_pose(mesh.points)[0], (nose - left) / (right - left)))
+        assert mesh.presence > 0.9
+    yaw, nose = np.array(yaws).T
+    assert np.ptp(yaw) > 20
+    assert np.corrcoef(yaw, nose)[0, 1] > 0.95
 
 
 @pytest.mark.parametrize(("turn", "index"), [((0, 0, 25), 2), ((25, 0, 0), 0), ((0, 25, 0), 1)])

@@ -120,7 +120,7 @@ def test_figures_in_closed_form(crops):
     figures = quality.measure(face, _HEIGHT, _WIDTH)
     # Forehead to chin, whatever the mouth and the tilt of the head do to either.
     assert figures.height == pytest.approx(np.ptp(points[:, 1]), rel=0.1)
-    assert figures.outside == 0 and figures.hidden < 0.01
+    assert figures.outside == 0 and figures.hidden < 0.05
     width = int(np.quantile(points[:, 0], 0.9)) + 1
     expected = np.mean(points[:, 0] > width - 0.5)
     assert quality.measure(face, _HEIGHT, width).outside == pytest.approx(expected)

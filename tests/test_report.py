@@ -137,9 +137,9 @@ def test_it_says_what_there_is(folder):
     text, card = (folder / "report.html").read_text(), shards.read_card(folder)
     assert "<script>" not in text and "A &lt;script&gt;" in text and "clip &lt;1&gt; &amp;" in text
     for words in (
-        ">Not enough</p>", "Only ", "A &amp; B agree", "no face found", "seen most often",
-        "left out: someone else", "research only", "not for commercial use",
-        "4: the face is blurred",
+        ">Not enough</p>", " s more of this kind would do.", "A &amp; B agree",
+        "no face found", "seen most often", "left out: someone else",
+        "research only", "not for commercial use", "4: the face is blurred",
         f"{card.videos[0]['dropped']['duplicate']}: nothing has changed",
     ):  # fmt: skip
         assert words in text, words

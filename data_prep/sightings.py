@@ -1,0 +1,98 @@
+"""Every face of one frame once, wherever it was looked for."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+
+from data_prep import landmarks
+from data_prep.landmarks import Region
+from data_prep.records import Detection, Face
+
+# Share of overlap from which two boxes are of one face.
+SAME_FACE = 0.3
+# A detector takes a face on its head for an upright one, and a mesh that is the wrong way up
+# has a presence of 0.0 to 0.9; the right way up it has 1.0.
+_SURE = 0.95
+
+
+def overlap(a: np.ndarray, b: np.ndarray) -> float:
+    """Intersection over union of two boxes `[4]`."""
+    size = np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])
+    both = float(np.prod(np.maximum(size, 0)))
+    union = float(np.prod(a[2:] - a[:2]) + np.prod(b[2:] - b[:2])) - both
+    return both / union if union > 0 else 0.0
+
+
+def mesh_box(points: np.ndarray) -> np.ndarray:
+    """The box around a mesh `[478, 2]`: `[4]` float32."""
+    return np.concatenate([points.min(0), points.max(0)]).astype(np.float32)
+
+
+@dataclasses.dataclass(frozen=True)
+class Sighting:
+    """A face found in a frame, before it is known whose track it belongs to.
+
+    Attributes:
+      face: the face.
+      box: around its mesh, `[4]`.
+      confirmed: whether the detector found it too.
+    """
+
+    face: Face
+    box: np.ndarray
+    confirmed: bool
+
+
+def find(
+    expected: list[Region], look: Callable[[Region], Face | None], detections: list[Detection]
+) -> list[Sighting]:
+    """Every face of a frame once: those where faces are expected, then those detected."""
+    found: list[Face] = []
+    for region in expected:
+        face = look(region)
+        if face is not None and _is_new(face, found):
+            found.append(face)
+    for detection in detections:
+        region = landmarks.region_of_detection(detection)
+        if any(_covers(face, region) for face in found):
+            continue
+        face = _read_any_way_up(look, region)
+        if face is not None and _is_new(face, found):
+            found.append(face)
+    return [_sighting(face, detections) for face in found]
+
+
+def _read_any_way_up(look: Callable[[Region], Face | None], region: Region) -> Face | None:
+    """The face in a detected region, also where it is not as upright as the detector thinks."""
+    face = look(region)
+    if face is not None and face.presence >= _SURE:
+        return face
+    for quarters in (1, 2, 3):
+        turned = dataclasses.replace(region, angle=region.angle + quarters * np.pi / 2)
+        other = look(turned)
+        if other is not None and other.presence >= _SURE:
+            return other
+    return face
+
+
+def _sighting(face: Face, detections: list[Detection]) -> Sighting:
+    box = mesh_box(face.landmarks)
+    best = max(detections, key=lambda d: overlap(d.box, box), default=None)
+    confirmed = best is not None and overlap(best.box, box) >= SAME_FACE
+    if best is not None and confirmed:
+        face = dataclasses.replace(face, detection=best)
+    return Sighting(face, box, confirmed)
+
+
+def _is_new(face: Face, found: list[Face]) -> bool:
+    box = mesh_box(face.landmarks)
+    return all(overlap(box, mesh_box(other.landmarks)) < SAME_FACE for other in found)
+
+
+def _covers(face: Face, region: Region) -> bool:
+    """Whether the centre of a region lies well inside a face."""
+    low, high = face.landmarks.min(0), face.landmarks.max(0)
+    return bool(np.hypot(*(region.centre - (low + high) / 2)) < 0.25 * np.max(high - low))

@@ -1,0 +1,114 @@
+"""How fast a video becomes a data set, against only decoding it, and in how much memory."""
+
+from __future__ import annotations
+
+import collections
+import itertools
+import os
+import pathlib
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+
+from data_prep import prepare, video
+from launch.benchmarking import Cost, Table, alternate, cost_of
+
+_SIZE = (1280, 720)
+_ROUNDS = 2
+_EXACT = "decoding alone, colours exact"
+_QUICK = "decoding alone, colours quick"
+
+
+def tables(clip: pathlib.Path, seconds: float) -> Iterator[Table]:
+    """Measures on a clip that is brought to 720p and run to and fro until it is long enough.
+
+    Args:
+      clip: of one person, 16:9.
+      seconds: length of what is measured on.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        path = _long_video(clip, folder / "long.mp4", seconds)
+        yield _speed(path, folder)
+
+
+def _speed(path: pathlib.Path, folder: pathlib.Path) -> Table:
+    frames = sum(1 for _ in video.read_frames(path))
+
+    def prepared() -> Cost:
+        shutil.rmtree(folder / "set", ignore_errors=True)
+        return cost_of(
+            lambda: prepare.prepare([path], "benchmark", "sample footage", folder / "set"), frames
+        )
+
+    def decoded(exact: bool) -> Cost:
+        read = video.read_frames(path, exact=exact)
+        return cost_of(lambda: collections.deque(read, maxlen=0), frames)
+
+    costs = alternate(
+        {
+            _EXACT: lambda: decoded(True),
+            _QUICK: lambda: decoded(False),
+            "preparing": prepared,
+        },
+        _ROUNDS,
+    )
+    wall_ms, memory_gib = _as_program(path, folder / "other", frames)
+    walls = {name: least.wall_ms for name, (least, _) in costs.items()}
+    walls["preparing, with the start of the program"] = wall_ms
+    cpus = {name: least.cpu_ms for name, (least, _) in costs.items()}
+    return Table(
+        f"Preparation of {frames} frames of {_SIZE[0]}x{_SIZE[1]} H.264, one video",
+        [
+            {
+                "what": name,
+                "frames/s": 1000 / wall,
+                "share of decoding": walls[_EXACT] / wall,
+                "of quick decoding": walls[_QUICK] / wall,
+                "CPU-ms/frame": cpus.get(name),
+                "peak memory, GiB": memory_gib if name not in cpus else None,
+            }
+            for name, wall in walls.items()
+        ],
+        [
+            f"Least of {_ROUNDS} alternating rounds; the program once, with imports and "
+            "compilation. Preparing decodes the video twice, quickly to find faces and exactly to "
+            "crop them."
+        ],
+    )
+
+
+def _as_program(path: pathlib.Path, out: pathlib.Path, frames: int) -> tuple[float, float]:
+    """Milliseconds a frame and peak memory, GiB, of `launch.prep`."""
+    command = [
+        sys.executable, "-m", "launch.prep", f"--video={path}", f"--out={out}",
+        "--identity=benchmark", "--consent=sample footage",
+    ]  # fmt: skip
+    usage = []
+
+    def work() -> None:
+        process = os.posix_spawn(sys.executable, command, os.environ)
+        _, status, used = os.wait4(process, 0)
+        assert os.waitstatus_to_exitcode(status) == 0
+        usage.append(used.ru_maxrss / (1 << 20 if sys.platform != "darwin" else 1 << 30))
+
+    return cost_of(work, frames).wall_ms, usage[0]
+
+
+def _long_video(clip: pathlib.Path, path: pathlib.Path, seconds: float) -> pathlib.Path:
+    info = video.probe(clip)
+    images = [
+        cv2.resize(frame.image, _SIZE, interpolation=cv2.INTER_CUBIC)
+        for frame in video.read_frames(clip)
+    ]
+    to_and_fro = itertools.cycle([*images, *images[-2:0:-1]])
+    times = np.arange(round(seconds * float(info.fps))) * 1_000_000 / float(info.fps)
+    width, height = _SIZE
+    with video.VideoWriter(path, width=width, height=height, like=info, crf=20) as writer:
+        for time_us, image in zip(times, to_and_fro, strict=False):
+            writer.write(image, round(time_us))
+    return path
