@@ -42,9 +42,9 @@ _BROW_ARCH = (127, 162, 21, 54, 103, 67, 109, 10, 338, 297, 332, 284, 251, 389, 
 # Of the height of the mesh. The highest hairlines of 29 faces are 0.3 above it.
 _LIFT = 0.3
 # Side at which colours are compared; a strand of hair is not wider than a pixel of it.
-_COLOUR_SIZE = 80
+_COLOUR_SIZE = 64
 # In pixels of that side: the steps of the coarse grid would show.
-_SOFTENING = 0.7
+_SOFTENING = 1.0
 # Of the side: so far beyond the edge of the frame a mask goes on, so that the feather of a
 # blend ends outside of the picture.
 _BEYOND_FRAME = 0.03
@@ -213,7 +213,7 @@ def _regions(landmarks: np.ndarray, person: np.ndarray) -> skin.Regions:
         within=_fill([_hull(points)], size) > 0,
         extent=extent > 0,
         around=beyond & is_person & (height > _SHOULDERS),
-        rise=np.clip(height / _LIFT, 0, 1),
+        rise=np.minimum(height / _LIFT, 1),
     )
 
 

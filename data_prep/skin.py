@@ -22,14 +22,16 @@ _TURNS = 2
 # than this are ears or a hand, and what is farther within the face is a fringe.
 _LIKE_SKIN, _UNLIKE_SKIN = 4.0, 24.0
 # A log density is not believed below this: what is like neither stays as likely as before.
-_LEAST_DENSITY = -10.0
+_LEAST_DENSITY = -7.0
 # Share of the pixels: with less hair in view (a bald head) skin alone is judged.
 _LEAST_HAIR = 0.01
 _ALONE = -4.5
 # Log odds of being face before colour is seen: within the mesh, and at the very top.
 _WITHIN, _TOP = 1.5, -2.0
+# Added for each lift further down: a jaw lies in the shade more often than under hair.
+_BELOW = 0.5
 _SURE, _LIMIT = 1.0, 5.0
-_SWEEPS, _LINK, _EDGE = 5, 1.0, 6.0
+_SWEEPS, _LINK, _EDGE = 5, 1.0, 8.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,7 +81,8 @@ def _log_odds(lab: np.ndarray, regions: Regions) -> np.ndarray:
 def _fit(lab: np.ndarray, position: np.ndarray, regions: Regions) -> np.ndarray:
     """Log odds `[N]` of N pixels, from both colours fitted in turn."""
     doubtful = regions.extent & ~regions.core
-    prior = np.where(regions.within, _WITHIN, _WITHIN + (_TOP - _WITHIN) * regions.rise)
+    above, below = np.maximum(regions.rise, 0), np.maximum(-regions.rise, 0)
+    prior = _WITHIN + _BELOW * below + np.where(regions.within, 0, (_TOP - _WITHIN) * above)
     skin, distance = _density(lab, position[:, :1], regions.cheeks)
     hair_at = (regions.around & (distance > _LIKE_SKIN)) | (doubtful & (distance > _UNLIKE_SKIN))
     for _ in range(_TURNS):
