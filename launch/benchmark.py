@@ -1,5 +1,6 @@
 """Prints the tables of the README: one command a table, figures of this machine.
 
+tracking: faces followed between detections against detection in every frame, and the speed.
 watermark: what the invisible mark survives, how visible it is, and what it costs.
 
 Every table names the machine and the versions; `--json` writes the unrounded values.
@@ -17,20 +18,30 @@ from launch import cli
 from launch.benchmarking import Table
 
 
+def _tracking() -> Iterator[Table]:
+    from launch import benchmark_tracking
+
+    yield from benchmark_tracking.tables(_videos(), SECONDS.value)
+
+
 def _watermark() -> Iterator[Table]:
     from launch import watermark_survival
 
-    if not VIDEOS.value:
-        raise InputError("the table `watermark` is measured on videos: give --videos")
-    for path in map(pathlib.Path, VIDEOS.value):
+    for path in _videos():
         yield watermark_survival.table(path, SECONDS.value)
 
 
+def _videos() -> list[pathlib.Path]:
+    if not VIDEOS.value:
+        raise InputError(f"the table `{TABLE.value}` is measured on videos: give --videos")
+    return [pathlib.Path(path) for path in VIDEOS.value]
+
+
 # A table is a function that yields `Table`s as they are measured. It imports what it needs.
-_TABLES = {"watermark": _watermark}
+_TABLES = {"tracking": _tracking, "watermark": _watermark}
 
 TABLE = flags.DEFINE_enum("table", None, sorted(_TABLES), "Which table.", required=True)
-VIDEOS = flags.DEFINE_list("videos", [], "Videos to measure on, by commas (watermark).")
+VIDEOS = flags.DEFINE_list("videos", [], "Videos to measure on, by commas (tracking, watermark).")
 SECONDS = flags.DEFINE_float("seconds", 10.0, "How much of each video.", lower_bound=1.0)
 JSON = flags.DEFINE_string("json", None, "File to write the values to as JSON.")
 

@@ -181,7 +181,8 @@ def test_a_video_turned_by_its_metadata(samples, clip, tmp_path):
     plain = faces.analyse(clip("upright.mp4", upright))
     assert _seen(analysis) == _seen(plain) == [(0, 9)]
     for a, b in zip(analysis.tracks[0].faces, plain.tracks[0].faces, strict=True):
-        assert np.linalg.norm(a.landmarks - b.landmarks, axis=-1).mean() < 1.0
+        # Two encodings of one face: the mesh is 1 px from itself when its region is 2 % off.
+        assert np.linalg.norm(a.landmarks - b.landmarks, axis=-1).mean() < 1.5
 
 
 def test_odd_sizes(samples, tmp_path):
