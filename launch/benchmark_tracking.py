@@ -94,7 +94,7 @@ def speed(path: pathlib.Path, span: Span, rounds: int) -> Table:
         },
         rounds,
     )
-    records = [
+    records: list[dict[str, Value]] = [
         {"stage": name, "CPU ms a frame": least.cpu_ms, "frames/s": 1000 / median.wall_ms}
         for name, (least, median) in costs.items()
     ]
