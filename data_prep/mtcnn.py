@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import cv2
 import flax.linen as nn
@@ -19,14 +20,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from data_prep import mtcnn_networks, mtcnn_pyramid, weights
-from data_prep.mtcnn_networks import ONet, PNet, RNet
+from data_prep.mtcnn_networks import ONet, PNet, RNet, variables
 from data_prep.records import Detection
 
 _CELL = 12
 _STRIDE = 2
 
 # A compiled program: arrays to arrays, all with a leading axis of the same length.
-_Program = Callable[[np.ndarray], Sequence[jax.Array]]
+# Arrays of a batch, or lists of them, to arrays of the same batch.
+_Program = Callable[[Any], Sequence[jax.Array]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,9 +93,9 @@ class Detector:
         heights, widths = zip(*self._grid.shapes, strict=True) if self._grid.shapes else ((), ())
         self._rows = _compile(lambda x: mtcnn_pyramid.shrink_rows(x, heights), devices)
         self._columns = _compile(lambda x: mtcnn_pyramid.shrink_columns(x, widths), devices)
-        self._pnet = _compile(_proposals(arrays["pnet"]), devices)
-        self._rnet = _compile(_network(RNet(), arrays["rnet"]), devices)
-        self._onet = _compile(_network(ONet(), arrays["onet"]), devices)
+        self._pnet = _compile(_proposals(variables(arrays["pnet"])), devices)
+        self._rnet = _compile(_network(RNet(), variables(arrays["rnet"], 32)), devices)
+        self._onet = _compile(_network(ONet(), variables(arrays["onet"])), devices)
         self._devices = len(devices)
 
     def __call__(self, images: np.ndarray) -> list[list[Detection]]:
@@ -263,8 +265,7 @@ def _default_devices() -> list[jax.Device]:
     return devices[:1] if devices[0].platform == "cpu" else devices
 
 
-def _compile(function: Callable[[jax.Array], Sequence[jax.Array]], devices: Sequence[jax.Device]
-) -> _Program:  # fmt: skip
+def _compile(function: _Program, devices: Sequence[jax.Device]) -> _Program:
     """A program of which each device computes its share."""
     mesh = jax.sharding.Mesh(np.array(devices), ("data",))
     share = jax.P("data")
@@ -272,9 +273,8 @@ def _compile(function: Callable[[jax.Array], Sequence[jax.Array]], devices: Sequ
     return jax.jit(each, in_shardings=jax.NamedSharding(mesh, share))
 
 
-def _proposals(arrays: list[np.ndarray]) -> Callable[[list[jax.Array]], Sequence[jax.Array]]:
+def _proposals(params: Any) -> _Program:
     """P-Net on all levels: `[N, h, w, 3]` each to offsets `[N, cells, 4]`, scores `[N, cells]`."""
-    params = mtcnn_networks.variables(arrays)
 
     def propose(levels: list[jax.Array]) -> Sequence[jax.Array]:
         found = [PNet().apply(params, _normalise(level)) for level in levels]
@@ -285,10 +285,7 @@ def _proposals(arrays: list[np.ndarray]) -> Callable[[list[jax.Array]], Sequence
     return propose
 
 
-def _network(
-    module: nn.Module, arrays: list[np.ndarray]
-) -> Callable[[jax.Array], Sequence[jax.Array]]:
-    params = mtcnn_networks.variables(arrays)
+def _network(module: nn.Module, params: Any) -> _Program:
     return lambda crops: module.apply(params, _normalise(crops.astype(jnp.float32)))
 
 
