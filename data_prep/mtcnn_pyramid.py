@@ -1,8 +1,7 @@
 """The pyramid of MTCNN: a frame at all the scales at which faces are looked for.
 
-Resampling is by area and exact, as in the `mtcnn` package: rounding the levels to uint8, an error
-of 0.3 grey levels, is enough to move 3 % of the boxes below an overlap of 0.95, since
-neighbouring cells are nearly equally sure and the surest is taken.
+Resampling is by area and exact, as in the `mtcnn` package: neighbouring cells are nearly equally
+sure, the surest is taken, and a box moves with it.
 
 The rows of all levels and then the columns are to be compiled apart. XLA fuses what is in one
 program, and would average a square of pixels for every pixel of the result: twice the time. As

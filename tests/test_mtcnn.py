@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import skimage
 
-from data_prep import mtcnn, mtcnn_networks, tracking, video, weights
+from data_prep import mtcnn, mtcnn_networks, mtcnn_pyramid, tracking, video, weights
 
 _SIZE = (288, 360)
 
@@ -84,31 +84,61 @@ def test_nothing_in_an_empty_image():
     assert detector(np.full((2, 120, 160, 3), 128, np.uint8)) == [[], []]
 
 
-@pytest.mark.parametrize("same", [True, False])
 @pytest.mark.parametrize("window", [2, 3])
 @pytest.mark.parametrize("size", [21, 22])
-def test_max_pool_equals_reduce_window(size, window, same):
-    x = jax.random.normal(jax.random.key(0), (2, size, size + 3, 5))
+def test_max_pool_equals_reduce_window(size, window):
+    x = jax.random.normal(jax.random.key(0), (2, size, size + 4, 5))
     expected = jax.lax.reduce_window(
-        x, -jnp.inf, jax.lax.max, (1, window, window, 1), (1, 2, 2, 1), "SAME" if same else "VALID"
+        x, -jnp.inf, jax.lax.max, (1, window, window, 1), (1, 2, 2, 1), "VALID"
     )
-    np.testing.assert_array_equal(mtcnn_networks.max_pool(x, window, same=same), expected)
+    np.testing.assert_array_equal(mtcnn_networks.max_pool(x, window), expected)
+
+
+@pytest.mark.parametrize(("window", "size"), [(2, 21), (2, 22), (3, 22)])
+def test_pooled_convolution_equals_its_parts(window, size):
+    layer = mtcnn_networks.PooledConv(8, window=window)
+    x = jax.random.normal(jax.random.key(0), (2, size, size + 2, 3))
+    variables = layer.init(jax.random.key(1), x)
+    params = {name: leaf + 0.1 for name, leaf in variables["params"].items()}
+    y = jax.lax.conv_general_dilated(
+        x, params["kernel"], (1, 1), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC")
+    )
+    y = y + params["bias"]
+    y = jnp.maximum(y, 0) + params["alpha"] * jnp.minimum(y, 0)
+    expected = jax.lax.reduce_window(
+        y, -jnp.inf, jax.lax.max, (1, window, window, 1), (1, 2, 2, 1), "SAME"
+    )
+    np.testing.assert_allclose(layer.apply({"params": params}, x), expected, atol=1e-4)
 
 
 @pytest.mark.parametrize(("size", "new"), [(288, 86), (360, 107), (100, 99), (64, 32)])
-def test_area_matrix_equals_opencv(size, new):
+def test_shrinking_equals_opencv(size, new):
     column = np.random.default_rng(0).uniform(0, 255, (size, 7)).astype(np.float32)
     expected = cv2.resize(column, (7, new), interpolation=cv2.INTER_AREA)
-    np.testing.assert_allclose(mtcnn.area_matrix(size, new) @ column, expected, rtol=1e-4)
+    shrunk = mtcnn_pyramid.shrink(jnp.asarray(column), 0, new)
+    np.testing.assert_allclose(shrunk, expected, rtol=1e-4)
+
+
+def test_several_devices_find_what_one_finds(images):
+    """Their number divides neither the frames nor the candidates."""
+    settings = mtcnn.DetectorSettings(min_face_size=40)
+    one = mtcnn.Detector(*_SIZE, settings)(images[:5])
+    four = mtcnn.Detector(*_SIZE, settings, devices=jax.local_devices())(images[:5])
+    assert len(jax.local_devices()) == 4
+    for alone, shared in zip(one, four, strict=True):
+        assert len(alone) == len(shared)
+        for a, b in zip(alone, shared, strict=True):
+            np.testing.assert_allclose(a.box, b.box, atol=1e-2)
+            np.testing.assert_allclose(a.points, b.points, atol=1e-2)
 
 
 @pytest.mark.parametrize(
-    ("network", "name", "size"),
-    [(mtcnn_networks.PNet(), "pnet", 64), (mtcnn_networks.RNet(), "rnet", 24),
-     (mtcnn_networks.ONet(), "onet", 48)],
+    ("network", "name", "size", "channels"),
+    [(mtcnn_networks.PNet(), "pnet", 64, None), (mtcnn_networks.RNet(), "rnet", 24, 32),
+     (mtcnn_networks.ONet(), "onet", 48, None)],
 )  # fmt: skip
-def test_compiled_networks_equal_eager(network, name, size):
-    params = mtcnn_networks.variables(weights.load_mtcnn()[name])
+def test_compiled_networks_equal_eager(network, name, size, channels):
+    params = mtcnn_networks.variables(weights.load_mtcnn()[name], channels)
     x = jax.random.uniform(jax.random.key(1), (2, size, size, 3), minval=-1.0)
     with jax.disable_jit():
         eager = network.apply(params, x)
