@@ -70,10 +70,13 @@ def speed(path: pathlib.Path, span: Span, rounds: int) -> Table:
     find = DetectorSettings(FaceSettings().min_face_size, batch=FaceSettings().batch)
     detector, mesh = Detector(info.height, info.width, find), landmarks.FaceMesh()
     few = np.stack(images[:: max(len(images) // 8, 1)])
-    found = next((d for one in detector(few) for d in one), None)
-    if found is None:
+    shown = [(image, found[0]) for image, found in zip(few, detector(few), strict=True) if found]
+    if not shown:
         raise InputError(f"{path}: speed is measured on a video that shows a face")
-    region = landmarks.region_of_detection(found)
+    image = shown[0][0]
+    region = landmarks.region_of_mesh(
+        mesh(image, landmarks.region_of_detection(shown[0][1])).points
+    )
 
     def decode() -> None:
         collections.deque(video.read_frames(path, span, exact=False), maxlen=0)
@@ -83,7 +86,7 @@ def speed(path: pathlib.Path, span: Span, rounds: int) -> Table:
             "decode": lambda: benchmarking.cost_of(decode, len(images)),
             "detect, every frame": lambda: benchmarking.cost_of(lambda: detector(few), len(few)),
             "mesh": lambda: benchmarking.cost_of(
-                lambda: [mesh(image, region) for image in few], len(few)
+                lambda: [mesh(image, region) for _ in few], len(few)
             ),
             "decode + detect + track": lambda: benchmarking.cost_of(
                 lambda: faces.analyse(path, span=span), len(images)
