@@ -161,7 +161,8 @@ def _store(
         order.path,
         person.tracks,
         settings.span,
-        wanted=lambda face: periods.split(face.timestamp_us) is not None,
+        # What the smoother filled in was not seen.
+        wanted=lambda face: face.presence > 0 and periods.split(face.timestamp_us) is not None,
         masker=Masker(settings.face.masks),
     )
     half_frames = info.expected_frames(settings.span) / 2 / person.frames
