@@ -94,6 +94,12 @@ def space_to_depth(x: jax.Array) -> jax.Array:
     return x.reshape(count, height // 2, width // 2, 4 * channels)
 
 
+def halve(x: jax.Array) -> jax.Array:
+    """Means of 2x2 pixels: `[..., H, W, C]` to `[..., H/2, W/2, C]`."""
+    *lead, height, width, channels = x.shape
+    return x.reshape(*lead, height // 2, 2, width // 2, 2, channels).mean((-4, -2))
+
+
 def icnr(initialiser: Initializer) -> Initializer:
     """A kernel whose four sub-pixels start equal."""
 

@@ -11,6 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from sagan_jax.layers import halve
+
 _WINDOW, _SIGMA = 11, 1.5
 _C1, _C2 = 0.01**2, 0.03**2
 
@@ -43,7 +45,7 @@ def reconstruction(
 
 def structure(images: jax.Array, target: jax.Array) -> jax.Array:
     """Structural dissimilarity (1 - SSIM) / 2 at full and half resolution, 0..1."""
-    half = (_halve(images), _halve(target))
+    half = (halve(images), halve(target))
     return (dssim(images, target) + dssim(*half)) / 2
 
 
@@ -100,9 +102,3 @@ def _band(size: int) -> np.ndarray:
     for column in range(band.shape[1]):
         band[column : column + _WINDOW, column] = window / window.sum()
     return band
-
-
-def _halve(x: jax.Array) -> jax.Array:
-    """Means of 2x2 pixels."""
-    *lead, height, width, channels = x.shape
-    return x.reshape(*lead, height // 2, 2, width // 2, 2, channels).mean((-4, -2))

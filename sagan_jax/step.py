@@ -19,12 +19,16 @@ from sagan_jax.config import Config
 from sagan_jax.data import Identity, normalise
 from sagan_jax.discriminator import Discriminator
 from sagan_jax.generator import Generator
+from sagan_jax.pull_push import erode, extrapolate
 from sagan_jax.state import (
     Params,
     TrainState,
     discriminator_optimiser,
     generator_optimiser,
 )
+
+# Of the side of the crop: so far into the face its mask may take hair or background for face.
+_EDGE = 0.016
 
 Metrics = dict[str, jax.Array]
 Data = tuple[Identity, Identity]
@@ -65,7 +69,15 @@ def _draw_one(key: jax.Array, data: Identity, config: Config) -> augment.Augment
     masks = data.masks[chosen].astype(jnp.float32) / 255
     batch = augment.augment(key_augment, images, masks, config.augment)
     seen = normalise(batch.input, data.mean, data.std)
-    return batch._replace(input=augment.colour_jitter(key_colour, seen, config.augment.colour))
+    return batch._replace(
+        input=augment.colour_jitter(key_colour, seen, config.augment.colour),
+        target=extrapolate(batch.target, _surely_face(batch.masks[..., :1])),
+    )
+
+
+def _surely_face(mask: jax.Array) -> jax.Array:
+    """1 well within the face; 0 from its edge on, whose pixels are half something else."""
+    return jnp.clip(2 * erode(mask, round(_EDGE * mask.shape[-2])) - 1, 0.0, 1.0)
 
 
 def _update(
