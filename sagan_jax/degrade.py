@@ -25,6 +25,7 @@ _TABLES = np.stack([_LUMINANCE, _CHROMINANCE, _CHROMINANCE], -1).astype(np.float
 _TO_YCC = np.array([
     [0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]
 ], np.float32)  # fmt: skip
+_MIDDLE = np.array([128.0, 0.0, 0.0], np.float32)
 _FROM_YCC = np.linalg.inv(_TO_YCC).astype(np.float32)
 
 
@@ -112,14 +113,15 @@ def jpeg(images: jax.Array, quality: jax.Array) -> jax.Array:
     scale = jnp.where(quality < 50, 5000 / quality, 200 - 2 * quality) / 100
     tables = jnp.clip(jnp.round(scale[:, None, None, None] * _TABLES), 1.0, 255.0)
     tables = tables[:, None, :, None]
-    levels = jnp.round(255 * images) @ _TO_YCC.T - np.array([128.0, 0.0, 0.0], np.float32)
+    # The codec works on whole levels: of the colours, and of what comes back.
+    levels = jnp.round(jnp.round(255 * images) @ _TO_YCC.T) - _MIDDLE
     blocks = levels.reshape(count, side // _BLOCK, _BLOCK, side // _BLOCK, _BLOCK, 3)
     basis = _cosines()
     spectrum = jnp.einsum("ui,naibjc,vj->naubvc", basis, blocks, basis)
     spectrum = tables * jnp.round(spectrum / tables)
     blocks = jnp.einsum("ui,naubvc,vj->naibjc", basis, spectrum, basis)
-    levels = blocks.reshape(images.shape) + np.array([128.0, 0.0, 0.0], np.float32)
-    return jnp.clip(levels @ _FROM_YCC.T / 255, 0.0, 1.0)
+    levels = jnp.round(blocks.reshape(images.shape)) + _MIDDLE
+    return jnp.clip(jnp.round(levels @ _FROM_YCC.T) / 255, 0.0, 1.0)
 
 
 def noise(key: jax.Array, images: jax.Array, largest: float) -> jax.Array:
@@ -145,7 +147,7 @@ def occlude(key: jax.Array, images: jax.Array, probability: float) -> tuple[jax.
     angle, tint = jnp.split(jax.random.uniform(keys[2], (count, 4)), [1], axis=1)
     covered = ellipses(side, centre * side, half_axes * side, np.pi * angle[:, 0])
     chosen = jax.random.bernoulli(keys[3], probability, (count, 1, 1, 1))
-    covered = covered * chosen
+    covered = covered * chosen.astype(jnp.float32)
     thing = jnp.roll(images, 1, axis=0)[:, ::-1] * 0.5 + 0.5 * tint[:, None, None]
     return images + covered * (thing - images), covered
 

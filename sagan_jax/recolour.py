@@ -32,7 +32,7 @@ def match_colours(
     """
     key_chosen, key_share = jax.random.split(key)
     chosen = jax.random.bernoulli(key_chosen, probability, (images.shape[0], 1, 1, 1))
-    share = chosen * jax.random.uniform(key_share, chosen.shape)
+    share = jnp.where(chosen, jax.random.uniform(key_share, chosen.shape), 0.0)
     mean, deviation = _statistics(images, masks)
     other_mean, other_deviation = _statistics(others, other_masks)
     gain = (deviation + share * (other_deviation - deviation)) / deviation
