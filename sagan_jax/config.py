@@ -39,6 +39,9 @@ class ModelConfig:
       decoder_attention: as for the encoder.
       discriminator_widths: channels after each halving; self-attention follows the last.
       spectral_norm: whether the critics' kernels are normalised.
+
+    Raises:
+      InputError: if encoder, decoders and resolution do not fit together.
     """
 
     architecture: Literal["sagan", "ancestor"] = "sagan"
@@ -51,6 +54,18 @@ class ModelConfig:
     decoder_attention: tuple[int, ...] = (16,)
     discriminator_widths: tuple[int, ...] = (16, 32, 64)
     spectral_norm: bool = True
+
+    def __post_init__(self) -> None:
+        ours = self.architecture == "sagan"
+        coarsest = len(self.encoder_widths) - (0 if ours else 1)
+        shared = len(self.decoder_widths) + (1 if ours else 0)
+        depth_fits = coarsest >= shared if ours else coarsest == shared + 1
+        if not depth_fits or self.resolution % max(16, 2**coarsest):
+            raise InputError(
+                f"model: {len(self.encoder_widths)} encoder_widths and {len(self.decoder_widths)} "
+                f"decoder_widths do not fit together at {self.resolution} px; start from the "
+                "preset of that resolution, or give a width for each halving and doubling"
+            )
 
 
 @dataclasses.dataclass(frozen=True)

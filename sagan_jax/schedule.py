@@ -38,7 +38,7 @@ def loss_weights(config: LossConfig, images: jax.Array) -> dict[str, jax.Array]:
     return {
         field.name: at(getattr(config, field.name), images)
         for field in dataclasses.fields(config)
-        if field.type in ("Weight", "float")
+        if field.type == "Weight"
     }
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from data_prep.errors import InputError
 from sagan_jax import config as config_lib
-from sagan_jax.config import Config, LossConfig, OptimiserConfig
+from sagan_jax.config import Config, LossConfig, ModelConfig, OptimiserConfig
 
 
 def test_single_fields_are_set_by_name():
@@ -35,6 +35,19 @@ def test_single_fields_are_set_by_name():
 def test_what_cannot_be_set_is_said(assignment, message):
     with pytest.raises(InputError, match=message.replace("[", r"\[")):
         config_lib.overridden(Config(), [assignment])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"resolution": 128, "decoder_widths": (8, 8, 8, 8)},
+        {"resolution": 100},
+        {"architecture": "ancestor"},
+    ],
+)
+def test_networks_that_do_not_fit_together_are_refused(changes):
+    with pytest.raises(InputError, match="do not fit together at"):
+        ModelConfig(**changes)
 
 
 def test_a_longer_run_stretches_its_tables():

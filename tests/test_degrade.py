@@ -62,10 +62,9 @@ def test_jpeg_equals_opencv(images, quality):
         bgr = np.round(255 * image[..., ::-1]).astype(np.uint8)
         theirs = cv2.imdecode(cv2.imencode(".jpg", bgr, flags)[1], cv2.IMREAD_COLOR)[..., ::-1]
         difference = np.abs(made - theirs)
-        # Their transforms are in whole numbers: a coefficient may fall on the other side.
-        assert difference.mean() < 0.4 and np.percentile(difference, 99) < 4
-        harm = np.abs(theirs - 255 * image).mean()
-        assert difference.mean() < harm
+        # Their transform is in whole numbers: a few coefficients fall on the other side.
+        assert difference.mean() < 0.4
+        assert difference.mean() < 0.2 * np.abs(theirs - 255 * image).mean()
 
 
 def test_noise_is_as_strong_as_asked(images):

@@ -77,9 +77,11 @@ def test_arithmetic_of_the_ancestor_equals_the_count_by_hand():
 
 
 def test_large_networks_draw_smaller_pictures_on_the_way():
-    config = dataclasses.replace(_SMALL, resolution=256, decoder_widths=(8, 8, 8, 8))
-    for architecture, widths in (("sagan", (8, 8, 8, 8)), ("ancestor", (8,) * 5)):
-        config = dataclasses.replace(config, architecture=architecture, decoder_widths=widths)
+    for architecture, down, up in (("sagan", 5, 4), ("ancestor", 7, 5)):
+        config = dataclasses.replace(
+            _SMALL, architecture=architecture, resolution=256,
+            encoder_widths=(8,) * down, decoder_widths=(8,) * up,
+        )  # fmt: skip
         generator, x = Generator(config), jnp.zeros((2, 1, 256, 256, 3))
         out = jax.eval_shape(lambda x, g=generator: g.init_with_output(jax.random.key(0), x)[0], x)
         assert out.rgb.shape == x.shape
