@@ -10,11 +10,11 @@ from sagan_jax.config import Config, LossConfig, ModelConfig, OptimiserConfig
 def test_single_fields_are_set_by_name():
     config = config_lib.overridden(Config(), [
         "loss.edges=0.1", "loss.critic=mixup", "loss.perceptual=[[0, 0], [8000, 0.2]]",
-        "model.encoder_widths=[8, 16]", "swap_decoders_at=100", "augment.continue_face=false",
+        "model.encoder_widths=[8, 8, 8, 16]", "swap_decoders_at=100", "augment.continue_face=false",
     ])  # fmt: skip
     assert config.loss.edges == 0.1 and config.loss.critic == "mixup"
     assert config.loss.perceptual == ((0, 0), (8000, 0.2))
-    assert config.model.encoder_widths == (8, 16) and config.swap_decoders_at == 100
+    assert config.model.encoder_widths == (8, 8, 8, 16) and config.swap_decoders_at == 100
     assert not config.augment.continue_face
     assert config_lib.overridden(Config(), []) == Config()
 
@@ -42,7 +42,7 @@ def test_what_cannot_be_set_is_said(assignment, message):
     [
         {"resolution": 128, "decoder_widths": (8, 8, 8, 8)},
         {"resolution": 100},
-        {"architecture": "ancestor"},
+        {"architecture": "ancestor", "encoder_widths": (8, 8, 8, 8, 8)},
     ],
 )
 def test_networks_that_do_not_fit_together_are_refused(changes):
