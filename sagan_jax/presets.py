@@ -89,7 +89,8 @@ def ancestor64() -> Config:
     weight is doubled too. Its 30 times the mean over all pixels of the difference in the eyes
     is written as a mean over the eyes, for eyes of 2 % of the crop. Not taken over: its
     VGGFace perceptual term, whose weights have no clear licence; the separate optimiser states
-    of the encoder; fresh batches for each of its four updates.
+    of the encoder; fresh batches for each of its four updates; that its L2 spares the dense and
+    the outermost layers.
     """
     total = _ANCESTOR_IMAGES
     model = ModelConfig(

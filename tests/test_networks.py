@@ -116,7 +116,7 @@ def test_the_ancestors_norm_is_over_the_whole_map():
 
 def test_a_width_factor_scales_every_width():
     model = config_lib.widened(ModelConfig(), 0.5)
-    assert model.encoder_widths == (24, 40, 64, 96) and model.latent == 128
+    assert model.encoder_widths == (24, 32, 64, 96) and model.latent == 128
     assert config_lib.widened(ModelConfig(), 1.0) == ModelConfig()
     wide = cost(config_lib.widened(ModelConfig(), 2.0)).parameters
     assert 3.5 < wide / cost(ModelConfig()).parameters < 4.1
