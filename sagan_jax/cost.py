@@ -74,4 +74,6 @@ def _flops(function: Any, *arguments: Any) -> float:
 
     Multiplications with padding are not counted.
     """
-    return float(jax.jit(function).lower(*arguments).cost_analysis()["flops"])
+    analysis = jax.jit(function).lower(*arguments).cost_analysis()
+    assert analysis is not None, "XLA counts every program before it is compiled"
+    return float(analysis["flops"])

@@ -25,7 +25,7 @@ _SMALL = ModelConfig(
 def _init(config):
     x = jax.random.normal(jax.random.key(0), (2, 3, config.resolution, config.resolution, 3))
     generator = Generator(config)
-    return generator, generator.init(jax.random.key(1), x), x
+    return generator, jax.jit(generator.init)(jax.random.key(1), x), x
 
 
 @pytest.mark.parametrize("resolution", [32, 64, 128])
@@ -94,11 +94,11 @@ def test_the_ancestor_draws_colours_and_a_mask():
         decoder_widths=(8, 8, 8), spectral_norm=False,
     )  # fmt: skip
     generator, variables, x = _init(config)
-    out = generator.apply(variables, x)
+    out = jax.jit(generator.apply)(variables, x)
     assert out.rgb.shape == x.shape and out.smaller == ()
     assert 0 <= out.rgb.min() < out.rgb.max() <= 1
     judge = critic(config)
-    scores, _ = judge.init_with_output(jax.random.key(0), x[0], x[0])
+    scores, _ = jax.eval_shape(judge.init_with_output, jax.random.key(0), x[0], x[0])
     assert scores.shape == (3, 16, 16, 1)
 
 
