@@ -31,8 +31,8 @@ def _init(config):
 @pytest.mark.parametrize("resolution", [32, 64, 128])
 def test_the_generator_draws_at_its_resolution(resolution):
     config = dataclasses.replace(_SMALL, resolution=resolution)
-    generator, variables, x = _init(config)
-    out = jax.eval_shape(generator.apply, variables, x)
+    generator, x = Generator(config), jnp.zeros((2, 3, resolution, resolution, 3))
+    out, _ = jax.eval_shape(generator.init_with_output, jax.random.key(0), x)
     assert out.rgb.shape == x.shape
     assert out.mask_logits.shape == (*x.shape[:-1], 1)
 
