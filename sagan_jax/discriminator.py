@@ -6,6 +6,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from sagan_jax import ancestor
 from sagan_jax.config import ModelConfig
 from sagan_jax.layers import SelfAttention, leaky_relu
 
@@ -34,3 +35,9 @@ class Discriminator(nn.Module):
         for width in self.config.discriminator_widths:
             x = leaky_relu(nn.Conv(width, (4, 4), strides=2)(x))
         return nn.Conv(1, (3, 3), name="score")(SelfAttention()(x))
+
+
+def critic(config: ModelConfig) -> nn.Module:
+    """The critic of an architecture; `(images, condition)` to scores."""
+    ours = config.architecture == "sagan"
+    return Discriminator(config) if ours else ancestor.Discriminator(config)

@@ -6,12 +6,11 @@ swap is a crop of B, encoded, and decoded by A's decoder.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from sagan_jax import ancestor
 from sagan_jax.config import ModelConfig
 from sagan_jax.layers import (
     ResidualBlock,
@@ -23,27 +22,11 @@ from sagan_jax.layers import (
     leaky_relu,
     space_to_depth,
 )
-
-
-class Output(NamedTuple):
-    """What a decoder draws.
-
-    Attributes:
-      rgb: `[..., R, R, 3]` in 0..1.
-      mask_logits: `[..., R, R, 1]`, positive where the face is.
-    """
-
-    rgb: jax.Array
-    mask_logits: jax.Array
-
-    @property
-    def mask(self) -> jax.Array:
-        """`[..., R, R, 1]` in 0..1."""
-        return jax.nn.sigmoid(self.mask_logits)
+from sagan_jax.output import SMALLEST_PICTURE, Output
 
 
 class Encoder(nn.Module):
-    """Normalised crops `[N, R, R, 3]` to the shared map `[N, R/8, R/8, shared_width]`."""
+    """Normalised crops `[N, R, R, 3]` to the shared map `[N, S, S, shared_width]`."""
 
     config: ModelConfig
 
@@ -54,13 +37,13 @@ class Encoder(nn.Module):
         for i, width in enumerate(config.encoder_widths):
             stride = 1 if i == 0 else 2
             x = leaky_relu(RMSNorm()(nn.Conv(width, (3, 3), strides=stride)(x)))
-            if x.shape[1] == config.resolution // 8:
+            if x.shape[1] in config.encoder_attention:
                 x = SelfAttention()(x)
         side, width = x.shape[1], config.shared_width
         code = nn.Dense(config.latent, name="code")(x.reshape(x.shape[0], -1))
         x = leaky_relu(nn.Dense(side * side * width, name="spread")(code))
         x = x.reshape(-1, side, side, width)
-        while x.shape[1] < config.resolution // 8:
+        while x.shape[1] < config.resolution >> (len(config.decoder_widths) + 1):
             x = leaky_relu(RMSNorm()(Upscale(width)(x)))
         return x
 
@@ -72,18 +55,22 @@ class Decoder(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> Output:
-        coarse, fine = self.config.decoder_widths
-        x = leaky_relu(RMSNorm()(Upscale(coarse)(x)))
-        x = SelfAttention()(ResidualBlock()(x))
-        x = leaky_relu(RMSNorm()(Upscale(fine)(x)))
-        x = ResidualBlock()(x)
+        smaller = []
+        for width in self.config.decoder_widths:
+            x = ResidualBlock()(leaky_relu(RMSNorm()(Upscale(width)(x))))
+            side = x.shape[1]
+            if side in self.config.decoder_attention:
+                x = SelfAttention()(x)
+            if side >= SMALLEST_PICTURE:
+                rgb = nn.Conv(3, (3, 3), name=f"pixels_{side}")(leaky_relu(x))
+                smaller.append(jax.nn.sigmoid(rgb))
         # Colour and mask of the four pixels under each position, in one convolution.
         x = depth_to_space(
             nn.Conv(16, (3, 3), kernel_init=icnr(nn.initializers.lecun_normal()), name="pixels")(
                 leaky_relu(x)
             )
         )
-        return Output(jax.nn.sigmoid(x[..., :3]), x[..., 3:])
+        return Output(jax.nn.sigmoid(x[..., :3]), x[..., 3:], tuple(smaller))
 
 
 class Generator(nn.Module):
@@ -92,16 +79,29 @@ class Generator(nn.Module):
     config: ModelConfig
 
     def setup(self) -> None:
-        self.encoder = Encoder(self.config)
-        self.decoders = (Decoder(self.config), Decoder(self.config))
+        ours = self.config.architecture == "sagan"
+        decoder = Decoder if ours else ancestor.Decoder
+        self.encoder = (Encoder if ours else ancestor.Encoder)(self.config)
+        self.decoders = (decoder(self.config), decoder(self.config))
 
     def encode(self, x: jax.Array) -> jax.Array:
         """Normalised crops `[N, R, R, 3]` of anybody to the shared map."""
         return self.encoder(x)
 
     def decode(self, features: jax.Array, identity: int) -> Output:
-        """The shared map `[N, R/8, R/8, C]` as person 0 (A) or 1 (B)."""
+        """The shared map `[N, S, S, C]` as person 0 (A) or 1 (B)."""
         return self.decoders[identity](features)
+
+    def encode_both(self, x: jax.Array) -> jax.Array:
+        """`[2, N, R, R, 3]` crops of A and B to their shared maps `[2, N, S, S, C]`."""
+        features = self.encode(x.reshape(-1, *x.shape[2:]))
+        return features.reshape(*x.shape[:2], *features.shape[1:])
+
+    def decode_both(self, features: jax.Array) -> Output:
+        """Shared maps `[2, N, S, S, C]`, the first drawn as A, the second as B."""
+        # A loop: as one vmapped (grouped) convolution it is five times slower on a CPU.
+        parts = [self.decode(features[i], i) for i in (0, 1)]
+        return jax.tree.map(lambda a, b: jnp.stack([a, b]), *parts)
 
     def __call__(self, x: jax.Array) -> Output:
         """Both people, each by the own decoder.
@@ -112,8 +112,4 @@ class Generator(nn.Module):
         Returns:
           Leaves `[2, N, R, R, C]`.
         """
-        features = self.encode(x.reshape(-1, *x.shape[2:]))
-        features = features.reshape(*x.shape[:2], *features.shape[1:])
-        # A loop: as one vmapped (grouped) convolution it is five times slower on a CPU.
-        parts = [self.decode(features[i], i) for i in (0, 1)]
-        return jax.tree.map(lambda a, b: jnp.stack([a, b]), *parts)
+        return self.decode_both(self.encode_both(x))

@@ -12,8 +12,6 @@ import jax
 import jax.numpy as jnp
 from flax.typing import Initializer
 
-_MAX_KEYS = 1024
-
 
 class RMSNorm(nn.Module):
     """Each pixel's channels to unit mean square, then a learned gain (Zhang & Sennrich, 2019).
@@ -30,21 +28,30 @@ class RMSNorm(nn.Module):
 class SelfAttention(nn.Module):
     """Self-attention of SAGAN (Zhang et al., 2019), added with a gain that starts at 0.
 
-    Keys and values are averaged over patches where the map has more than 1024 positions,
-    which bounds the cost at high resolution.
+    Keys and values are averaged over patches where the map has more positions than
+    `max_keys`, which bounds the cost at high resolution.
+
+    Attributes:
+      max_keys: positions attended to.
+      scaled: whether logits are divided by the root of the query's width.
     """
+
+    max_keys: int = 1024
+    scaled: bool = True
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         count, height, width, channels = x.shape
-        context = _bounded(x)
+        context = pooled(x, self.max_keys)
         query = nn.Conv(channels // 8, (1, 1), name="query")(x)
         key = nn.Conv(channels // 8, (1, 1), name="key")(context)
         value = nn.Conv(channels, (1, 1), name="value")(context)
         # One head; the query has fewer channels than the value, which
         # `jax.nn.dot_product_attention` does not take.
         query, key, value = (t.reshape(count, -1, t.shape[-1]) for t in (query, key, value))
-        logits = jnp.einsum("nqc,nkc->nqk", query, key) * (channels // 8) ** -0.5
+        logits = jnp.einsum("nqc,nkc->nqk", query, key)
+        if self.scaled:
+            logits = logits * (channels // 8) ** -0.5
         attended = jnp.einsum("nqk,nkc->nqc", jax.nn.softmax(logits, axis=-1), value)
         gamma = self.param("gamma", nn.initializers.zeros, ())
         return x + gamma * attended.reshape(count, height, width, channels)
@@ -92,6 +99,12 @@ def space_to_depth(x: jax.Array) -> jax.Array:
     count, height, width, channels = x.shape
     x = x.reshape(count, height // 2, 2, width // 2, 2, channels).transpose(0, 1, 3, 2, 4, 5)
     return x.reshape(count, height // 2, width // 2, 4 * channels)
+
+
+def halve(x: jax.Array) -> jax.Array:
+    """Means of 2x2 pixels: `[..., H, W, C]` to `[..., H/2, W/2, C]`."""
+    *lead, height, width, channels = x.shape
+    return x.reshape(*lead, height // 2, 2, width // 2, 2, channels).mean((-4, -2))
 
 
 def icnr(initialiser: Initializer) -> Initializer:
@@ -160,10 +173,10 @@ def init_power_vectors(key: jax.Array, params: Any, iterations: int = 15) -> Any
     return jax.tree.unflatten(structure, vectors)
 
 
-def _bounded(x: jax.Array) -> jax.Array:
-    """Averages patches until at most 1024 positions are left."""
+def pooled(x: jax.Array, positions: int) -> jax.Array:
+    """Averages patches of `[N, H, W, C]` until at most so many positions are left."""
     patch = 1
-    while x.shape[1] * x.shape[2] // patch**2 > _MAX_KEYS:
+    while x.shape[1] * x.shape[2] // patch**2 > positions:
         patch *= 2
     count, height, width, channels = x.shape
     patches = x.reshape(count, height // patch, patch, width // patch, patch, channels)

@@ -11,7 +11,7 @@ import optax
 
 from sagan_jax import layers
 from sagan_jax.config import Config
-from sagan_jax.discriminator import Discriminator
+from sagan_jax.discriminator import critic
 from sagan_jax.generator import Generator
 
 Params = Any
@@ -26,6 +26,8 @@ class TrainState:
 
     Attributes:
       step: scalar int32, steps done.
+      skipped: scalar int32, how many of them changed nothing, because a loss or a gradient was
+        not finite.
       generator: parameters of encoder and both decoders, float32.
       ema: their moving average, what is rendered with.
       generator_moments: optimiser state.
@@ -35,6 +37,7 @@ class TrainState:
     """
 
     step: jax.Array
+    skipped: jax.Array
     generator: Params
     ema: Params
     generator_moments: optax.OptState
@@ -49,18 +52,23 @@ class TrainState:
 
 def generator_optimiser(config: Config) -> optax.GradientTransformation:
     """AdamW at rate 1: the step scales the update by the scheduled rate."""
+    settings = config.optimiser
+    first, second = settings.generator_betas
+    coupled = [optax.add_decayed_weights(2 * settings.l2, mask=_kernels)] if settings.l2 else []
     return optax.chain(
-        optax.clip_by_global_norm(config.optimiser.clip),
-        optax.scale_by_adam(b1=0.9, b2=0.99),
-        optax.add_decayed_weights(config.optimiser.weight_decay, mask=_kernels),
+        optax.clip_by_global_norm(settings.clip),
+        *coupled,
+        optax.scale_by_adam(b1=first, b2=second),
+        optax.add_decayed_weights(settings.weight_decay, mask=_kernels),
     )
 
 
 def discriminator_optimiser(config: Config) -> optax.GradientTransformation:
-    """Adam without momentum, as spectrally normalised critics like it (SAGAN, 2019)."""
+    """Adam, by default without momentum, as normalised critics like it (SAGAN, 2019)."""
+    first, second = config.optimiser.discriminator_betas
     return optax.chain(
         optax.clip_by_global_norm(config.optimiser.clip),
-        optax.scale_by_adam(b1=0.0, b2=0.99),
+        optax.scale_by_adam(b1=first, b2=second),
     )
 
 
@@ -73,10 +81,11 @@ def create(key: jax.Array, config: Config) -> TrainState:
     key_g, key_a, key_b, key_power = jax.random.split(key, 4)
     side = config.model.resolution
     generator = Generator(config.model).init(key_g, jnp.zeros((2, 1, side, side, 3)))["params"]
-    critic, pair = Discriminator(config.model), jnp.zeros((1, side, side, 3))
-    discriminator = tuple(critic.init(key, pair, pair)["params"] for key in (key_a, key_b))
+    network, pair = critic(config.model), jnp.zeros((1, side, side, 3))
+    discriminator = tuple(network.init(key, pair, pair)["params"] for key in (key_a, key_b))
     return TrainState(
         step=jnp.zeros((), jnp.int32),
+        skipped=jnp.zeros((), jnp.int32),
         generator=generator,
         # A copy: the state is donated, and one buffer cannot be given away twice.
         ema=jax.tree.map(jnp.copy, generator),
@@ -88,6 +97,29 @@ def create(key: jax.Array, config: Config) -> TrainState:
             for key, params in zip(jax.random.split(key_power), discriminator, strict=True)
         ),
     )
+
+
+def swap_decoders(state: TrainState) -> TrainState:
+    """The decoders of A and B change places, with their averages and moments."""
+
+    def swapped(tree: Any) -> Any:
+        if not _has_decoders(tree):
+            return tree
+        return {**tree, "decoders_0": tree["decoders_1"], "decoders_1": tree["decoders_0"]}
+
+    def everywhere(part: Any) -> Any:
+        return jax.tree.map(swapped, part, is_leaf=_has_decoders)
+
+    return dataclasses.replace(
+        state,
+        generator=everywhere(state.generator),
+        ema=everywhere(state.ema),
+        generator_moments=everywhere(state.generator_moments),
+    )
+
+
+def _has_decoders(tree: Any) -> bool:
+    return isinstance(tree, dict) and "decoders_0" in tree
 
 
 def _kernels(params: Params) -> Params:

@@ -93,6 +93,7 @@ def train(
     ):
         last = images >= config.images
         clock, clock_images = time.monotonic(), images
+        logged, skipped = images, int(state.skipped)
         while not last:
             state, metrics = step(state, data)
             images += per_step
@@ -103,7 +104,10 @@ def train(
                 values = {name: float(value) for name, value in jax.device_get(metrics).items()}
                 rate = (images - clock_images) / (time.monotonic() - clock)
                 _append(workdir, {"images": images, "images_per_second": rate} | values)
-                _check_finite(values, images)
+                _check_skipped(
+                    int(values["skipped"]) - skipped, (images - logged) // per_step, images
+                )
+                logged, skipped = images, int(values["skipped"])
                 clock, clock_images = time.monotonic(), images
             if _due(images, per_step, config.preview_every) or last:
                 preview.write(previews / f"{images:09d}.png", state.ema)
@@ -194,17 +198,24 @@ def _images_of(line: str) -> float:
 
 
 def _append(workdir: pathlib.Path, values: dict[str, float]) -> None:
+    # JSON has no word for what is not a number.
+    known = {name: value if np.isfinite(value) else None for name, value in values.items()}
     with (workdir / "stats.jsonl").open("a") as stats:
-        stats.write(json.dumps(values) + "\n")
+        stats.write(json.dumps(known) + "\n")
 
 
-def _check_finite(values: dict[str, float], images: int) -> None:
-    bad = [name for name, value in values.items() if not np.isfinite(value)]
-    if bad:
+def _check_skipped(skipped: int, steps: int, images: int) -> None:
+    """Speaks up about steps that the compiled step refused to take."""
+    if skipped and skipped == steps:
         raise InputError(
-            f"training became non-finite ({', '.join(bad)}) before image {images}; "
-            "the newest checkpoint is good: lower the learning rate and continue from it"
+            f"a loss or gradient was not finite in each of the {steps} steps before image "
+            f"{images}; the newest checkpoint is good: lower the learning rate and continue from it"
         )
+    if skipped:
+        logging.warning(
+            "%d of %d steps before image %d were skipped: a loss or gradient was not finite.",
+            skipped, steps, images,
+        )  # fmt: skip
 
 
 class _StopSignal:

@@ -79,8 +79,8 @@ def test_attention_equals_numpy_and_starts_as_the_identity():
 
 
 def test_attention_pools_its_keys_at_high_resolution():
-    assert layers._bounded(jnp.zeros((1, 64, 64, 8))).shape == (1, 32, 32, 8)
-    assert layers._bounded(jnp.zeros((1, 32, 32, 8))).shape == (1, 32, 32, 8)
+    assert layers.pooled(jnp.zeros((1, 64, 64, 8)), 1024).shape == (1, 32, 32, 8)
+    assert layers.pooled(jnp.zeros((1, 32, 32, 8)), 1024).shape == (1, 32, 32, 8)
 
 
 def test_rms_norm_gives_unit_mean_square():

@@ -72,3 +72,82 @@ def test_hinge_losses():
     assert float(losses.hinge_discriminator(jnp.zeros(3), jnp.zeros(3))) == 2
     assert float(losses.hinge_generator(fake)) == pytest.approx(1.5)
     assert jax.grad(losses.hinge_generator)(fake).tolist() == [-0.5, -0.5]
+
+
+@pytest.mark.parametrize(("side", "scales"), [(64, 3), (176, 5)])
+def test_ms_ssim_equals_tensorflow(side, scales):
+    random = np.random.default_rng(0)
+    a = random.uniform(size=(2, side, side, 3)).astype(np.float32)
+    b = np.clip(a + random.normal(0, 0.1, a.shape), 0, 1).astype(np.float32)
+    factors = np.array([0.0448, 0.2856, 0.3001, 0.2363, 0.1333])[:scales]
+    factors = factors / factors.sum()
+    expected = tf.image.ssim_multiscale(a, b, 1.0, power_factors=factors.tolist()).numpy().mean()
+    measure = jax.jit(losses.ms_ssim)
+    assert float(measure(a, b)) == pytest.approx(expected, abs=1e-4)
+    assert float(measure(a, a)) == pytest.approx(1, abs=1e-5)
+
+
+def test_ms_ssim_has_a_gradient_where_structures_are_opposite(pair):
+    a, _ = pair
+    assert np.isfinite(jax.jit(jax.grad(losses.ms_ssim))(a, 1 - a)).all()
+
+
+def test_edges_compare_the_strength_of_neighbouring_differences(pair):
+    a, b = pair
+    expected = sum(
+        np.abs(np.abs(np.diff(a, axis=axis)) - np.abs(np.diff(b, axis=axis))).mean()
+        for axis in (2, 3)
+    )
+    assert float(losses.edges(a, b)) == pytest.approx(expected, rel=1e-5)
+    # A step up and a step down are the same edge.
+    assert float(losses.edges(a, 1 - a)) == pytest.approx(0, abs=1e-6)
+
+
+def test_a_region_counts_the_same_whatever_its_area():
+    image = jnp.zeros((1, 8, 8, 3))
+    for area in (1, 4, 8):
+        region = jnp.zeros((1, 8, 8, 1)).at[:, 0, :area].set(1.0)
+        loss = losses.within(image, image.at[:, 0, :area].set(0.3), region)
+        assert float(loss) == pytest.approx(0.3, rel=1e-5)
+    assert float(losses.within(image, image + 1, jnp.zeros((1, 8, 8, 1)))) == 0
+
+
+def test_mask_hinge_opens_up_to_its_margin():
+    mask = jnp.array([0.0, 0.3, 0.5, 1.0])
+    assert float(losses.mask_hinge(mask, jnp.float32(0.4))) == pytest.approx((0.4 + 0.1) / 4)
+
+
+def test_mixup_and_least_squares():
+    scores = jnp.array([0.2, 0.8])
+    assert float(losses.mixup_discriminator(scores, jnp.float32(0.5))) == pytest.approx(0.09)
+    # At the ends it is LSGAN: real 1, generated 0.
+    assert float(losses.mixup_discriminator(scores, jnp.float32(1))) == pytest.approx(
+        float(losses.least_squares_generator(scores))
+    )
+
+
+def test_relativistic_losses_are_those_of_the_paper():
+    random = np.random.default_rng(0)
+    real, fake = (random.normal(size=(2, 5, 3, 3, 1)).astype(np.float32) for _ in range(2))
+    expected = {"discriminator": 0.0, "generator": 0.0}
+    for r, f in zip(real, fake, strict=True):
+        above, below = r - f.mean(), f - r.mean()
+        expected["discriminator"] += (((above - 1) ** 2).mean() + ((below + 1) ** 2).mean()) / 4
+        expected["generator"] += (((above + 1) ** 2).mean() + ((below - 1) ** 2).mean()) / 4
+    assert float(losses.relativistic_discriminator(real, fake)) == pytest.approx(
+        expected["discriminator"], rel=1e-5
+    )
+    assert float(losses.relativistic_generator(real, fake)) == pytest.approx(
+        expected["generator"], rel=1e-5
+    )
+    assert float(losses.relativistic_discriminator(jnp.zeros((1, 3)), jnp.zeros((1, 3)))) == 1
+
+
+def test_gradient_penalty_of_a_linear_critic_is_its_weight():
+    weight = jax.random.normal(jax.random.key(0), (4, 4, 3))
+
+    def score(x):
+        return jnp.broadcast_to((x * weight).sum((1, 2, 3))[:, None, None, None], (2, 3, 3, 1))
+
+    penalty = losses.gradient_penalty(score, jax.random.uniform(jax.random.key(1), (2, 4, 4, 3)))
+    assert float(penalty) == pytest.approx(0.5 * float(jnp.square(weight).sum()), rel=1e-5)

@@ -1,16 +1,20 @@
 """Shapes, sizes and wiring of generator and critic."""
 
 import dataclasses
+import json
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from sagan_jax import layers
+from sagan_jax import ancestor, layers
+from sagan_jax import config as config_lib
 from sagan_jax.config import ModelConfig
-from sagan_jax.discriminator import Discriminator
+from sagan_jax.cost import cost
+from sagan_jax.discriminator import Discriminator, critic
 from sagan_jax.generator import Generator
+from sagan_jax.presets import PRESETS
 
 _SMALL = ModelConfig(
     encoder_widths=(8, 8, 16, 16), latent=16, shared_width=16, decoder_widths=(16, 8),
@@ -21,14 +25,14 @@ _SMALL = ModelConfig(
 def _init(config):
     x = jax.random.normal(jax.random.key(0), (2, 3, config.resolution, config.resolution, 3))
     generator = Generator(config)
-    return generator, generator.init(jax.random.key(1), x), x
+    return generator, jax.jit(generator.init)(jax.random.key(1), x), x
 
 
 @pytest.mark.parametrize("resolution", [32, 64, 128])
 def test_the_generator_draws_at_its_resolution(resolution):
     config = dataclasses.replace(_SMALL, resolution=resolution)
-    generator, variables, x = _init(config)
-    out = jax.eval_shape(generator.apply, variables, x)
+    generator, x = Generator(config), jnp.zeros((2, 3, resolution, resolution, 3))
+    out, _ = jax.eval_shape(generator.init_with_output, jax.random.key(0), x)
     assert out.rgb.shape == x.shape
     assert out.mask_logits.shape == (*x.shape[:-1], 1)
 
@@ -36,6 +40,86 @@ def test_the_generator_draws_at_its_resolution(resolution):
 def test_default_network_is_as_large_as_documented():
     shapes = jax.eval_shape(lambda: _init(ModelConfig())[1])
     assert sum(leaf.size for leaf in jax.tree.leaves(shapes)) == 3_936_099
+
+
+# Parameters of the encoder, of each decoder and of each critic.
+_SIZES = {
+    "demo64": (2_265_425, 835_337, 48_386),
+    "sagan64": (5_099_841, 1_873_349, 107_138),
+    "sagan128": (11_163_138, 5_499_573, 776_226),
+    "sagan256": (15_568_818, 9_632_584, 1_825_058),
+    "sagan512": (18_577_954, 14_901_211, 2_873_890),
+    # As counted in the original (deepfakes/faceswap-playground 300 shows the same).
+    "ancestor64": (59_130_506, 6_300_924, 747_845),
+}
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_are_as_large_as_documented(name):
+    counted = cost(PRESETS[name]().model)
+    assert (counted.encoder, counted.decoder, counted.discriminator) == _SIZES[name]
+    assert counted.parameters == np.dot(_SIZES[name], [1, 2, 2])
+    assert name != "ancestor64" or counted.parameters == 73_228_044
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_name_their_resolution_and_survive_json(name):
+    config = PRESETS[name]()
+    assert config.preset == name and name.endswith(str(config.model.resolution))
+    assert config_lib.from_dict(json.loads(config_lib.to_json(config))) == config
+
+
+def test_arithmetic_of_the_ancestor_equals_the_count_by_hand():
+    counted = cost(PRESETS["ancestor64"]().model)
+    # 720 and 2635 million multiply-adds by the layer list, which counts those with padding.
+    assert 0.93 < counted.swap_flops / (2 * 3355e6) < 1
+    assert 0.9 < counted.judge_flops / (2 * 80e6) < 1
+
+
+def test_large_networks_draw_smaller_pictures_on_the_way():
+    for architecture, down, up in (("sagan", 5, 4), ("ancestor", 7, 5)):
+        config = dataclasses.replace(
+            _SMALL, architecture=architecture, resolution=256,
+            encoder_widths=(8,) * down, decoder_widths=(8,) * up,
+        )  # fmt: skip
+        generator, x = Generator(config), jnp.zeros((2, 1, 256, 256, 3))
+        out = jax.eval_shape(lambda x, g=generator: g.init_with_output(jax.random.key(0), x)[0], x)
+        assert out.rgb.shape == x.shape
+        assert [picture.shape[2] for picture in out.smaller] == [64, 128]
+
+
+def test_the_ancestor_draws_colours_and_a_mask():
+    config = dataclasses.replace(
+        _SMALL, architecture="ancestor", encoder_widths=(8, 8, 8, 16, 16),
+        decoder_widths=(8, 8, 8), spectral_norm=False,
+    )  # fmt: skip
+    generator, variables, x = _init(config)
+    out = jax.jit(generator.apply)(variables, x)
+    assert out.rgb.shape == x.shape and out.smaller == ()
+    assert 0 <= out.rgb.min() < out.rgb.max() <= 1
+    judge = critic(config)
+    scores, _ = jax.eval_shape(judge.init_with_output, jax.random.key(0), x[0], x[0])
+    assert scores.shape == (3, 16, 16, 1)
+
+
+def test_the_ancestors_norm_is_over_the_whole_map():
+    x = 3 * jax.random.normal(jax.random.key(0), (2, 4, 5, 6)) + 1
+    y, _ = ancestor.MapNorm().init_with_output(jax.random.key(1), x)
+    flat = np.asarray(x).reshape(2, -1)
+    expected = (flat - flat.mean(1, keepdims=True)) / (flat.std(1, keepdims=True) + 1e-3)
+    np.testing.assert_allclose(np.asarray(y).reshape(2, -1), expected, atol=1e-5)
+    flat_map = jax.grad(
+        lambda x: ancestor.MapNorm().init_with_output(jax.random.key(1), x)[0].sum()
+    )
+    assert np.isfinite(flat_map(jnp.ones((1, 4, 4, 2)))).all()
+
+
+def test_a_width_factor_scales_every_width():
+    model = config_lib.widened(ModelConfig(), 0.5)
+    assert model.encoder_widths == (24, 32, 64, 96) and model.latent == 128
+    assert config_lib.widened(ModelConfig(), 1.0) == ModelConfig()
+    wide = cost(config_lib.widened(ModelConfig(), 2.0)).parameters
+    assert 3.5 < wide / cost(ModelConfig()).parameters < 4.1
 
 
 def test_one_batch_equals_encode_then_decode():
@@ -58,13 +142,13 @@ def test_decoders_are_separate_and_the_encoder_is_shared():
 
 
 def test_the_normalised_critic_cannot_amplify():
-    critic, x = Discriminator(_SMALL), jax.random.uniform(jax.random.key(0), (4, 64, 64, 3))
-    params = critic.init(jax.random.key(1), x, x)["params"]
+    network, x = Discriminator(_SMALL), jax.random.uniform(jax.random.key(0), (4, 64, 64, 3))
+    params = network.init(jax.random.key(1), x, x)["params"]
     params = jax.tree.map(lambda leaf: 100 * leaf, params)
     vectors = layers.init_power_vectors(jax.random.key(2), params, iterations=50)
     normalised, _ = layers.spectral_normalise_tree(params, vectors)
     moved = x + 1e-2
-    change = critic.apply({"params": normalised}, moved, x) - critic.apply(
+    change = network.apply({"params": normalised}, moved, x) - network.apply(
         {"params": normalised}, x, x
     )
     # Each 4x4 stride-2 kernel of unit norm meets a pixel 4 times: gain at most 2 a layer.

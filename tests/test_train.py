@@ -17,14 +17,15 @@ import pytest
 from data_prep.errors import InputError
 from sagan_jax import checkpoint, data, distributed, schedule, state, step, train
 from sagan_jax import config as config_lib
-from sagan_jax.config import Config, ModelConfig, OptimiserConfig
+from sagan_jax.config import Config, LossConfig, ModelConfig, OptimiserConfig
 
 _CONFIG = Config(
-    batch=4, images=96, adversarial_from=16, log_every=16, checkpoint_every=32, preview_every=1_000,
+    batch=4, images=96, log_every=16, checkpoint_every=32, preview_every=1_000,
     model=ModelConfig(
         resolution=32, encoder_widths=(8, 8, 16, 16), latent=16, shared_width=16,
         decoder_widths=(16, 8), discriminator_widths=(8, 16),
     ),
+    loss=LossConfig(adversarial=((16, 0.0), (25, 0.03))),
     optimiser=OptimiserConfig(warmup=16),
 )  # fmt: skip
 
@@ -32,7 +33,8 @@ _CONFIG = Config(
 def _identity(seed: int, count: int) -> data.Identity:
     random = np.random.default_rng(seed)
     images = random.integers(0, 256, (count, 32, 32, 3), np.uint8)
-    masks = random.integers(0, 2, (count, 32, 32, 3), np.uint8) * 255
+    masks = np.zeros((count, 32, 32, 3), np.uint8)
+    masks[:, 4:28, 4:28, 0] = masks[:, 10:14, 8:24, 1] = masks[:, 20:24, 10:22, 2] = 255
     return data.Identity(images, masks, *data.face_colour(images, masks[..., :1]))
 
 
@@ -73,9 +75,10 @@ def test_schedules_at_known_points():
     optimiser = OptimiserConfig(warmup=100, final_rate=0.1, ema_halflife=1000)
     rate = [float(schedule.learning_rate_factor(i, optimiser, 1000)) for i in (0, 50, 500, 1000)]
     assert rate == pytest.approx([0, 0.5, 1, 0.1])
-    config = Config(images=1000, adversarial_from=200)
-    weight = [float(schedule.adversarial_weight(i, config)) for i in (100, 250, 900)]
-    assert weight == pytest.approx([0, 0.5 * config.loss.adversarial, config.loss.adversarial])
+    table = ((200, 0.0), (300, 0.03), (500, 0.03), (500, 0.01))
+    weight = [float(schedule.at(table, i)) for i in (0, 200, 250, 300, 499, 501, 900)]
+    assert weight == pytest.approx([0, 0, 0.015, 0.03, 0.03, 0.01, 0.01])
+    assert schedule.in_use(table) and schedule.in_use(0.5) and not schedule.in_use(0.0)
     # After one half-life of images half of the old average is left.
     assert float(schedule.ema_decay(1e6, optimiser, 1000)) == pytest.approx(0.5)
 
@@ -169,7 +172,7 @@ def test_another_config_in_the_same_folder_is_refused(people, trained):
 
 def test_a_checkpoint_of_another_schema_is_refused(people, trained, monkeypatch):
     monkeypatch.setattr(checkpoint, "SCHEMA_VERSION", "9.9.9")
-    with pytest.raises(InputError, match=r"checkpoint of schema 1\.0\.0, this version reads 9"):
+    with pytest.raises(InputError, match=r"checkpoint of schema 1\.1\.0, this version reads 9"):
         train.train(_CONFIG, people, trained)
 
 

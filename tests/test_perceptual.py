@@ -1,0 +1,71 @@
+"""LPIPS against the same networks written in TensorFlow, with the published weights."""
+
+import io
+import pickle
+
+import jax
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from data_prep import weights
+from sagan_jax import perceptual
+
+
+@pytest.fixture
+def pair():
+    random = np.random.default_rng(0)
+    a = random.uniform(size=(2, 64, 64, 3)).astype(np.float32)
+    return a, np.clip(a + random.normal(0, 0.2, a.shape), 0, 1).astype(np.float32)
+
+
+def _reference(params, network, x):
+    """The feature maps, by TensorFlow."""
+    layers = {
+        "alexnet": [(4, 2, True), "pool3", (1, 2, True), "pool3", *[(1, 1, True)] * 3],
+        "vgg16": [
+            (1, 1, False), (1, 1, True), "pool2", (1, 1, False), (1, 1, True), "pool2",
+            (1, 1, False), (1, 1, False), (1, 1, True), "pool2", (1, 1, False), (1, 1, False),
+            (1, 1, True), "pool2", (1, 1, False), (1, 1, False), (1, 1, True),
+        ],
+    }[network]  # fmt: skip
+    body = params["AlexNet_0" if network == "alexnet" else "VGG16_0"]
+    x = (2 * x - 1 - [-0.030, -0.088, -0.188]) / [0.458, 0.448, 0.450]
+    x, index, found = x.astype(np.float32), 0, []
+    for layer in layers:
+        if isinstance(layer, str):
+            x = tf.nn.max_pool2d(x, int(layer[-1]), 2, "VALID")
+            continue
+        stride, padding, tapped = layer
+        conv = body[f"Conv_{index}"]
+        x = tf.pad(x, [(0, 0), (padding, padding), (padding, padding), (0, 0)])
+        x = tf.nn.relu(tf.nn.conv2d(x, conv["kernel"], stride, "VALID") + conv["bias"])
+        index += 1
+        if tapped:
+            found.append(x.numpy())
+    return found
+
+
+@pytest.mark.parametrize("network", ["alexnet", "vgg16"])
+def test_distance_equals_tensorflow(pair, network):
+    params = perceptual.load(network)
+    expected = 0.0
+    for i, (a, b) in enumerate(zip(*(_reference(params, network, x) for x in pair), strict=True)):
+        a, b = (x / (np.linalg.norm(x, axis=-1, keepdims=True) + 1e-10) for x in (a, b))
+        kernel = params[f"NetLinLayer_{i}"]["Conv_0"]["kernel"].reshape(-1)
+        expected += ((a - b) ** 2 @ kernel).mean()
+    assert expected > 0.02
+    assert float(perceptual.distance(params, *pair)) == pytest.approx(expected, rel=1e-3)
+
+
+def test_equal_pictures_are_at_no_distance_and_the_gradient_is_finite(pair):
+    params = perceptual.load("alexnet")
+    value, gradient = jax.jit(jax.value_and_grad(perceptual.distance, argnums=1))(
+        params, pair[0], pair[0]
+    )
+    assert float(value) < 1e-9 and np.isfinite(gradient).all()
+
+
+def test_a_pickle_of_anything_but_arrays_is_refused():
+    with pytest.raises(pickle.UnpicklingError, match="print has no place in a file of arrays"):
+        weights._ArrayUnpickler(io.BytesIO(pickle.dumps(print))).load()
