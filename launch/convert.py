@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from absl import flags
 
 from launch import cli
+from sagan_jax.blend import Blend
+from sagan_jax.colour import Method
 
 if TYPE_CHECKING:
     from sagan_jax.marking import Marks
@@ -25,6 +27,15 @@ END = flags.DEFINE_float("end", None, "Second at which to stop; default: the end
 MIN_FACE = flags.DEFINE_integer(
     "min_face", 40, "Smallest face looked for, pixels of the frame.", lower_bound=20
 )
+COLOUR = flags.DEFINE_enum_class(
+    "colour", Method.MEAN_STD, Method,
+    "How the swapped face gets the colours of the scene: not at all, by mean and spread, "
+    "covariance, histograms, or optimal transport.",
+)  # fmt: skip
+BLEND = flags.DEFINE_enum_class(
+    "blend", Blend.ALPHA, Blend,
+    "How its edge is hidden: feathered mask, band by band, or gradients (OpenCV).",
+)  # fmt: skip
 SHARPEN = flags.DEFINE_bool("sharpen", True, "Make the swapped face as crisp as the scene.")
 LABEL = flags.DEFINE_string("label", "", "Text to show in the lower left corner; default: none.")
 CERTIFICATES = flags.DEFINE_string(
@@ -68,6 +79,8 @@ def main(argv: Sequence[str]) -> None:
     settings = convert.ConvertSettings(
         span=video.Span(START.value, END.value),
         face=faces.FaceSettings(min_face_size=MIN_FACE.value),
+        colour=COLOUR.value,
+        blend=BLEND.value,
         sharpen=SHARPEN.value,
     )
     marks = _marks()

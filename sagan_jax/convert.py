@@ -33,11 +33,15 @@ class ConvertSettings:
     Attributes:
       span: which part of the video.
       face: how faces are found; as in preparation.
+      colour: how the face gets the colours of the scene.
+      blend: how its edge is hidden.
       sharpen: whether the swapped face is made as crisp as the scene.
     """
 
     span: video.Span = video.WHOLE
     face: faces.FaceSettings = faces.FaceSettings()
+    colour: colour.Method = colour.Method.MEAN_STD
+    blend: blend.Blend = blend.Blend.ALPHA
     sharpen: bool = True
 
 
@@ -85,7 +89,7 @@ def convert(
     with Progress("finding faces", total=info.expected_frames(span), unit="frames") as bar:
         analysis = faces.analyse(source, settings.face, span, bar.advance)
     tracks = faces.main_tracks(analysis.tracks)
-    renderer = _Renderer(swapper, _clip_colour(source, tracks, span), tracks, settings.sharpen)
+    renderer = _Renderer(swapper, _clip_colour(source, tracks, span), tracks, settings)
     origin = _origin(swapper, source, settings, marks)
     mark = FrameMarker(marks, info.height, info.width, origin.watermark or 0)
 
@@ -131,7 +135,7 @@ class _Renderer:
         swapper: Swapper,
         clip_colour: tuple[np.ndarray, np.ndarray],
         tracks: tuple[Track, ...],
-        sharpen: bool,
+        settings: ConvertSettings,
     ):
         self._swapper = swapper
         self._clip_colour = clip_colour
@@ -140,7 +144,8 @@ class _Renderer:
             for track in tracks
             for position, face in enumerate(track.faces)
         }
-        self._finish = _Finish(sharpen)
+        self._blend = settings.blend
+        self._finish = _Finish(settings)
 
     def __call__(self, frames: Iterator[Frame]) -> Iterator[tuple[Frame, np.ndarray, np.ndarray]]:
         """Each frame with its swapped image and the `[height, width]` float32 alpha."""
@@ -175,7 +180,7 @@ class _Renderer:
             return frame.image, alpha
         patch = self._finish(swapped, frame.image)
         alpha[patch.place] = patch.alpha
-        return blend.composite(frame.image, patch), alpha
+        return blend.composite(frame.image, patch, self._blend), alpha
 
 
 class _Finish:
@@ -183,8 +188,8 @@ class _Finish:
 
     _TIME_CONSTANT_S = 0.4
 
-    def __init__(self, sharpen: bool):
-        self._sharpen = sharpen
+    def __init__(self, settings: ConvertSettings):
+        self._sharpen, self._method = settings.sharpen, settings.colour
         self._colour = colour.SteadyColour()
         self._amount: float | None = None
         self._track: int | None = None
@@ -199,7 +204,8 @@ class _Finish:
         scene = face.image.astype(np.float32) / 255
         alpha = blend.alpha_of(face.masks["face"], swapped.mask)
         crop = blend.enlarge(swapped.rgb, face.image.shape[0])
-        crop = self._colour(colour.fit(crop, scene, alpha), face.timestamp_us)(crop)
+        transfer = colour.fit(self._method, crop, scene, alpha)
+        crop = colour.apply(self._colour(transfer, face.timestamp_us), crop)
         patch = blend.lay(crop, alpha, face.transform, frame)
         if self._sharpen:
             amount = self._steady(blend.sharpening_of(patch, frame), face.timestamp_us)
