@@ -9,6 +9,8 @@ from __future__ import annotations
 import dataclasses
 import enum
 import functools
+from collections.abc import Mapping
+from typing import Any
 
 import cv2
 import numpy as np
@@ -122,6 +124,18 @@ class SteadyColour:
     def reset(self) -> None:
         """Forgets the shot before."""
         self._state = None
+
+    def state(self) -> dict[str, Any]:
+        """What the next frame depends on, as JSON has it."""
+        numbers = self._state and {k: v.tolist() for k, v in vars(self._state).items()}
+        return {"transfer": numbers, "timestamp_us": self._timestamp_us}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Goes on from there."""
+        numbers = {k: np.array(v) for k, v in (state["transfer"] or {}).items()}
+        kind = QuantileTransfer if "rotations" in numbers else LinearTransfer
+        self._state = kind(**numbers) if numbers else None
+        self._timestamp_us = state["timestamp_us"]
 
     def __call__(self, transfer: Transfer, timestamp_us: int) -> Transfer:
         """The transfer to use for the frame at this time, in order of time."""

@@ -7,6 +7,7 @@ import pytest
 from data_prep import alignment, faces, tracking, video
 from data_prep.errors import InputError
 from data_prep.video import Span
+from data_prep.video_writer import VideoWriter
 
 
 def _frames(path, count, size=(400, 300)):
@@ -16,7 +17,7 @@ def _frames(path, count, size=(400, 300)):
 
 def _write(path, images, like):
     height, width = images[0].shape[:2]
-    with video.VideoWriter(path, width=width, height=height, like=video.probe(like)) as writer:
+    with VideoWriter(path, width=width, height=height, like=video.probe(like)) as writer:
         for index, image in enumerate(images):
             writer.write(np.ascontiguousarray(image), 40_000 * index)
     return path

@@ -11,8 +11,10 @@ import pytest
 from cryptography import x509
 
 from data_prep import video
+from data_prep.encoding import Encoding
 from data_prep.errors import InputError
 from data_prep.video import Span
+from data_prep.video_writer import VideoWriter
 from sagan_jax import marking, provenance, signing, verify, watermark
 from sagan_jax.provenance import Origin, State
 from sagan_jax.verify import Verdict
@@ -47,8 +49,8 @@ def _render(samples, path, origin, start_s=0.0):
     marks = marking.Marks(signing.signing_identity())
     mark = marking.FrameMarker(marks, info.height, info.width, origin.watermark or 0)
     alpha = np.ones((info.height, info.width), np.float32)
-    with video.VideoWriter(
-        path, width=info.width, height=info.height, like=info, seal=marks.sealing(path.name, origin)
+    with VideoWriter(
+        path, width=info.width, height=info.height, like=info, seal=marks.sealing(origin)
     ) as writer:
         span = Span(start_s, start_s + 1.0)
         for frame in video.read_frames(samples / "cap13_edit2.mp4", span):
@@ -122,8 +124,8 @@ def test_where_metadata_were_stripped_the_watermark_remains(signed, tmp_path):
 def test_where_it_was_encoded_again_the_watermark_remains(signed, tmp_path):
     info = video.probe(signed)
     again = tmp_path / "again.mp4"
-    with video.VideoWriter(
-        again, width=info.width, height=info.height, like=info, crf=23
+    with VideoWriter(
+        again, width=info.width, height=info.height, like=info, encoding=Encoding(crf=23)
     ) as writer:
         for frame in video.read_frames(signed):
             writer.write(frame.image, frame.timestamp_us)
