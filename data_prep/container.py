@@ -105,6 +105,13 @@ def time_base(timed: av.Packet | av.VideoFrame | av.AudioFrame) -> fractions.Fra
     return timed.time_base or MICROSECONDS
 
 
+def muxer_options(path: pathlib.Path) -> dict[str, str]:
+    """For a file to be written: MP4 that starts at once, Matroska without random numbers."""
+    if path.suffix in (".mp4", ".mov"):
+        return {"movflags": "+faststart"}
+    return {"fflags": "+bitexact"}
+
+
 @contextlib.contextmanager
 def written_aside(path: pathlib.Path, seal: Seal | None = None) -> Iterator[pathlib.Path]:
     """Where to write a file or folder that gets its name when it is whole.

@@ -23,7 +23,7 @@ import numpy as np
 from absl import logging
 
 from data_prep.audio import AudioTrack, Sound, has_sound
-from data_prep.container import MICROSECONDS, Seal, microseconds, written_aside
+from data_prep.container import MICROSECONDS, Seal, microseconds, muxer_options, written_aside
 from data_prep.encoding import Codec, Encoding
 from data_prep.errors import InputError
 from data_prep.video import VideoInfo
@@ -258,14 +258,13 @@ class SegmentedWriter:
                     self._mux(files, aside)
 
     def _mux(self, files: Sequence[pathlib.Path], path: pathlib.Path) -> None:
-        options = {"movflags": "+faststart"} if path.suffix in (".mp4", ".mov") else {}
         with contextlib.ExitStack() as stack:
-            output = stack.enter_context(av.open(str(path), "w", options=options))
+            output = stack.enter_context(av.open(str(path), "w", options=muxer_options(path)))
             output.metadata.update(self._metadata)
             first = stack.enter_context(av.open(str(files[0]))).streams.video[0]
             stream = output.add_stream_from_template(first, opaque=True)
             stream.time_base = MICROSECONDS
-            if self._encoding.tag and options:
+            if self._encoding.tag and path.suffix != ".mkv":
                 stream.codec_context.codec_tag = self._encoding.tag
             track = self._track(stack, output)
             for packet in self._packets(files):

@@ -11,7 +11,7 @@ import av
 import numpy as np
 from av.video.reformatter import ColorRange, VideoReformatter
 
-from data_prep.container import MICROSECONDS, Seal, written_aside
+from data_prep.container import MICROSECONDS, Seal, muxer_options, written_aside
 from data_prep.encoding import Codec, Encoding
 from data_prep.errors import InputError
 from data_prep.video import SCALING, VideoInfo
@@ -67,8 +67,7 @@ class VideoWriter:
         self._coded: list[int] = []
         self._files = contextlib.ExitStack()
         aside = self._files.enter_context(written_aside(self._path, seal))
-        options = {} if _is_matroska(self._path) else {"movflags": "+faststart"}
-        self._container = av.open(str(aside), "w", options=options)
+        self._container = av.open(str(aside), "w", options=muxer_options(aside))
         self._container.metadata.update(metadata or {})
         self._video = self._add_video(width, height)
 
@@ -148,18 +147,16 @@ class VideoWriter:
         stream.pix_fmt = self._encoding.pixel_format(width, height)
         context = stream.codec_context
         context.time_base = MICROSECONDS
+        # PyAV's own choice, slices, lets x264's output vary from run to run, and codes worse.
+        context.thread_type = "AUTO"
         context.sample_aspect_ratio = self._like.sample_aspect_ratio
         context.color_primaries = self._like.primaries
         context.color_trc = self._like.transfer
         if not self._encoding.is_rgb:
             context.colorspace, context.color_range = self._like.matrix, self._range
-        if self._encoding.tag and not _is_matroska(self._path):
+        if self._encoding.tag and self._path.suffix != ".mkv":
             context.codec_tag = self._encoding.tag
         return stream
-
-
-def _is_matroska(path: pathlib.Path) -> bool:
-    return path.suffix == ".mkv"
 
 
 def _size(shape: tuple[int, ...]) -> str:

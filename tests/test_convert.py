@@ -1,0 +1,145 @@
+"""Conversion with a stand-in for the generator: what is written, and that it can be stopped."""
+
+import dataclasses
+import json
+
+import av
+import cv2
+import numpy as np
+import pytest
+from clips import contents, psnr
+
+from data_prep import video
+from data_prep.audio import Sound
+from data_prep.encoding import Codec, Encoding
+from sagan_jax import colour, convert, provenance, signing
+from sagan_jax.marking import Marks
+from sagan_jax.views import View, deepen, show
+
+_SPAN = video.Span(0.0, 1.6)
+
+
+class _Blurring:
+    """Renders every face as its own, blurred; it can be told when to stop."""
+
+    step, to, fingerprint = 1, 0, "0" * 64
+    facts = {"identities": [{"identity": n, "consent": "test", "fingerprint": n} for n in "AB"]}
+
+    def __init__(self, batches=1000):
+        self._left = batches
+
+    def __call__(self, crops, mean, std):
+        if not self._left:
+            raise KeyboardInterrupt
+        self._left -= 1
+        small = [cv2.resize(crop, (64, 64), interpolation=cv2.INTER_AREA) for crop in crops]
+        rgb = np.stack(small).astype(np.float32) / 255
+        return np.clip(rgb * 0.8 + 0.02, 0, 1), np.ones((len(rgb), 64, 64, 1), np.float32)
+
+
+def _convert(samples, out, swapper, views=(View.RESULT,), marks=Marks(None), **settings):
+    outputs = {view: out.with_stem(f"{out.stem}{i}") for i, view in enumerate(views)}
+    settings = convert.ConvertSettings(**{"span": _SPAN, "segment": 16, **settings})
+    source = samples / "single_face.mp4"
+    done = convert.convert(swapper, source, outputs, marks, settings)
+    return done, list(outputs.values())
+
+
+@pytest.mark.parametrize("method", [colour.Method.MEAN_STD, colour.Method.TRANSPORT])
+def test_stopped_and_started_again_it_is_the_same_video(samples, tmp_path, method):
+    for name in ("whole", "resumed"):
+        (tmp_path / name).mkdir()
+    views = (View.RESULT, View.MASK)
+    whole, paths = _convert(samples, tmp_path / "whole/x.mp4", _Blurring(), views, colour=method)
+    with pytest.raises(KeyboardInterrupt):
+        _convert(samples, tmp_path / "resumed/x.mp4", _Blurring(2), views, colour=method)
+    assert (tmp_path / "resumed/x0.unfinished.mp4").exists()
+    resumed, again = _convert(
+        samples, tmp_path / "resumed/x.mp4", _Blurring(2), views, colour=method
+    )
+    assert resumed == whole and whole.frames == whole.swapped == 48
+    for one, other in zip(paths, again, strict=True):
+        assert one.read_bytes() == other.read_bytes()
+    assert contents(again[0])
+
+
+def test_the_watermark_of_a_resumed_video_is_one(samples, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    marks = Marks(signing.signing_identity())
+    with pytest.raises(KeyboardInterrupt):
+        _convert(samples, tmp_path / "x.mp4", _Blurring(2), marks=marks)
+    begun = json.loads((tmp_path / "x0.mp4.segments/00000.json").read_text())["state"]
+    _, (path,) = _convert(samples, tmp_path / "x.mp4", _Blurring(), marks=marks)
+    manifest = provenance.read(path)
+    assert manifest.state is provenance.State.VALID
+    assert manifest.watermark == begun["watermark"]
+    record = json.loads(path.with_suffix(".json").read_text())
+    assert int(record["watermark"], 16) == begun["watermark"]
+
+
+def test_pictures_are_signed_one_by_one(samples, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    _, (folder,) = _convert(
+        samples, tmp_path / "frames", _Blurring(), marks=Marks(signing.signing_identity()),
+        span=video.Span(0.0, 0.4), encoding=Encoding(Codec.PNG), sound=None,
+    )  # fmt: skip
+    pictures = sorted(folder.glob("*.png"))
+    assert len(pictures) == 12
+    assert provenance.read(pictures[-1]).state is provenance.State.VALID
+
+
+def test_settings_are_told_without_the_paths_of_files(tmp_path):
+    settings = convert.ConvertSettings(sound=Sound(tmp_path / "private" / "voice.wav"))
+    assert settings.said()["sound"]["path"] == "voice.wav"
+    assert str(tmp_path) not in json.dumps(settings.said())
+
+
+def test_views():
+    random = np.random.default_rng(0)
+    image, result = random.integers(0, 256, (2, 8, 6, 3), dtype=np.uint8)
+    frame, alpha = video.Frame(0, 0, image), np.full((8, 6), 0.5, np.float32)
+    assert show(View.RESULT, frame, result, alpha) is result
+    assert (show(View.MASK, frame, result, alpha) == 128).all()
+    beside = show(View.SIDE_BY_SIDE, frame, result, alpha)
+    assert beside.shape == (8, 18, 3) and np.array_equal(beside[:, 6:12], result)
+
+
+def test_what_is_not_changed_keeps_every_bit():
+    random = np.random.default_rng(0)
+    deep = random.integers(0, 65536, (8, 6, 3), dtype=np.uint16)
+    frame = video.Frame(0, 0, (deep / 257).round().astype(np.uint8), deep)
+    result = frame.image.copy()
+    result[2:4] = 200
+    deepened = deepen(frame, result)
+    assert np.array_equal(deepened[4:], deep[4:]) and np.array_equal(deepened[:2], deep[:2])
+    assert np.abs(deepened[2:4] / 257 - 200).max() < 1
+    side = show(View.SIDE_BY_SIDE, frame, result, np.ones((8, 6), np.float32))
+    assert side.dtype == np.uint16 and side[:, 12:].min() == 65535
+
+
+def test_ten_bits_in_ten_bits_out(samples, tmp_path):
+    """Outside the face the gradations between 8-bit steps survive."""
+    source = tmp_path / "deep.mp4"
+    frames = list(video.read_frames(samples / "single_face.mp4", video.Span(end_s=0.5)))
+    like = dataclasses.replace(video.probe(samples / "single_face.mp4"))
+    from data_prep.video_writer import VideoWriter
+
+    encoding = Encoding(Codec.H265, 10, crf=4)
+    ramp = np.linspace(0, 256, 640)[None, :, None]
+    with VideoWriter(source, width=640, height=360, like=like, encoding=encoding) as writer:
+        for frame in frames:
+            deep = frame.image.astype(np.uint16) * 257
+            deep[:40] = 20_000 + ramp
+            writer.write(deep, frame.timestamp_us)
+    convert.convert(
+        _Blurring(), source, {View.RESULT: tmp_path / "x.mp4"}, Marks(None),
+        convert.ConvertSettings(encoding=encoding, sound=None),
+    )  # fmt: skip
+    before, after = (
+        next(video.read_frames(path, deep=True)) for path in (source, tmp_path / "x.mp4")
+    )
+    with av.open(str(tmp_path / "x.mp4")) as container:
+        assert container.streams.video[0].pix_fmt == "yuv420p10le"
+    assert len(np.unique(before.deep[:30, :, 1])) > 2  # the source has such gradations
+    assert np.abs(after.deep[:30].astype(int) - before.deep[:30]).mean() < 64
+    assert psnr(after.image, before.image) > 20
