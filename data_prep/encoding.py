@@ -39,6 +39,7 @@ class _Coder:
       suffixes: of files that hold it; "" is a folder.
       formats: bits of a colour component to FFmpeg's pixel format; the first is the default.
       odd: likewise for odd sizes, where these need another format.
+      transparent: likewise, for pictures with an alpha channel; none for none.
       crf: default and greatest quality number, None where there is none.
       presets: speeds; the first is the default.
       options: that it always gets.
@@ -49,6 +50,7 @@ class _Coder:
     suffixes: tuple[str, ...]
     formats: Mapping[int, str]
     odd: Mapping[int, str] = dataclasses.field(default_factory=dict)
+    transparent: Mapping[int, str] = dataclasses.field(default_factory=dict)
     crf: tuple[int, int] | None = None
     presets: tuple[str, ...] = ()
     options: Mapping[str, str] = dataclasses.field(default_factory=dict)
@@ -61,21 +63,25 @@ _444 = {8: "yuv444p", 10: "yuv444p10le"}
 _CODERS = {
     # 4:2:0 has no odd sizes in H.264 and H.265.
     Codec.H264: _Coder(
-        "libx264", (".mp4", ".mov", ".mkv"), _420, _444, (12, 51), ("fast", *_X_PRESETS)
+        "libx264", (".mp4", ".mov", ".mkv"), _420, _444, crf=(12, 51), presets=("fast", *_X_PRESETS)
     ),
     Codec.H265: _Coder(
-        "libx265", (".mp4", ".mov", ".mkv"), _420, _444, (12, 51), ("fast", *_X_PRESETS),
-        {"x265-params": "log-level=none"}, "hvc1",
+        "libx265", (".mp4", ".mov", ".mkv"), _420, _444, crf=(12, 51), presets=("fast", *_X_PRESETS),
+        options={"x265-params": "log-level=none"}, tag="hvc1",
     ),
     Codec.AV1: _Coder(
-        "libsvtav1", (".mp4", ".mkv"), _420, {}, (12, 63), ("8", *map(str, range(14)))
+        "libsvtav1", (".mp4", ".mkv"), _420, crf=(12, 63), presets=("8", *map(str, range(14)))
     ),
-    Codec.PRORES: _Coder("prores_ks", (".mov",), {10: "yuv422p10le"}, options={"profile": "hq"}),
+    # Its profile follows from the format: 422 HQ, or 4444 with transparency.
+    Codec.PRORES: _Coder(
+        "prores_ks", (".mov",), {10: "yuv422p10le"}, transparent={10: "yuva444p10le"}
+    ),
     Codec.FFV1: _Coder(
         "ffv1", (".mkv",), {8: "bgr0", 10: "gbrp10le", 16: "gbrp16le"},
+        transparent={8: "bgra", 10: "gbrap10le", 16: "gbrap16le"},
         options={"level": "3", "slicecrc": "1", "g": "1"},
     ),
-    Codec.PNG: _Coder("png", ("",), {8: "rgb24", 16: "rgb48be"}),
+    Codec.PNG: _Coder("png", ("",), {8: "rgb24", 16: "rgb48be"}, transparent={8: "rgba", 16: "rgba64be"}),
 }  # fmt: skip
 
 
@@ -130,8 +136,10 @@ class Encoding:
         """Whether colours are kept as they are, and not as luma and chroma."""
         return self.codec in (Codec.FFV1, Codec.PNG)
 
-    def pixel_format(self, width: int, height: int) -> str:
+    def pixel_format(self, width: int, height: int, transparent: bool = False) -> str:
         """FFmpeg's name of it for pictures of a size."""
+        if transparent:
+            return self._coder.transparent[self.depth]
         odd = width % 2 or height % 2
         return (self._coder.odd if odd and self._coder.odd else self._coder.formats)[self.depth]
 
@@ -144,12 +152,15 @@ class Encoding:
             options["preset"] = self.preset or coder.presets[0]
         return options
 
-    def check(self, path: pathlib.Path) -> None:
-        """Makes sure that a file of that name can hold it.
+    def check(self, path: pathlib.Path, transparent: bool = False) -> None:
+        """Makes sure that a file of that name can hold it, with an alpha channel or without.
 
         Raises:
           InputError: if not.
         """
+        if transparent and not self._coder.transparent:
+            able = [codec.value for codec, coder in _CODERS.items() if coder.transparent]
+            raise InputError(f"{path}: {self.codec.value} has no transparency; use {_said(able)}")
         if path.suffix in self._coder.suffixes:
             return
         if self._coder.suffixes == ("",):

@@ -43,12 +43,14 @@ class Output:
       width: pixels.
       height: pixels.
       seal: what is done to it, whole, before it gets its name.
+      transparent: whether its frames have an alpha channel.
     """
 
     path: pathlib.Path
     width: int
     height: int
     seal: Seal | None = None
+    transparent: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -171,7 +173,7 @@ class SegmentedWriter:
         length: int = SEGMENT_FRAMES,
     ):
         for output in outputs:
-            encoding.check(output.path)
+            encoding.check(output.path, output.transparent)
         self.unfinished, self._outputs, self._length = unfinished, outputs, length
         self._like, self._encoding, self._metadata = like, encoding, dict(metadata or {})
         self._sound, self._start_us, self._end_us = sound, start_us, end_us
@@ -187,7 +189,7 @@ class SegmentedWriter:
         """Appends a frame to every video.
 
         Args:
-          images: `[height, width, 3]` RGB, uint8 or uint16, in the order of the outputs.
+          images: as of `VideoWriter.write`, in the order of the outputs.
           timestamp_us: later than the frame before; see `start_us`.
           state: what the frames after it need to know, as JSON has it.
 
@@ -232,7 +234,8 @@ class SegmentedWriter:
         for number, output in enumerate(self._outputs):
             writer = VideoWriter(
                 self._segment(index, number), width=output.width, height=output.height,
-                like=self._like, encoding=self._encoding, metadata=self._metadata,
+                like=self._like, encoding=self._encoding, transparent=output.transparent,
+                metadata=self._metadata,
             )  # fmt: skip
             self._writers.append(self._files.enter_context(writer))
 

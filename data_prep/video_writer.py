@@ -18,7 +18,9 @@ from data_prep.video import SCALING, VideoInfo
 
 # SVT-AV1 otherwise describes itself on stderr.
 os.environ.setdefault("SVT_LOG", "1")
-_INPUT_FORMATS = {"uint8": "rgb24", "uint16": "rgb48le"}
+_INPUT_FORMATS = {
+    ("uint8", 3): "rgb24", ("uint16", 3): "rgb48le", ("uint8", 4): "rgba", ("uint16", 4): "rgba64le"
+}  # fmt: skip
 
 
 class VideoWriter:
@@ -37,6 +39,7 @@ class VideoWriter:
       height: pixels.
       like: video whose frame rate, pixel shape and colour description are kept.
       encoding: how.
+      transparent: whether frames have an alpha channel.
       metadata: tags of the file.
       seal: what is done to the whole file before it gets its name.
 
@@ -52,16 +55,18 @@ class VideoWriter:
         height: int,
         like: VideoInfo,
         encoding: Encoding = Encoding(),
+        transparent: bool = False,
         metadata: dict[str, str] | None = None,
         seal: Seal | None = None,
     ):
         if encoding.codec is not Codec.PNG:
-            encoding.check(pathlib.Path(path))
+            encoding.check(pathlib.Path(path), transparent)
         if encoding.encoder not in av.codecs_available:
             raise InputError(f"{path}: this FFmpeg has no {encoding.encoder}; give another codec")
         self.timestamps: list[int] = []
         self.reordering = 0
-        self._path, self._size, self._like = pathlib.Path(path), (height, width), like
+        self._path, self._like = pathlib.Path(path), like
+        self._shape = (height, width, 4 if transparent else 3)
         self._range = ColorRange.JPEG if like.full_range else ColorRange.MPEG
         self._encoding, self._convert = encoding, VideoReformatter()
         self._coded: list[int] = []
@@ -69,7 +74,7 @@ class VideoWriter:
         aside = self._files.enter_context(written_aside(self._path, seal))
         self._container = av.open(str(aside), "w", options=muxer_options(aside))
         self._container.metadata.update(metadata or {})
-        self._video = self._add_video(width, height)
+        self._video = self._add_video()
 
     def __enter__(self) -> VideoWriter:
         return self
@@ -78,19 +83,21 @@ class VideoWriter:
         """Appends a frame.
 
         Args:
-          image: `[height, width, 3]` RGB, uint8 or uint16.
+          image: `[height, width, 3]` RGB, or `[..., 4]` with straight alpha; uint8 or uint16.
           timestamp_us: later than the frame before.
 
         Raises:
           InputError: if the frame is not of the video's size.
         """
-        if image.shape != (*self._size, 3):
+        if image.shape != self._shape:
             raise InputError(
                 f"{self._path}: frame at {timestamp_us * 1e-6:.3f} s is {_size(image.shape)}, "
-                f"the video is {_size(self._size)}; use a video whose size does not change"
+                f"the video is {_size(self._shape)}; use a video whose size does not change"
             )
         frame = self._convert.reformat(
-            av.VideoFrame.from_ndarray(image, format=_INPUT_FORMATS[image.dtype.name]),
+            av.VideoFrame.from_ndarray(
+                image, format=_INPUT_FORMATS[image.dtype.name, image.shape[2]]
+            ),
             format=self._video.pix_fmt,
             src_colorspace=self._like.matrix,
             dst_colorspace=self._like.matrix,
@@ -137,14 +144,15 @@ class VideoWriter:
         self._coded += [packet.pts for packet in packets if packet.pts is not None]
         self._container.mux(packets)
 
-    def _add_video(self, width: int, height: int) -> av.VideoStream:
+    def _add_video(self) -> av.VideoStream:
         stream = self._container.add_stream(
             self._encoding.encoder, rate=self._like.fps, options=self._encoding.options(),
             time_base=MICROSECONDS,
         )  # fmt: skip
         assert isinstance(stream, av.VideoStream)
+        height, width, channels = self._shape
         stream.width, stream.height = width, height
-        stream.pix_fmt = self._encoding.pixel_format(width, height)
+        stream.pix_fmt = self._encoding.pixel_format(width, height, channels == 4)
         context = stream.codec_context
         context.time_base = MICROSECONDS
         # PyAV's own choice, slices, lets x264's output vary from run to run, and codes worse.

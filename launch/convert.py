@@ -27,8 +27,10 @@ OUT = flags.DEFINE_string(
 )
 VIEW = flags.DEFINE_enum(
     "view", View.RESULT.value, [*View, "all"],
-    "What --out shows: the result, its mask, or target, result and mask beside each other; all "
-    "writes the latter two next to it, as <out>_mask and <out>_side_by_side.",
+    "What --out shows: the result; target, result and mask beside each other; the mask; or the "
+    "new face alone, transparent around it, with its transforms in <out>.transforms.json (for "
+    "--codec=prores, ffv1 or png). all: the result, and beside it <out>_side_by_side and "
+    "<out>_mask.",
 )  # fmt: skip
 CODEC = flags.DEFINE_enum_class(
     "codec", Codec.H264, Codec,
@@ -119,7 +121,7 @@ def main(argv: Sequence[str]) -> None:
     video.probe(source)
     encoding = Encoding(CODEC.value, BITS.value, CRF.value, PRESET.value)
     outputs = _outputs(output)
-    convert.check_outputs(list(outputs.values()), source, encoding, FORCE.value)
+    convert.check_outputs(outputs, source, encoding, FORCE.value)
     cli.require_writable_folder(output.parent)
     settings = convert.ConvertSettings(
         span=video.Span(START.value, END.value),
@@ -145,7 +147,8 @@ def main(argv: Sequence[str]) -> None:
 
 
 def _outputs(output: pathlib.Path) -> dict[View, pathlib.Path]:
-    views = list(View) if VIEW.value == "all" else [View(VIEW.value)]
+    everyone = [View.RESULT, View.SIDE_BY_SIDE, View.MASK]
+    views = everyone if VIEW.value == "all" else [View(VIEW.value)]
     outputs = {
         view: output if view is views[0] else output.with_stem(f"{output.stem}_{view.value}")
         for view in views

@@ -25,7 +25,7 @@ from sagan_jax import blend, colour, provenance
 from sagan_jax.marking import FrameMarker, Marks
 from sagan_jax.provenance import Origin
 from sagan_jax.swap import Swapper
-from sagan_jax.views import View, show
+from sagan_jax.views import View, show, write_transforms
 
 _BATCH = 16
 _COLOUR_SAMPLES = 64
@@ -136,6 +136,9 @@ def convert(
             writer.write(views, frame.timestamp_us, state)
             bar.advance(1)
     conversion = Conversion(analysis.frames, swapped, analysis.frames - swapped)
+    if View.FACE in outputs:
+        face = outputs[View.FACE]
+        write_transforms(face.with_name(f"{face.stem}.transforms.json"), tracks)
     _write_record(first, origin, swapper, marks, conversion)
     return conversion
 
@@ -319,7 +322,13 @@ def _writer(
     return segments.SegmentedWriter(
         unfinished,
         [
-            segments.Output(path, view.columns * info.width, info.height, marks.sealing(origin))
+            segments.Output(
+                path,
+                view.columns * info.width,
+                info.height,
+                marks.sealing(origin),
+                view.transparent,
+            )
             for view, path in outputs.items()
         ],
         like=info,
@@ -369,7 +378,7 @@ def _write_record(
 
 
 def check_outputs(
-    paths: list[pathlib.Path], source: pathlib.Path, encoding: Encoding, force: bool
+    outputs: Mapping[View, pathlib.Path], source: pathlib.Path, encoding: Encoding, force: bool
 ) -> None:
     """Checks outputs before any work is done.
 
@@ -377,8 +386,8 @@ def check_outputs(
       InputError: if an output is the input, has a name that does not fit the encoding, or
         exists and `force` is not given.
     """
-    for path in paths:
-        encoding.check(path)
+    for view, path in outputs.items():
+        encoding.check(path, view.transparent)
         if path.exists() and path.samefile(source):
             raise InputError(f"{path}: is the input itself; give another --out")
         if path.exists() and not force:

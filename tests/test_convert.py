@@ -104,6 +104,39 @@ def test_views():
     assert beside.shape == (8, 18, 3) and np.array_equal(beside[:, 6:12], result)
 
 
+@pytest.mark.parametrize("depth", [np.uint8, np.uint16])
+def test_the_face_laid_over_the_target_is_the_result(depth):
+    random = np.random.default_rng(0)
+    image, face = random.integers(0, 256, (2, 16, 12, 3)).astype(np.uint8)
+    alpha = random.random((16, 12)).astype(np.float32) * (random.random((16, 12)) > 0.5)
+    result = np.round(image + alpha[..., None] * (face.astype(float) - image)).astype(np.uint8)
+    deep = None if depth is np.uint8 else image.astype(np.uint16) * 257
+    laid = show(View.FACE, video.Frame(0, 0, image, deep), result, alpha)
+    assert laid.dtype == depth and laid.shape == (16, 12, 4)
+    most = np.iinfo(depth).max
+    over = laid[..., 3:] / most
+    ours = over * laid[..., :3] + (1 - over) * (image.astype(float) * (most // 255))
+    assert np.abs(ours - result.astype(float) * (most // 255)).max() <= 1.01 * (most // 255)
+    assert not laid[alpha == 0].any()
+
+
+def test_a_face_for_compositors(samples, tmp_path):
+    span = video.Span(0.0, 0.4)
+    face, (path,) = _convert(samples, tmp_path / "x.mov", _Blurring(), (View.FACE,), span=span,
+                             encoding=Encoding(Codec.PRORES), sound=None)  # fmt: skip
+    with av.open(str(path)) as container:
+        frames = [frame.to_ndarray(format="rgba") for frame in container.decode(video=0)]
+        assert container.streams.video[0].codec_context.codec_tag == "ap4h"
+    assert len(frames) == face.frames == 12
+    shown = frames[0][..., 3]
+    assert shown.max() > 250 and shown.min() == 0 and 0.02 < (shown > 128).mean() < 0.5
+    placed = json.loads((tmp_path / "x0.transforms.json").read_text())
+    assert [one["frame"] for one in placed["faces"]] == list(range(12))
+    rows, columns = np.nonzero(shown > 128)
+    middle = np.array(placed["faces"][0]["transform"]) @ [columns.mean(), rows.mean(), 1]
+    assert np.abs(middle - placed["crop_size"] / 2).max() < 40
+
+
 def test_what_is_not_changed_keeps_every_bit():
     random = np.random.default_rng(0)
     deep = random.integers(0, 65536, (8, 6, 3), dtype=np.uint16)

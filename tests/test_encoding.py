@@ -42,3 +42,9 @@ def test_odd_sizes_get_a_format_that_has_them():
     assert Encoding().pixel_format(64, 48) == "yuv420p"
     assert Encoding(Codec.H265, 10).pixel_format(65, 48) == "yuv444p10le"
     assert Encoding(Codec.AV1).pixel_format(65, 47) == "yuv420p"
+
+
+def test_transparency_needs_a_codec_that_has_it():
+    with pytest.raises(InputError, match="h264 has no transparency; use prores, ffv1 or png"):
+        Encoding().check(pathlib.Path("x.mp4"), transparent=True)
+    Encoding(Codec.PRORES).check(pathlib.Path("x.mov"), transparent=True)
