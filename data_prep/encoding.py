@@ -66,8 +66,9 @@ _CODERS = {
         "libx264", (".mp4", ".mov", ".mkv"), _420, _444, crf=(12, 51), presets=("fast", *_X_PRESETS)
     ),
     Codec.H265: _Coder(
-        "libx265", (".mp4", ".mov", ".mkv"), _420, _444, crf=(12, 51), presets=("fast", *_X_PRESETS),
-        options={"x265-params": "log-level=none"}, tag="hvc1",
+        "libx265", (".mp4", ".mov", ".mkv"), _420, _444, crf=(12, 51),
+        presets=("fast", *_X_PRESETS), options={"x265-params": "log-level=none"},
+        tag="hvc1",
     ),
     Codec.AV1: _Coder(
         "libsvtav1", (".mp4", ".mkv"), _420, crf=(12, 63), presets=("8", *map(str, range(14)))
@@ -81,7 +82,9 @@ _CODERS = {
         transparent={8: "bgra", 10: "gbrap10le", 16: "gbrap16le"},
         options={"level": "3", "slicecrc": "1", "g": "1"},
     ),
-    Codec.PNG: _Coder("png", ("",), {8: "rgb24", 16: "rgb48be"}, transparent={8: "rgba", 16: "rgba64be"}),
+    Codec.PNG: _Coder(
+        "png", ("",), {8: "rgb24", 16: "rgb48be"}, transparent={8: "rgba", 16: "rgba64be"}
+    ),
 }  # fmt: skip
 
 

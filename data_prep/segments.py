@@ -267,8 +267,8 @@ class SegmentedWriter:
             first = stack.enter_context(av.open(str(files[0]))).streams.video[0]
             stream = output.add_stream_from_template(first, opaque=True)
             stream.time_base = MICROSECONDS
-            if self._encoding.tag and path.suffix != ".mkv":
-                stream.codec_context.codec_tag = self._encoding.tag
+            if path.suffix != ".mkv":
+                stream.codec_context.codec_tag = first.codec_context.codec_tag
             track = self._track(stack, output)
             for packet in self._packets(files):
                 packet.stream, time_us = stream, packet.pts or 0

@@ -59,8 +59,14 @@ def test_an_interrupted_video_equals_a_whole_one_byte_by_byte(clip, tmp_path, co
     _interrupted(out, clip, 28, encoding=Encoding(codec))
     _write(out, clip, encoding=Encoding(codec))
     assert out.read_bytes() == whole.read_bytes()
+    assert _tag(out) == {Codec.H265: "hvc1", Codec.PRORES: "apch"}.get(codec, _tag(out))
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == [name]
     assert not list(tmp_path.glob("*.segments"))
+
+
+def _tag(path):
+    with av.open(str(path)) as container:
+        return container.streams.video[0].codec_context.codec_tag
 
 
 def test_joined_packets_decode_to_every_frame_at_its_time(clip, tmp_path):
