@@ -238,4 +238,4 @@ def test_the_label_is_seen_where_it_is_said():
     labelled = marking.FrameMarker(marks, 200, 300, 0)(grey, np.zeros((200, 300), np.float32))
     rows, columns = np.nonzero((labelled != grey).any(-1))
     assert rows.min() > 170 and columns.max() < 150 and len(rows) > 100
-    assert watermark.PUBLIC_KEY not in str(marks.record()) and marks.sealing("x", _ORIGIN) is None
+    assert watermark.PUBLIC_KEY not in str(marks.record()) and marks.sealing(_ORIGIN) is None
