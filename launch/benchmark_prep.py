@@ -15,6 +15,8 @@ import cv2
 import numpy as np
 
 from data_prep import prepare, video
+from data_prep.encoding import Encoding
+from data_prep.video_writer import VideoWriter
 from launch.benchmarking import Cost, Table, alternate, cost_of
 
 _SIZE = (1280, 720)
@@ -108,7 +110,9 @@ def _long_video(clip: pathlib.Path, path: pathlib.Path, seconds: float) -> pathl
     to_and_fro = itertools.cycle([*images, *images[-2:0:-1]])
     times = np.arange(round(seconds * float(info.fps))) * 1_000_000 / float(info.fps)
     width, height = _SIZE
-    with video.VideoWriter(path, width=width, height=height, like=info, crf=20) as writer:
+    with VideoWriter(
+        path, width=width, height=height, like=info, encoding=Encoding(crf=20)
+    ) as writer:
         for time_us, image in zip(times, to_and_fro, strict=False):
             writer.write(image, round(time_us))
     return path

@@ -13,7 +13,9 @@ import numpy as np
 from skimage.metrics import structural_similarity
 
 from data_prep import faces, people, video
+from data_prep.encoding import Encoding
 from data_prep.video import Span, VideoInfo
+from data_prep.video_writer import VideoWriter
 from launch.benchmarking import Table, Value
 from sagan_jax import watermark
 
@@ -58,7 +60,9 @@ def encode(frames: _Frames, crf: int, clip: Clip, folder: pathlib.Path) -> _Fram
     """Through H.264 and back."""
     height, width = frames[0].shape[:2]
     path = folder / "encoded.mp4"
-    with video.VideoWriter(path, width=width, height=height, like=clip.info, crf=crf) as writer:
+    with VideoWriter(
+        path, width=width, height=height, like=clip.info, encoding=Encoding(crf=crf)
+    ) as writer:
         for index, frame in enumerate(frames):
             writer.write(np.ascontiguousarray(frame), index * 40_000)
     return [frame.image for frame in video.read_frames(path)]

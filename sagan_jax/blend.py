@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import enum
 
 import cv2
 import numpy as np
@@ -19,6 +20,24 @@ _LEARNED_FROM, _LEARNED_TO = 0.3, 0.7
 # Twice as coarse costs 0.03 to 0.05 of identity transfer.
 _DETAIL = 0.006
 _MAX_SHARPENING = 6.0
+# Coarser bands than an eighth of the face would carry its colour far beyond its edge.
+_MAX_BANDS = 3
+# Where less than this is shown, what the bands bring across the edge fades out.
+_BAND_FADE = 0.2
+
+
+class Blend(enum.StrEnum):
+    """How the edge between face and scene is hidden.
+
+    ALPHA mixes by the feathered mask. MULTI_BAND mixes coarse details over a wide and fine
+    ones over a narrow edge (Burt and Adelson, "A Multiresolution Spline With Application to
+    Image Mosaics", 1983). POISSON keeps the gradients of the face and takes the colour of its
+    edge from the scene (Perez et al., "Poisson Image Editing", 2003; OpenCV).
+    """
+
+    ALPHA = "alpha"
+    MULTI_BAND = "multi_band"
+    POISSON = "poisson"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,21 +137,65 @@ def sharpen(patch: Patch, amount: float) -> Patch:
     return dataclasses.replace(patch, image=image)
 
 
-def composite(frame: np.ndarray, patch: Patch) -> np.ndarray:
+def composite(frame: np.ndarray, patch: Patch, method: Blend = Blend.ALPHA) -> np.ndarray:
     """The frame with a face laid into it; pixels where alpha is 0 stay bit for bit.
 
     Args:
       frame: `[height, width, 3]` uint8.
       patch: the face.
+      method: how its edge is hidden.
 
     Returns:
       A new `[height, width, 3]` uint8.
     """
     result = frame.copy()
+    if not patch.alpha.any():
+        return result
     part, share = result[patch.place], patch.alpha[..., None]
-    mixed = part + share * (255 * patch.image - part)
+    if method is Blend.MULTI_BAND:
+        mixed = _multi_band(part, patch)
+    elif method is Blend.POISSON:
+        mixed = part + share * (_cloned(part, patch) - part.astype(np.float32))
+    else:
+        mixed = part + share * (255 * patch.image - part)
     part[:] = np.where(share > 0, np.clip(np.round(mixed), 0, 255).astype(np.uint8), part)
     return result
+
+
+def _multi_band(part: np.ndarray, patch: Patch) -> np.ndarray:
+    """`[h, w, 3]` float32, 0..255: every band of details mixed over an edge of its own width."""
+    scene = part.astype(np.float32)
+    bands = min(int(np.log2(max(min(patch.alpha.shape), 8))) - 3, _MAX_BANDS)
+    # The widest edge has to end within the mask.
+    edge = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * 2**bands + 1,) * 2)
+    mixed = _splined(255 * patch.image, scene, cv2.erode(patch.alpha, edge), bands)
+    shown = np.minimum(patch.alpha / _BAND_FADE, 1.0)[..., None]
+    return scene + shown * (mixed - scene)
+
+
+def _splined(face: np.ndarray, scene: np.ndarray, alpha: np.ndarray, bands: int) -> np.ndarray:
+    if bands <= 0:
+        return scene + alpha[..., None] * (face - scene)
+    coarse_face, coarse_scene = cv2.pyrDown(face), cv2.pyrDown(scene)
+    below = _splined(coarse_face, coarse_scene, cv2.pyrDown(alpha), bands - 1)
+    size = alpha.shape[1::-1]
+    fine_face = face - cv2.pyrUp(coarse_face, dstsize=size)
+    fine_scene = scene - cv2.pyrUp(coarse_scene, dstsize=size)
+    fine = fine_scene + alpha[..., None] * (fine_face - fine_scene)
+    return cv2.pyrUp(below, dstsize=size) + fine
+
+
+def _cloned(part: np.ndarray, patch: Patch) -> np.ndarray:
+    """`[h, w, 3]` float32, 0..255: the face with the colours of the scene along its edge."""
+    mask = np.zeros(patch.alpha.shape, np.uint8)
+    # The solver needs a border to take colours from.
+    mask[1:-1, 1:-1] = (patch.alpha[1:-1, 1:-1] > 0.5) * np.uint8(255)
+    if not mask.any():
+        return part.astype(np.float32)
+    left, top, width, height = cv2.boundingRect(mask)
+    centre = (left + width // 2, top + height // 2)
+    face = np.clip(np.round(255 * patch.image), 0, 255).astype(np.uint8)
+    return cv2.seamlessClone(face, part, mask, centre, cv2.NORMAL_CLONE).astype(np.float32)
 
 
 def _crispness(image: np.ndarray, mask: np.ndarray) -> float:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
+import hashlib
+import importlib.metadata
 import itertools
 import json
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent import futures
 from typing import Any, NamedTuple
 
 import numpy as np
+from absl import logging
 
-from data_prep import faces, fingerprint, people, video, weights
+from data_prep import faces, fingerprint, people, segments, video, weights
+from data_prep.audio import Sound
+from data_prep.encoding import Encoding
 from data_prep.errors import InputError
 from data_prep.masks import Masker, MaskSource
 from data_prep.progress import Progress
@@ -22,6 +26,7 @@ from sagan_jax import blend, colour, provenance
 from sagan_jax.marking import FrameMarker, Marks
 from sagan_jax.provenance import Origin
 from sagan_jax.swap import Swapper
+from sagan_jax.views import View, show, write_transforms
 
 _BATCH = 16
 _COLOUR_SAMPLES = 64
@@ -34,12 +39,32 @@ class ConvertSettings:
     Attributes:
       span: which part of the video.
       face: how faces are found; as in preparation.
+      colour: how the face gets the colours of the scene.
+      blend: how its edge is hidden.
       sharpen: whether the swapped face is made as crisp as the scene.
+      encoding: how the videos are coded.
+      sound: what they sound like; None for silence.
+      segment: frames from one point where a stopped conversion can go on to the next,
+        rounded up to whole batches.
     """
 
     span: video.Span = video.WHOLE
     face: faces.FaceSettings = faces.FaceSettings()
+    colour: colour.Method = colour.Method.MEAN_STD
+    blend: blend.Blend = blend.Blend.ALPHA
     sharpen: bool = True
+    encoding: Encoding = Encoding()
+    sound: Sound | None = Sound()
+    segment: int = segments.SEGMENT_FRAMES
+
+    def of_pictures(self) -> dict[str, Any]:
+        """Those that frames depend on, as JSON has it."""
+        return {name: value for name, value in self.said().items() if name != "sound"}
+
+    def said(self) -> dict[str, Any]:
+        """All, as JSON has it; files by their name."""
+        text = json.dumps(dataclasses.asdict(self), default=lambda path: path.name)
+        return dict(json.loads(text))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,56 +85,65 @@ class Conversion:
 def convert(
     swapper: Swapper,
     source: pathlib.Path,
-    output: pathlib.Path,
+    outputs: Mapping[View, pathlib.Path],
     marks: Marks,
     settings: ConvertSettings = ConvertSettings(),
-    side_by_side: pathlib.Path | None = None,
+    discard: bool = False,
 ) -> Conversion:
     """Replaces the most-seen person of a video.
 
-    Frame count, size, timestamps and audio are those of the input. Files appear under their
-    names only when they are complete.
+    Frame count, size and timestamps are those of the input. Files appear under their names
+    only when they are complete; a conversion that was stopped goes on where it was.
 
     Args:
       swapper: the trained generator.
       source: the video to be changed; it is only read.
-      output: the video to be written.
-      marks: how it is marked as synthetic.
+      outputs: the videos to be written, and what each shows.
+      marks: how they are marked as synthetic.
       settings: what and how.
-      side_by_side: optional second video: target, swapped and mask beside each other.
+      discard: whether an unfinished conversion of something else may be deleted.
 
     Raises:
       InputError: if the video cannot be read, shows no face, or cannot be written.
     """
-    info = video.probe(source)
+    info, first = video.probe(source), next(iter(outputs.values()))
     settings = _with_masks_of(swapper, settings)
-    masker = Masker(settings.face.masks)
-    span = settings.span
+    masker, span = Masker(settings.face.masks), settings.span
+    target = {"name": source.name, "sha256": fingerprint.of_file(source)}
+    unfinished = segments.Unfinished(
+        first, _key(swapper, target, list(outputs), marks, settings), discard
+    )
     with Progress("finding faces", total=info.expected_frames(span), unit="frames") as bar:
         analysis = faces.analyse(source, settings.face, span, bar.advance)
     tracks = people.choose(analysis.people).tracks
     clip_colour = _clip_colour(source, tracks, span, masker)
-    renderer = _Renderer(swapper, clip_colour, tracks, masker, settings.sharpen)
-    origin = _origin(swapper, source, settings, marks)
-    mark = FrameMarker(marks, info.height, info.width, origin.watermark or 0)
+    renderer = _Renderer(swapper, clip_colour, tracks, masker, settings)
+    watermark, swapped = provenance.new_identifier() if marks.signer else None, 0
+    if unfinished.segments:
+        logging.info("%s: going on after frame %d.", first, unfinished.frames)
+        watermark, swapped = unfinished.state["watermark"], unfinished.state["swapped"]
+        renderer.restore(unfinished.state["renderer"])
+    origin = _origin(swapper, target, settings, watermark)
+    mark = FrameMarker(marks, info.height, info.width, watermark or 0)
+    frames = video.read_frames(
+        source, span, deep=min(info.bits, settings.encoding.depth) > 8,
+        first=analysis.first_frame + unfinished.frames,
+    )  # fmt: skip
 
-    swapped = 0
-    with contextlib.ExitStack() as files:
-        result = files.enter_context(_writer(output, source, info, settings, marks, origin))
-        beside = side_by_side and files.enter_context(
-            _writer(side_by_side, source, info, settings, marks, origin, columns=3)
-        )
-        bar = files.enter_context(Progress("swapping", total=analysis.frames, unit="frames"))
-        for frame, image, alpha in renderer(video.read_frames(source, span)):
-            marked = mark(image, alpha)
-            result.write(marked, frame.timestamp_us)
-            if beside:
-                mask = np.repeat((alpha * 255).astype(np.uint8)[..., None], 3, -1)
-                beside.write(np.hstack([frame.image, marked, mask]), frame.timestamp_us)
+    progress = Progress("swapping", total=analysis.frames, unit="frames", done=unfinished.frames)
+    with _writer(unfinished, outputs, info, settings, marks, origin) as writer, progress as bar:
+        for frame, image, alpha in renderer(frames):
             swapped += bool(alpha.any())
+            state = {"watermark": watermark, "swapped": swapped, "renderer": renderer.state()}
+            marked = mark(image, alpha)
+            views = [show(view, frame, marked, alpha) for view in outputs]
+            writer.write(views, frame.timestamp_us, state)
             bar.advance(1)
     conversion = Conversion(analysis.frames, swapped, analysis.frames - swapped)
-    _write_record(output, origin, swapper, marks, conversion)
+    if View.FACE in outputs:
+        face = outputs[View.FACE]
+        write_transforms(face.with_name(f"{face.stem}.transforms.json"), tracks)
+    _write_record(first, origin, swapper, marks, conversion)
     return conversion
 
 
@@ -136,7 +170,7 @@ class _Renderer:
         clip_colour: tuple[np.ndarray, np.ndarray],
         tracks: tuple[Track, ...],
         masker: Masker,
-        sharpen: bool,
+        settings: ConvertSettings,
     ):
         self._swapper = swapper
         self._masker = masker
@@ -146,7 +180,8 @@ class _Renderer:
             for track in tracks
             for position, face in enumerate(track.faces)
         }
-        self._finish = _Finish(sharpen)
+        self._blend = settings.blend
+        self._finish = _Finish(settings)
 
     def __call__(self, frames: Iterator[Frame]) -> Iterator[tuple[Frame, np.ndarray, np.ndarray]]:
         """Each frame with its swapped image and the `[height, width]` float32 alpha."""
@@ -161,6 +196,14 @@ class _Renderer:
                 following = ahead.submit(swap_next)
                 for frame, swapped in batch:
                     yield frame, *self._paste(frame, swapped)
+
+    def state(self) -> dict[str, Any]:
+        """What the frames after the last one depend on, as JSON has it."""
+        return self._finish.state()
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Goes on from there."""
+        self._finish.restore(state)
 
     def _swap(self, batch: list[Frame]) -> list[tuple[Frame, _Swapped | None]]:
         """Crops of a batch through the generator; None where there is no face."""
@@ -184,7 +227,7 @@ class _Renderer:
             return frame.image, alpha
         patch = self._finish(swapped, frame.image)
         alpha[patch.place] = patch.alpha
-        return blend.composite(frame.image, patch), alpha
+        return blend.composite(frame.image, patch, self._blend), alpha
 
 
 class _Finish:
@@ -192,8 +235,8 @@ class _Finish:
 
     _TIME_CONSTANT_S = 0.4
 
-    def __init__(self, sharpen: bool):
-        self._sharpen = sharpen
+    def __init__(self, settings: ConvertSettings):
+        self._sharpen, self._method = settings.sharpen, settings.colour
         self._colour = colour.SteadyColour()
         self._amount: float | None = None
         self._track: int | None = None
@@ -208,13 +251,29 @@ class _Finish:
         scene = face.image.astype(np.float32) / 255
         alpha = blend.alpha_of(face.masks["face"], swapped.mask)
         crop = blend.enlarge(swapped.rgb, face.image.shape[0])
-        crop = self._colour(colour.fit(crop, scene, alpha), face.timestamp_us)(crop)
+        transfer = colour.fit(self._method, crop, scene, alpha)
+        crop = colour.apply(self._colour(transfer, face.timestamp_us), crop)
         patch = blend.lay(crop, alpha, face.transform, frame)
         if self._sharpen:
             amount = self._steady(blend.sharpening_of(patch, frame), face.timestamp_us)
             patch = blend.sharpen(patch, amount)
         self._timestamp_us = face.timestamp_us
         return patch
+
+    def state(self) -> dict[str, Any]:
+        """What the frames after the last one depend on, as JSON has it."""
+        return {
+            "colour": self._colour.state(),
+            "amount": self._amount,
+            "track": self._track,
+            "timestamp_us": self._timestamp_us,
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Goes on from there."""
+        self._colour.restore(state["colour"])
+        self._amount, self._track = state["amount"], state["track"]
+        self._timestamp_us = state["timestamp_us"]
 
     def _steady(self, amount: float, timestamp_us: int) -> float:
         if self._amount is not None:
@@ -244,44 +303,69 @@ def _face_pixels(face: AlignedFace) -> np.ndarray:
     return face.image[face.masks["face"][..., 0] > 0].astype(np.float32) / 255
 
 
+def _key(
+    swapper: Swapper,
+    target: Mapping[str, str],
+    views: list[View],
+    marks: Marks,
+    settings: ConvertSettings,
+) -> str:
+    """SHA-256 of all that the frames depend on, but for the machine."""
+    facts = [
+        target["sha256"], swapper.fingerprint, swapper.to, views, marks.record(), marks.label,
+        hashlib.sha256(marks.watermark_key.encode()).hexdigest(), settings.of_pictures(),
+        [importlib.metadata.version(package) for package in ("sagan-jax", "av", "jax")],
+    ]  # fmt: skip
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+
 def _writer(
-    path: pathlib.Path,
-    source: pathlib.Path,
+    unfinished: segments.Unfinished,
+    outputs: Mapping[View, pathlib.Path],
     info: video.VideoInfo,
     settings: ConvertSettings,
     marks: Marks,
     origin: Origin,
-    columns: int = 1,
-) -> video.VideoWriter:
+) -> segments.SegmentedWriter:
+    span = settings.span
     limited = weights.non_commercial(origin.weights)
     notice = f"{provenance.NOTICE}. {weights.NON_COMMERCIAL}" if limited else provenance.NOTICE
-    return video.VideoWriter(
-        path,
-        width=columns * info.width,
-        height=info.height,
+    return segments.SegmentedWriter(
+        unfinished,
+        [
+            segments.Output(
+                path,
+                view.columns * info.width,
+                info.height,
+                marks.sealing(origin),
+                view.transparent,
+            )
+            for view, path in outputs.items()
+        ],
         like=info,
-        audio_from=source,
-        audio_start_us=round(settings.span.start_s * 1e6),
-        audio_end_us=None if settings.span.end_s is None else round(settings.span.end_s * 1e6),
+        encoding=settings.encoding,
+        sound=settings.sound,
+        start_us=round(span.start_s * 1e6),
+        end_us=None if span.end_s is None else round(span.end_s * 1e6),
         metadata={"comment": notice, "description": notice},
-        seal=marks.sealing(path.name, origin),
+        length=-(-settings.segment // _BATCH) * _BATCH,
     )
 
 
 def _origin(
-    swapper: Swapper, source: pathlib.Path, settings: ConvertSettings, marks: Marks
+    swapper: Swapper, target: dict[str, str], settings: ConvertSettings, watermark: int | None
 ) -> Origin:
     people = swapper.facts["identities"]
     return Origin(
-        target={"name": source.name, "sha256": fingerprint.of_file(source)},
+        target=target,
         identities=tuple(
             {key: one[key] for key in ("identity", "consent", "fingerprint")} for one in people
         ),
         rendered=people[swapper.to]["identity"],
         weights=_models(people, settings.face),
         model={"sha256": swapper.fingerprint, "step": swapper.step},
-        settings=dataclasses.asdict(settings),
-        watermark=provenance.new_identifier() if marks.signer else None,
+        settings=settings.said(),
+        watermark=watermark,
     )
 
 
@@ -319,15 +403,17 @@ def _write_record(
     aside.rename(path)
 
 
-def check_outputs(paths: list[pathlib.Path], source: pathlib.Path, force: bool) -> None:
+def check_outputs(
+    outputs: Mapping[View, pathlib.Path], source: pathlib.Path, encoding: Encoding, force: bool
+) -> None:
     """Checks outputs before any work is done.
 
     Raises:
-      InputError: if an output is the input, is no .mp4, or exists and `force` is not given.
+      InputError: if an output is the input, has a name that does not fit the encoding, or
+        exists and `force` is not given.
     """
-    for path in paths:
-        if path.suffix != ".mp4":
-            raise InputError(f"{path}: videos are written as MP4; give a name that ends in .mp4")
+    for view, path in outputs.items():
+        encoding.check(path, view.transparent)
         if path.exists() and path.samefile(source):
             raise InputError(f"{path}: is the input itself; give another --out")
         if path.exists() and not force:

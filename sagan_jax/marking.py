@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import pathlib
-from collections.abc import Callable
 
 import cv2
 import numpy as np
 
+from data_prep.container import Seal
 from sagan_jax import provenance, watermark
 from sagan_jax.provenance import Origin
 from sagan_jax.signing import SigningIdentity
@@ -49,12 +48,12 @@ class Marks:
             "labelling_responsibility_accepted": signer is None,
         }
 
-    def sealing(self, title: str, origin: Origin) -> Callable[[pathlib.Path], None] | None:
+    def sealing(self, origin: Origin) -> Seal | None:
         """What is done to a finished file before it gets its name."""
         if self.signer is None:
             return None
         return functools.partial(
-            provenance.seal, title=title, origin=origin, identity=self.signer,
+            provenance.seal, origin=origin, identity=self.signer,
             time_stamp_authority=self.time_stamp_authority,
         )  # fmt: skip
 

@@ -5,6 +5,8 @@ import dataclasses
 import cv2
 import numpy as np
 import pytest
+import scipy.linalg
+from skimage.exposure import match_histograms
 
 from data_prep import alignment, quality
 from sagan_jax import blend, colour
@@ -68,30 +70,113 @@ def test_alpha_is_the_product_and_ends_before_the_border():
     assert not alpha[0].any() and not alpha[:, -1].any()
 
 
-def test_colour_transfer_brings_the_colours_of_the_scene(photograph):
+_MATCHING = [m for m in colour.Method if m is not colour.Method.NONE]
+
+
+@pytest.mark.parametrize("method", _MATCHING)
+def test_colour_transfer_brings_the_colours_of_the_scene(photograph, method):
     mask = np.ones((256, 256), np.float32)
     tinted = np.clip(photograph * [0.9, 1.0, 0.8] + [0.05, 0.0, 0.1], 0, 1).astype(np.float32)
-    transfer = colour.fit(tinted, photograph, mask)
-    moments = [colour._moments(colour.to_lab(i), mask) for i in (transfer(tinted), photograph)]
-    np.testing.assert_allclose(moments[0][0], moments[1][0], atol=0.3)
-    np.testing.assert_allclose(moments[0][1], moments[1][1], rtol=0.05)
+    moved = colour.apply(colour.fit(method, tinted, photograph, mask), tinted)
+    ours, theirs = (colour.to_lab(i).reshape(-1, 3) for i in (moved, photograph))
+    np.testing.assert_allclose(ours.mean(0), theirs.mean(0), atol=0.3)
+    np.testing.assert_allclose(ours.std(0), theirs.std(0), rtol=0.05)
 
 
-def test_colour_of_the_same_image_changes_nothing(photograph):
+@pytest.mark.parametrize("method", [colour.Method.COVARIANCE, colour.Method.TRANSPORT])
+def test_colours_that_go_together_do_so_afterwards(photograph, method):
+    """Red cheeks in shadow are not red cheeks in the light: channels alone cannot tell."""
     mask = np.ones((256, 256), np.float32)
-    same = colour.fit(photograph, photograph, mask)(photograph)
+    mixing = np.array([[1.0, 0.2, 0.0], [0.2, 1.0, 0.1], [0.0, 0.1, 1.0]])
+    scene = (0.5 + 0.3 * (photograph - 0.5)).astype(np.float32)
+    turned = (0.5 + (scene - 0.5) @ mixing).astype(np.float32)
+    moved = colour.apply(colour.fit(method, turned, scene, mask), turned)
+    covariances = [np.cov(colour.to_lab(i).reshape(-1, 3).T) for i in (moved, turned, scene)]
+    off = [np.abs(c - covariances[2]).max() for c in covariances[:2]]
+    assert off[0] < 0.1 * off[1]
+
+
+def test_covariance_matching_is_the_map_that_moves_least():
+    """Against the closed form for Gaussians, on samples with known covariances."""
+    random = np.random.default_rng(0)
+    a, b = np.diag([2.0, 1.0, 0.5]), np.array([[2.0, 0.2, 0.0], [0.2, 1.1, 0.0], [0.0, 0.0, 0.5]])
+    ours = random.multivariate_normal(np.zeros(3), a, 200_000)
+    theirs = random.multivariate_normal(np.zeros(3), b, 200_000)
+    root = scipy.linalg.sqrtm(a)
+    inverse = np.linalg.inv(root)
+    expected = inverse @ scipy.linalg.sqrtm(root @ b @ root) @ inverse
+    np.testing.assert_allclose(colour._monge(ours, theirs), expected, atol=0.02)
+
+
+def test_histograms_match_those_of_scikit_image(photograph):
+    mask = np.ones((256, 256), np.float32)
+    dark = np.square(photograph)
+    transfer = colour.fit(colour.Method.HISTOGRAM, dark, photograph, mask)
+    ours = transfer.of_lab(colour.to_lab(dark))
+    expected = match_histograms(colour.to_lab(dark), colour.to_lab(photograph), channel_axis=-1)
+    # 64 quantiles leave the outermost half percent where they are.
+    assert np.abs(ours - expected).mean() < 0.02 * np.ptp(expected)
+
+
+@pytest.mark.parametrize("method", list(colour.Method))
+def test_colour_of_the_same_image_changes_nothing(photograph, method):
+    mask = np.ones((256, 256), np.float32)
+    same = colour.apply(colour.fit(method, photograph, photograph, mask), photograph)
     np.testing.assert_allclose(same, photograph, atol=1 / 255)  # one grey level
 
 
-def test_steady_colour_follows_slowly_and_forgets_at_a_cut(photograph):
+@pytest.mark.parametrize("method", _MATCHING)
+def test_steady_colour_follows_slowly_and_forgets_at_a_cut(photograph, method):
     mask = np.ones((256, 256), np.float32)
-    dark, light = (colour.fit(photograph, photograph * k, mask) for k in (0.5, 1.0))
+    dark, light = (colour.fit(method, photograph, photograph * k, mask) for k in (0.5, 1.0))
     steady = colour.SteadyColour()
-    first = steady(dark, 0)
-    then = steady(light, 40_000)
-    assert first.goal[0] < then.goal[0] < first.goal[0] + 0.2 * (light.goal[0] - dark.goal[0])
+
+    def lightness(transfer):
+        return colour.to_lab(colour.apply(transfer, photograph))[..., 0].mean()
+
+    first = lightness(steady(dark, 0))
+    then = lightness(steady(light, 40_000))
+    assert first < then < first + 0.2 * (lightness(light) - first)
     steady.reset()
-    assert steady(light, 80_000).goal[0] == light.goal[0]
+    assert lightness(steady(light, 80_000)) == lightness(light)
+
+
+@pytest.mark.parametrize("method", list(blend.Blend))
+def test_every_blend_leaves_the_rest_alone_and_shows_the_face(photograph, method):
+    frame = (255 * np.clip(photograph[::-1] * 0.6 + 0.2, 0, 1)).astype(np.uint8)
+    alpha = blend.alpha_of(_disc(), np.ones((64, 64, 1), np.float32))
+    patch = blend.lay(photograph, alpha, np.eye(2, 3), frame)
+    result = blend.composite(frame, patch, method)
+    shown = np.zeros(frame.shape[:2], np.float32)
+    shown[patch.place] = patch.alpha
+    np.testing.assert_array_equal(result[shown == 0], frame[shown == 0])
+    slopes, wanted, before = (
+        np.diff(i[100:156, 100:156].astype(float), axis=1)
+        for i in (result, 255 * photograph, frame)
+    )
+    assert np.abs(slopes - wanted).mean() < 0.3 * np.abs(before - wanted).mean()
+
+
+@pytest.mark.parametrize("method", list(blend.Blend))
+def test_a_face_blended_into_itself_changes_nothing(photograph, method):
+    frame = (255 * photograph).astype(np.uint8)
+    alpha = blend.alpha_of(_disc(), np.ones((64, 64, 1), np.float32))
+    patch = blend.lay(frame.astype(np.float32) / 255, alpha, np.eye(2, 3), frame)
+    result = blend.composite(frame, patch, method)
+    assert np.abs(result.astype(int) - frame).max() <= 2
+
+
+@pytest.mark.parametrize("method", [blend.Blend.MULTI_BAND, blend.Blend.POISSON])
+def test_a_step_of_colour_at_the_edge_is_hidden(method):
+    """A flat face that is lighter than its scene: the edge is where the seam would be seen."""
+    frame, face = np.full((256, 256, 3), 100, np.uint8), np.full((256, 256, 3), 0.5, np.float32)
+    alpha = blend.alpha_of(_disc(), np.ones((64, 64, 1), np.float32))
+    patch = blend.lay(face, alpha, np.eye(2, 3), frame)
+
+    def steepest(how):
+        return np.abs(np.diff(blend.composite(frame, patch, how).astype(int), axis=1)).max()
+
+    assert steepest(method) < 0.7 * steepest(blend.Blend.ALPHA)
 
 
 @pytest.mark.parametrize("scale", [0.6, 1.0, 1.7])

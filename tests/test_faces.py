@@ -10,6 +10,7 @@ import pytest
 from data_prep import alignment, faces, people, tracking, video
 from data_prep.errors import InputError
 from data_prep.video import Span
+from data_prep.video_writer import VideoWriter
 
 _WIDTH, _HEIGHT = 640, 360
 _GREY = np.full((_HEIGHT, _WIDTH, 3), 90, np.uint8)
@@ -24,7 +25,7 @@ def _frames(path, count):
 
 def _write(path, images, like):
     height, width = images[0].shape[:2]
-    with video.VideoWriter(path, width=width, height=height, like=video.probe(like)) as writer:
+    with VideoWriter(path, width=width, height=height, like=video.probe(like)) as writer:
         for index, image in enumerate(images):
             writer.write(np.ascontiguousarray(image), 40_000 * index)
     return path

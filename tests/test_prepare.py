@@ -248,7 +248,7 @@ def test_memory_does_not_grow_with_the_video(samples, tmp_path):
     ]
     like = video.probe(samples / "cap13_edit2.mp4")
     for name, count in (("short.mp4", 40), ("long.mp4", 240)):
-        with video.VideoWriter(tmp_path / name, width=480, height=360, like=like) as writer:
+        with VideoWriter(tmp_path / name, width=480, height=360, like=like) as writer:
             for i in range(count):
                 # To and fro, so that nothing is cut.
                 writer.write(frames[abs((i + 49) % 98 - 49)], 40_000 * i)
@@ -262,6 +262,7 @@ def test_memory_does_not_grow_with_the_video(samples, tmp_path):
 _PEAKS = """
 import pathlib, resource, sys
 from data_prep import faces, prepare, shards
+from data_prep.video_writer import VideoWriter
 folder = pathlib.Path(sys.argv[1])
 # What is held at a time is to be filled by the short video already.
 shards._SHARD_EXAMPLES = 16

@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 from cryptography import x509
 
-from data_prep import video
+from data_prep import video, weights
+from data_prep.encoding import Encoding
 from data_prep.errors import InputError
 from data_prep.video import Span
+from data_prep.video_writer import VideoWriter
 from sagan_jax import marking, provenance, signing, verify, watermark
 from sagan_jax.provenance import Origin, State
 from sagan_jax.verify import Verdict
@@ -25,6 +27,7 @@ _ORIGIN = Origin(
         {"identity": "Bob", "consent": "Bob agrees to this test", "fingerprint": "ef" * 32},
     ),
     rendered="Ada",
+    weights=tuple(weights.licences((*weights.MTCNN.values(), weights.FACE_LANDMARKER))),
     model={"sha256": "12" * 32, "step": 7},
     settings={"sharpen": True},
     watermark=_PAYLOAD,
@@ -47,8 +50,8 @@ def _render(samples, path, origin, start_s=0.0):
     marks = marking.Marks(signing.signing_identity())
     mark = marking.FrameMarker(marks, info.height, info.width, origin.watermark or 0)
     alpha = np.ones((info.height, info.width), np.float32)
-    with video.VideoWriter(
-        path, width=info.width, height=info.height, like=info, seal=marks.sealing(path.name, origin)
+    with VideoWriter(
+        path, width=info.width, height=info.height, like=info, seal=marks.sealing(origin)
     ) as writer:
         span = Span(start_s, start_s + 1.0)
         for frame in video.read_frames(samples / "cap13_edit2.mp4", span):
@@ -122,8 +125,8 @@ def test_where_metadata_were_stripped_the_watermark_remains(signed, tmp_path):
 def test_where_it_was_encoded_again_the_watermark_remains(signed, tmp_path):
     info = video.probe(signed)
     again = tmp_path / "again.mp4"
-    with video.VideoWriter(
-        again, width=info.width, height=info.height, like=info, crf=23
+    with VideoWriter(
+        again, width=info.width, height=info.height, like=info, encoding=Encoding(crf=23)
     ) as writer:
         for frame in video.read_frames(signed):
             writer.write(frame.image, frame.timestamp_us)
@@ -236,4 +239,4 @@ def test_the_label_is_seen_where_it_is_said():
     labelled = marking.FrameMarker(marks, 200, 300, 0)(grey, np.zeros((200, 300), np.float32))
     rows, columns = np.nonzero((labelled != grey).any(-1))
     assert rows.min() > 170 and columns.max() < 150 and len(rows) > 100
-    assert watermark.PUBLIC_KEY not in str(marks.record()) and marks.sealing("x", _ORIGIN) is None
+    assert watermark.PUBLIC_KEY not in str(marks.record()) and marks.sealing(_ORIGIN) is None

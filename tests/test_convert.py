@@ -1,0 +1,187 @@
+"""Conversion with a stand-in for the generator: what is written, and that it can be stopped."""
+
+import functools
+import json
+
+import av
+import cv2
+import numpy as np
+import pytest
+from clips import contents, psnr
+
+from data_prep import video
+from data_prep.audio import Sound
+from data_prep.encoding import Codec, Encoding
+from data_prep.video_writer import VideoWriter
+from sagan_jax import colour, convert, provenance, signing
+from sagan_jax.marking import Marks
+from sagan_jax.views import View, deepen, show
+
+_SPAN = video.Span(0.0, 1.2)
+
+
+class _Blurring:
+    """Renders every face as its own, blurred; it can be told when to stop."""
+
+    step, to, fingerprint = 1, 0, "0" * 64
+
+    def __init__(self, batches=1000):
+        people = [{"identity": n, "consent": "test", "fingerprint": n} for n in "AB"]
+        self.facts, self._left = {"identities": people}, batches
+
+    def __call__(self, crops, mean, std):
+        if not self._left:
+            raise KeyboardInterrupt
+        self._left -= 1
+        small = [cv2.resize(crop, (64, 64), interpolation=cv2.INTER_AREA) for crop in crops]
+        rgb = np.stack(small).astype(np.float32) / 255
+        return np.clip(rgb * 0.8 + 0.02, 0, 1), np.ones((len(rgb), 64, 64, 1), np.float32)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def found_once():
+    """Faces of the same part of the same clip are found once for all tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        find = functools.cache(lambda path, settings, span: analyse(path, settings, span))
+        analyse = convert.faces.analyse
+        patch.setattr(convert.faces, "analyse", lambda path, face, span, _: find(path, face, span))
+        yield
+
+
+def _convert(samples, out, swapper, views=(View.RESULT,), marks=Marks(None), **settings):
+    outputs = {view: out.with_stem(f"{out.stem}{i}") for i, view in enumerate(views)}
+    settings = convert.ConvertSettings(**{"span": _SPAN, "segment": 16, **settings})
+    source = samples / "single_face.mp4"
+    done = convert.convert(swapper, source, outputs, marks, settings)
+    return done, list(outputs.values())
+
+
+@pytest.mark.parametrize("method", [colour.Method.MEAN_STD, colour.Method.TRANSPORT])
+def test_stopped_and_started_again_it_is_the_same_video(samples, tmp_path, method):
+    for name in ("whole", "resumed"):
+        (tmp_path / name).mkdir()
+    views = (View.RESULT, View.MASK)
+    whole, paths = _convert(samples, tmp_path / "whole/x.mp4", _Blurring(), views, colour=method)
+    with pytest.raises(KeyboardInterrupt):
+        _convert(samples, tmp_path / "resumed/x.mp4", _Blurring(2), views, colour=method)
+    assert (tmp_path / "resumed/x0.unfinished.mp4").exists()
+    resumed, again = _convert(
+        samples, tmp_path / "resumed/x.mp4", _Blurring(2), views, colour=method
+    )
+    assert resumed == whole and whole.frames == whole.swapped == 36
+    for one, other in zip(paths, again, strict=True):
+        assert one.read_bytes() == other.read_bytes()
+    assert contents(again[0])
+
+
+def test_the_watermark_of_a_resumed_video_is_one(samples, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    marks = Marks(signing.signing_identity())
+    with pytest.raises(KeyboardInterrupt):
+        _convert(samples, tmp_path / "x.mp4", _Blurring(2), marks=marks)
+    begun = json.loads((tmp_path / "x0.mp4.segments/00000.json").read_text())["state"]
+    _, (path,) = _convert(samples, tmp_path / "x.mp4", _Blurring(), marks=marks)
+    manifest = provenance.read(path)
+    assert manifest.state is provenance.State.VALID
+    assert manifest.watermark == begun["watermark"]
+    record = json.loads(path.with_suffix(".json").read_text())
+    assert int(record["watermark"], 16) == begun["watermark"]
+
+
+def test_pictures_are_signed_one_by_one(samples, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    _, (folder,) = _convert(
+        samples, tmp_path / "frames", _Blurring(), marks=Marks(signing.signing_identity()),
+        span=video.Span(0.0, 0.4), encoding=Encoding(Codec.PNG), sound=None,
+    )  # fmt: skip
+    pictures = sorted(folder.glob("*.png"))
+    assert len(pictures) == 12
+    assert provenance.read(pictures[-1]).state is provenance.State.VALID
+
+
+def test_settings_are_told_without_the_paths_of_files(tmp_path):
+    settings = convert.ConvertSettings(sound=Sound(tmp_path / "private" / "voice.wav"))
+    assert settings.said()["sound"]["path"] == "voice.wav"
+    assert str(tmp_path) not in json.dumps(settings.said())
+
+
+def test_views():
+    random = np.random.default_rng(0)
+    image, result = random.integers(0, 256, (2, 8, 6, 3), dtype=np.uint8)
+    frame, alpha = video.Frame(0, 0, image), np.full((8, 6), 0.5, np.float32)
+    assert show(View.RESULT, frame, result, alpha) is result
+    assert (show(View.MASK, frame, result, alpha) == 128).all()
+    beside = show(View.SIDE_BY_SIDE, frame, result, alpha)
+    assert beside.shape == (8, 18, 3) and np.array_equal(beside[:, 6:12], result)
+
+
+@pytest.mark.parametrize("depth", [np.uint8, np.uint16])
+def test_the_face_laid_over_the_target_is_the_result(depth):
+    random = np.random.default_rng(0)
+    image, face = random.integers(0, 256, (2, 16, 12, 3)).astype(np.uint8)
+    alpha = random.random((16, 12)).astype(np.float32) * (random.random((16, 12)) > 0.5)
+    result = np.round(image + alpha[..., None] * (face.astype(float) - image)).astype(np.uint8)
+    deep = None if depth is np.uint8 else image.astype(np.uint16) * 257
+    laid = show(View.FACE, video.Frame(0, 0, image, deep), result, alpha)
+    assert laid.dtype == depth and laid.shape == (16, 12, 4)
+    most = np.iinfo(depth).max
+    over = laid[..., 3:] / most
+    ours = over * laid[..., :3] + (1 - over) * (image.astype(float) * (most // 255))
+    assert np.abs(ours - result.astype(float) * (most // 255)).max() <= 1.01 * (most // 255)
+    assert not laid[alpha == 0].any()
+
+
+def test_a_face_for_compositors(samples, tmp_path):
+    span = video.Span(0.0, 0.4)
+    face, (path,) = _convert(samples, tmp_path / "x.mov", _Blurring(), (View.FACE,), span=span,
+                             encoding=Encoding(Codec.PRORES), sound=None)  # fmt: skip
+    with av.open(str(path)) as container:
+        frames = [frame.to_ndarray(format="rgba") for frame in container.decode(video=0)]
+        assert container.streams.video[0].codec_context.codec_tag == "ap4h"
+    assert len(frames) == face.frames == 12
+    shown = frames[0][..., 3]
+    assert shown.max() > 250 and shown.min() == 0 and 0.02 < (shown > 128).mean() < 0.5
+    placed = json.loads((tmp_path / "x0.transforms.json").read_text())
+    assert [one["frame"] for one in placed["faces"]] == list(range(12))
+    rows, columns = np.nonzero(shown > 128)
+    middle = np.array(placed["faces"][0]["transform"]) @ [columns.mean(), rows.mean(), 1]
+    assert np.abs(middle - placed["crop_size"] / 2).max() < 40
+
+
+def test_what_is_not_changed_keeps_every_bit():
+    random = np.random.default_rng(0)
+    deep = random.integers(0, 65536, (8, 6, 3), dtype=np.uint16)
+    frame = video.Frame(0, 0, (deep / 257).round().astype(np.uint8), deep)
+    result = frame.image.copy()
+    result[2:4] = 200
+    deepened = deepen(frame, result)
+    assert np.array_equal(deepened[4:], deep[4:]) and np.array_equal(deepened[:2], deep[:2])
+    assert np.abs(deepened[2:4] / 257 - 200).max() < 1
+    side = show(View.SIDE_BY_SIDE, frame, result, np.ones((8, 6), np.float32))
+    assert side.dtype == np.uint16 and side[:, 12:].min() == 65535
+
+
+def test_ten_bits_in_ten_bits_out(samples, tmp_path):
+    """Outside the face the gradations between 8-bit steps survive."""
+    source = tmp_path / "deep.mp4"
+    frames = list(video.read_frames(samples / "single_face.mp4", video.Span(end_s=0.5)))
+    like = video.probe(samples / "single_face.mp4")
+    encoding = Encoding(Codec.H265, 10, crf=4)
+    ramp = np.linspace(0, 256, 640)[None, :, None]
+    with VideoWriter(source, width=640, height=360, like=like, encoding=encoding) as writer:
+        for frame in frames:
+            deep = frame.image.astype(np.uint16) * 257
+            deep[:40] = 20_000 + ramp
+            writer.write(deep, frame.timestamp_us)
+    convert.convert(
+        _Blurring(), source, {View.RESULT: tmp_path / "x.mp4"}, Marks(None),
+        convert.ConvertSettings(encoding=encoding, sound=None),
+    )  # fmt: skip
+    before, after = (
+        next(video.read_frames(path, deep=True)) for path in (source, tmp_path / "x.mp4")
+    )
+    with av.open(str(tmp_path / "x.mp4")) as container:
+        assert container.streams.video[0].pix_fmt == "yuv420p10le"
+    assert len(np.unique(before.deep[:30, :, 1])) > 2  # the source has such gradations
+    assert np.abs(after.deep[:30].astype(int) - before.deep[:30]).mean() < 64
+    assert psnr(after.image, before.image) > 20
