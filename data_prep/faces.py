@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import functools
 import pathlib
 from collections.abc import Callable, Iterator, Sequence
 
@@ -102,7 +103,7 @@ def analyse(
     """
     info = video.probe(path)
     find = DetectorSettings(min_face_size=settings.min_face_size, batch=settings.batch)
-    detector = Detector(info.height, info.width, find)
+    detector = _detector(info.height, info.width, find)
     follow = Follower(
         Tracker(settings.tracking, Identifier(identity.chip, identity.embed)),
         landmarks.FaceMesh(),
@@ -126,6 +127,12 @@ def analyse(
     if not cast.people:
         raise InputError(_nobody(path, count, cast.left_out, settings.min_face_size))
     return Analysis(cast.people, cast.left_out, count, first, tuple(cuts), cast.cuts, detected)
+
+
+@functools.lru_cache(maxsize=2)
+def _detector(height: int, width: int, settings: DetectorSettings) -> Detector:
+    """Compiled once for all videos of a size: it takes seconds."""
+    return Detector(height, width, settings)
 
 
 def _nobody(

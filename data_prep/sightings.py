@@ -13,9 +13,6 @@ from data_prep.records import Detection, Face
 
 # Share of overlap from which two boxes are of one face.
 SAME_FACE = 0.3
-# A detector takes a face on its head for an upright one, and a mesh that is the wrong way up
-# has a presence of 0.0 to 0.9; the right way up it has 1.0.
-_SURE = 0.95
 
 
 def overlap(a: np.ndarray, b: np.ndarray) -> float:
@@ -59,23 +56,10 @@ def find(
         region = landmarks.region_of_detection(detection)
         if any(_covers(face, region) for face in found):
             continue
-        face = _read_any_way_up(look, region)
+        face = look(region)
         if face is not None and _is_new(face, found):
             found.append(face)
     return [_sighting(face, detections) for face in found]
-
-
-def _read_any_way_up(look: Callable[[Region], Face | None], region: Region) -> Face | None:
-    """The face in a detected region, also where it is not as upright as the detector thinks."""
-    face = look(region)
-    if face is not None and face.presence >= _SURE:
-        return face
-    for quarters in (1, 2, 3):
-        turned = dataclasses.replace(region, angle=region.angle + quarters * np.pi / 2)
-        other = look(turned)
-        if other is not None and other.presence >= _SURE:
-            return other
-    return face
 
 
 def _sighting(face: Face, detections: list[Detection]) -> Sighting:

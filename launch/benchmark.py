@@ -3,6 +3,7 @@
 masks: how well the masks of the face agree with a face parser's (needs `make samples` and
   `make weights-noncommercial`), how steady they are, and what they cost.
 prep: how fast a video becomes a data set, against only decoding it, and in how much memory.
+tracking: faces followed between detections against detection in every frame, and the speed.
 watermark: what the invisible mark survives, how visible it is, and what it costs.
 
 Every table names the machine and the versions; `--json` writes the unrounded values.
@@ -20,12 +21,16 @@ from launch import cli
 from launch.benchmarking import Table
 
 
+def _tracking() -> Iterator[Table]:
+    from launch import benchmark_tracking
+
+    yield from benchmark_tracking.tables(_videos(), SECONDS.value)
+
+
 def _watermark() -> Iterator[Table]:
     from launch import watermark_survival
 
-    if not VIDEOS.value:
-        raise InputError("the table `watermark` is measured on videos: give --videos")
-    for path in map(pathlib.Path, VIDEOS.value):
+    for path in _videos():
         yield watermark_survival.table(path, SECONDS.value)
 
 
@@ -45,11 +50,19 @@ def _masks() -> Iterator[Table]:
     yield from benchmark_masks.tables(pathlib.Path(SAMPLES.value))
 
 
+def _videos() -> list[pathlib.Path]:
+    if not VIDEOS.value:
+        raise InputError(f"the table `{TABLE.value}` is measured on videos: give --videos")
+    return [pathlib.Path(path) for path in VIDEOS.value]
+
+
 # A table is a function that yields `Table`s as they are measured. It imports what it needs.
-_TABLES = {"masks": _masks, "prep": _prep, "watermark": _watermark}
+_TABLES = {"masks": _masks, "prep": _prep, "tracking": _tracking, "watermark": _watermark}
 
 TABLE = flags.DEFINE_enum("table", None, sorted(_TABLES), "Which table.", required=True)
-VIDEOS = flags.DEFINE_list("videos", [], "Videos to measure on, by commas (prep, watermark).")
+VIDEOS = flags.DEFINE_list(
+    "videos", [], "Videos to measure on, by commas (prep, tracking, watermark)."
+)
 SAMPLES = flags.DEFINE_string("samples", ".samples", "Folder of the samples (masks).")
 SECONDS = flags.DEFINE_float("seconds", 10.0, "How much of each video.", lower_bound=1.0)
 JSON = flags.DEFINE_string("json", None, "File to write the values to as JSON.")

@@ -149,25 +149,34 @@ def test_carried_faces_equal_those_of_every_frame_detection(source, samples, cro
             assert np.linalg.norm(a.landmarks - b.landmarks, axis=-1).max() < 1.5
 
 
-@pytest.mark.parametrize("quarters", [1, 2])
-def test_faces_that_lie_or_stand_on_their_heads(samples, clip, tmp_path, quarters):
-    """Turned in their pixels, and no metadata says so."""
-    upright = [cv2.resize(i, (_WIDTH, _HEIGHT)) for i in _frames(samples / "single_face.mp4", 9)]
-    path = _write(tmp_path / "lying.mp4", [np.rot90(i, quarters) for i in upright],
-                  samples / "single_face.mp4")  # fmt: skip
-    (lying,), (plain,) = (faces.analyse(p).tracks for p in (path, clip("plain.mp4", upright)))
-    assert _indices(lying) == _indices(plain)
+def _turned(samples, path, quarters):
+    images = [cv2.resize(i, (_WIDTH, _HEIGHT)) for i in _frames(samples / "single_face.mp4", 10)]
+    turned = [np.rot90(image, quarters) for image in images]
+    return _write(path, turned, samples / "single_face.mp4")
+
+
+def test_a_face_that_lies_on_its_side(samples, tmp_path):
+    """Turned in its pixels, and no metadata says so."""
+    (lying,), (plain,) = (
+        faces.analyse(_turned(samples, tmp_path / f"{quarters}.mp4", quarters)).tracks
+        for quarters in (1, 0)
+    )
+    assert _indices(lying) == _indices(plain) == list(range(10))
     for a, b in zip(lying.faces, plain.faces, strict=True):
         x, y = b.landmarks.T
-        turned = {1: (y, _WIDTH - 1 - x), 2: (_WIDTH - 1 - x, _HEIGHT - 1 - y)}[quarters]
-        assert np.linalg.norm(a.landmarks - np.stack(turned, -1), axis=-1).mean() < 1.5
-        assert abs(np.sin(np.radians(a.pose[2] - b.pose[2] + 90 * quarters))) < 0.1
+        expected = np.stack([y, _WIDTH - 1 - x], -1)
+        assert np.linalg.norm(a.landmarks - expected, axis=-1).mean() < 1.5
+        assert abs(b.pose[2] - a.pose[2] - 90) < 5
 
 
-def test_a_video_turned_by_its_metadata(samples, clip, tmp_path):
-    upright = [cv2.resize(i, (_WIDTH, _HEIGHT)) for i in _frames(samples / "single_face.mp4", 10)]
-    lying = _write(tmp_path / "lying.mp4", [np.rot90(i, -1) for i in upright],
-                   samples / "single_face.mp4")  # fmt: skip
+def test_a_face_that_stands_on_its_head_is_refused_and_not_read_wrongly(samples, tmp_path):
+    """The detector finds it and takes it for upright; its identity tells that it is not."""
+    with pytest.raises(InputError, match="1 left out because it is no face of a person"):
+        faces.analyse(_turned(samples, tmp_path / "head.mp4", 2))
+
+
+def test_a_video_turned_by_its_metadata(samples, tmp_path):
+    lying = _turned(samples, tmp_path / "lying.mp4", -1)
     turned = tmp_path / "turned.mp4"
     with av.open(str(lying)) as source, av.open(str(turned), "w") as target:
         stream = target.add_stream_from_template(source.streams.video[0])
@@ -178,10 +187,11 @@ def test_a_video_turned_by_its_metadata(samples, clip, tmp_path):
                 target.mux(packet)
     assert video.probe(turned).rotation == 90
     analysis = faces.analyse(turned)
-    plain = faces.analyse(clip("upright.mp4", upright))
+    plain = faces.analyse(_turned(samples, tmp_path / "upright.mp4", 0))
     assert _seen(analysis) == _seen(plain) == [(0, 9)]
     for a, b in zip(analysis.tracks[0].faces, plain.tracks[0].faces, strict=True):
-        assert np.linalg.norm(a.landmarks - b.landmarks, axis=-1).mean() < 1.0
+        # Two encodings of one face: the mesh is 1 px from itself when its region is 2 % off.
+        assert np.linalg.norm(a.landmarks - b.landmarks, axis=-1).mean() < 1.5
 
 
 def test_odd_sizes(samples, tmp_path):
@@ -217,6 +227,8 @@ def test_a_backlit_passer_by_is_found_from_the_cut_to_the_edge_of_the_picture(sa
     analysis = faces.analyse(samples / "bikes.mp4", span=Span(end_s=4.0))
     assert analysis.cuts == (30, 76)
     assert _seen(analysis) == [(30, 43)]
+    # He turns away from the camera as he leaves.
+    assert analysis.tracks[0].faces[0].pose[0] < 35 < 38 < analysis.tracks[0].faces[-2].pose[0]
 
 
 def test_a_part_and_every_nth_frame(samples):

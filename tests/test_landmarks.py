@@ -1,7 +1,5 @@
 """The mesh, masks and detector on a photograph everybody has: the astronaut."""
 
-import itertools
-
 import cv2
 import numpy as np
 import pytest
@@ -61,33 +59,19 @@ def test_a_turned_face_is_read_as_well_as_an_upright_one(astronaut, mesh, angle)
     assert abs((roll - angle + 180) % 360 - 180) < 3
 
 
-def test_the_presence_of_what_is_no_face_is_low_wherever_it_is_looked_for(astronaut, mesh):
-    read, face = landmarks.FaceMesh(), landmarks.region_of_mesh(mesh.points)
-    places = [(x, y) for x in range(60, 512, 90) for y in range(60, 512, 90)]
-    away = [p for p in places if np.hypot(*(p - face.centre)) > 1.5 * face.side]
-    presences = [
-        read(astronaut, landmarks.Region(np.array(p, float), 120.0, 0.0)).presence for p in away
-    ]
-    assert len(away) > 10 and max(presences) < 0.5
-
-
-def test_a_head_that_turns_to_the_side_keeps_its_mesh(samples):
-    """A take in which she turns by more than 30 degrees; the nose leads, the pose follows."""
-    read, region, yaws = landmarks.FaceMesh(), None, []
-    for frame in itertools.islice(
-        video.read_frames(samples / "WolfgangLanger_Pexels.mp4"), 330, 472
-    ):
+def test_the_pose_follows_a_head_that_turns_from_side_to_side(samples):
+    """The nose moves between the ears as the head turns."""
+    read, region, poses = landmarks.FaceMesh(), None, []
+    span = video.Span(start_s=6.6, end_s=17.0, every=4)
+    for frame in video.read_frames(samples / "WolfgangLanger_Pexels.mp4", span):
         if region is None:
-            (found,) = mtcnn.Detector(360, 640, mtcnn.DetectorSettings(min_face_size=80, batch=1))(
-                frame.image[None]
-            )
-            region = landmarks.region_of_detection(found[0])
+            region = landmarks.Region(np.array([425.0, 195.0]), 400.0, 0.0)
         mesh = read(frame.image, region)
         region = landmarks.region_of_mesh(mesh.points)
         left, nose, right = mesh.points[[234, 4, 454], 0]
-        yaws.append((landmarks.head_pose(mesh.points)[0], (nose - left) / (right - left)))
+        poses.append((landmarks.head_pose(mesh.points)[0], (nose - left) / (right - left)))
         assert mesh.presence > 0.9
-    yaw, nose = np.array(yaws).T
+    yaw, nose = np.array(poses).T
     assert np.ptp(yaw) > 20
     assert np.corrcoef(yaw, nose)[0, 1] > 0.95
 
@@ -111,7 +95,8 @@ def _rotation(yaw: float, pitch: float, roll: float) -> np.ndarray:
 def test_masks_lie_within_each_other(mesh, astronaut):
     transform = alignment.face_transform(mesh.points[:, :2])
     points = alignment.apply(transform, mesh.points[:, :2])
-    found = masks.all_masks(points, alignment.warp(astronaut, transform, 256))
+    crop = alignment.warp(astronaut, transform, 256)
+    found = masks.Masker()(crop, points.astype(np.float32), astronaut, transform)
     face, eyes, mouth = (found[name] > 0 for name in ("face", "eyes", "mouth"))
     assert all(
         mask.dtype == np.uint8 and set(np.unique(mask)) == {0, 255} for mask in found.values()

@@ -56,10 +56,9 @@ def _follow(visible, identifier=IDENTIFIER, settings=SETTINGS, detected=None):
         faces = [_face(index, *person) for person in people]
 
         def look(region, faces=faces):
-            near = [f for f in faces
-                    if np.hypot(*(f.landmarks.mean(0) - region.centre)) < 0.4 * region.side]  # fmt: skip
-            return min(near, default=None,
-                       key=lambda f: np.hypot(*(f.landmarks.mean(0) - region.centre)))  # fmt: skip
+            off = [np.hypot(*(face.landmarks.mean(0) - region.centre)) for face in faces]
+            near = int(np.argmin(off)) if off else 0
+            return faces[near] if off and off[near] < 0.4 * region.side else None
 
         answer = True if detected is None else detected.get(index)
         seen = None if answer is None else [face.detection for face in faces if answer]
