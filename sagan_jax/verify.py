@@ -6,7 +6,7 @@ import dataclasses
 import enum
 import pathlib
 
-from data_prep import video
+from data_prep import video, weights
 from data_prep.errors import InputError
 from sagan_jax import provenance, watermark
 from sagan_jax.provenance import Manifest, State
@@ -49,6 +49,8 @@ class Report:
         if self.manifest.statement:
             for one in self.manifest.statement["identities"]:
                 lines.append(f"  identity {one['identity']}; consent: {one['consent']}")
+            if self.manifest.statement.get("non_commercial_weights"):
+                lines.append(f"  {weights.NON_COMMERCIAL}")
         return "\n".join([*lines, f"  watermark: {self._watermark_words()}"])
 
     def _manifest_words(self) -> str:

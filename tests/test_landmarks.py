@@ -95,7 +95,8 @@ def _rotation(yaw: float, pitch: float, roll: float) -> np.ndarray:
 def test_masks_lie_within_each_other(mesh, astronaut):
     transform = alignment.face_transform(mesh.points[:, :2])
     points = alignment.apply(transform, mesh.points[:, :2])
-    found = masks.all_masks(points, alignment.warp(astronaut, transform, 256))
+    crop = alignment.warp(astronaut, transform, 256)
+    found = masks.Masker()(crop, points.astype(np.float32), astronaut, transform)
     face, eyes, mouth = (found[name] > 0 for name in ("face", "eyes", "mouth"))
     assert all(
         mask.dtype == np.uint8 and set(np.unique(mask)) == {0, 255} for mask in found.values()

@@ -3,6 +3,7 @@
 import io
 import json
 import stat
+import types
 
 import av
 import c2pa
@@ -10,12 +11,15 @@ import numpy as np
 import pytest
 from cryptography import x509
 
-from data_prep import video, weights
+from data_prep import data_card, video, weights
 from data_prep.encoding import Encoding
 from data_prep.errors import InputError
+from data_prep.faces import FaceSettings
+from data_prep.masks import MaskSource
+from data_prep.shards import IdentityCard
 from data_prep.video import Span
 from data_prep.video_writer import VideoWriter
-from sagan_jax import marking, provenance, signing, verify, watermark
+from sagan_jax import convert, marking, model_card, provenance, signing, verify, watermark
 from sagan_jax.provenance import Origin, State
 from sagan_jax.verify import Verdict
 
@@ -27,7 +31,7 @@ _ORIGIN = Origin(
         {"identity": "Bob", "consent": "Bob agrees to this test", "fingerprint": "ef" * 32},
     ),
     rendered="Ada",
-    weights=tuple(weights.licences((*weights.MTCNN.values(), weights.FACE_LANDMARKER))),
+    weights=tuple(weights.licences(FaceSettings().models)),
     model={"sha256": "12" * 32, "step": 7},
     settings={"sharpen": True},
     watermark=_PAYLOAD,
@@ -83,8 +87,51 @@ def test_a_rendered_video_says_what_it_is(signed):
     assert [one["consent"] for one in statement["identities"]] == [
         "Ada agrees to this test", "Bob agrees to this test",
     ]  # fmt: skip
-    assert {one["licence"] for one in statement["weights"]} == {"MIT", "Apache-2.0"}
+    assert {one["licence"] for one in statement["weights"]} == {"MIT", "Apache-2.0", "CC0-1.0"}
+    assert statement["non_commercial_weights"] is False
     assert "Ada agrees to this test" in report.words()
+    assert weights.NON_COMMERCIAL not in report.words()
+
+
+def test_weights_for_research_only_show_in_all_that_is_made_with_them(samples, tmp_path):
+    """One of the two data sets was made with the face parser, so model and video are, too."""
+    people = [
+        {
+            "identity": name,
+            "consent": f"{name} agrees",
+            "fingerprint": "ab" * 32,
+            "videos": [],
+            "models": weights.licences(FaceSettings(masks=source).models),
+            "settings": {"face": {"masks": source.value}},
+        }
+        for name, source in (("Ada", MaskSource.BISENET), ("Bob", MaskSource.MESH))
+    ]
+    swapper = types.SimpleNamespace(
+        facts={"identities": people}, to=0, fingerprint="12" * 32, step=7
+    )
+    settings = convert._with_masks_of(swapper, convert.ConvertSettings())
+    assert settings.face.masks is MaskSource.MESH  # Bob's face is masked as his data set was
+    swapper.to = 1
+    assert convert._with_masks_of(swapper, settings).face.masks is MaskSource.BISENET
+    marks = marking.Marks(signing.signing_identity())
+    origin = convert._origin(swapper, samples / "cap13_edit2.mp4", settings, marks)
+    hashes = [one["sha256"] for one in origin.weights]
+    assert len(hashes) == len(set(hashes)) == 7
+    report = verify.verify(_render(samples, tmp_path / "swapped.mp4", origin))
+    assert report.manifest.statement["non_commercial_weights"] is True
+    assert weights.NON_COMMERCIAL in report.words()
+
+    facts = {"identities": people, "config": {"preset": "x", "model": {"resolution": 64}}}
+    model_card.write(tmp_path, facts, 1, {})
+    assert json.loads((tmp_path / "model_card.json").read_text())["non_commercial_weights"] is True
+    assert weights.NON_COMMERCIAL in (tmp_path / "MODEL_CARD.md").read_text()
+
+    for person, limited in zip(people, (True, False), strict=True):
+        card = IdentityCard(
+            person["identity"], person["consent"], (), {}, tuple(person["models"]), "ab" * 32
+        )
+        for said in (data_card.description(card), data_card.markdown(card)):
+            assert (weights.NON_COMMERCIAL in said) is limited
 
 
 def test_the_file_itself_says_so_too(signed):
