@@ -3,7 +3,8 @@
 Source: Yu et al., "BiSeNet: Bilateral Segmentation Network for Real-time Semantic
 Segmentation", 2018, without its spatial path, as trained on CelebAMask-HQ (Lee et al., 2020),
 whose pictures and labels are for non-commercial research only; so are these weights and
-whatever is made with them.
+whatever is made with them. Against the same weights in PyTorch, on six photos: logits differ
+by at most 1.5e-5 of 13.4, no label does.
 """
 
 from __future__ import annotations

@@ -39,9 +39,10 @@ _CHEEKS = (50, 205, 425, 280, 197, 36, 266, 187, 411, 123, 352, 4, 9)
 # From temple to temple over the forehead.
 _BROW_ARCH = (127, 162, 21, 54, 103, 67, 109, 10, 338, 297, 332, 284, 251, 389, 356)
 
-# Of the height of the mesh. The highest hairlines of 29 faces are 0.3 above it.
+# Of the height of the mesh. Of 28 faces the highest hairline is 0.27 above it, the median 0.14.
 _LIFT = 0.3
-# Side at which colours are compared; a strand of hair is not wider than a pixel of it.
+# Side at which colours are compared. At 96 the mean agreement with a face parser is 0.002
+# higher, and the time 1 ms longer.
 _COLOUR_SIZE = 64
 # In pixels of that side: the steps of the coarse grid would show.
 _SOFTENING = 1.0

@@ -15,6 +15,7 @@ from data_prep import faces, prepare, shards, video, workers
 from data_prep.errors import InputError
 from data_prep.one_video import Periods
 from data_prep.records import Track
+from data_prep.video_writer import VideoWriter
 from launch import cli
 
 _ROOT = pathlib.Path(__file__).parent.parent
@@ -262,7 +263,6 @@ def test_memory_does_not_grow_with_the_video(samples, tmp_path):
 _PEAKS = """
 import pathlib, resource, sys
 from data_prep import faces, prepare, shards
-from data_prep.video_writer import VideoWriter
 folder = pathlib.Path(sys.argv[1])
 # What is held at a time is to be filled by the short video already.
 shards._SHARD_EXAMPLES = 16
