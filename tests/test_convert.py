@@ -26,7 +26,8 @@ class _Blurring:
     step, to, fingerprint = 1, 0, "0" * 64
 
     def __init__(self, batches=1000):
-        people = [{"identity": n, "consent": "test", "fingerprint": n} for n in "AB"]
+        prepared = {"settings": {"face": {"masks": "mesh"}}, "models": []}
+        people = [{"identity": n, "consent": "test", "fingerprint": n} | prepared for n in "AB"]
         self.facts, self._left = {"identities": people}, batches
 
     def __call__(self, crops, mean, std):

@@ -113,8 +113,7 @@ def test_weights_for_research_only_show_in_all_that_is_made_with_them(samples, t
     assert settings.face.masks is MaskSource.MESH  # Bob's face is masked as his data set was
     swapper.to = 1
     assert convert._with_masks_of(swapper, settings).face.masks is MaskSource.BISENET
-    marks = marking.Marks(signing.signing_identity())
-    origin = convert._origin(swapper, samples / "cap13_edit2.mp4", settings, marks)
+    origin = convert._origin(swapper, _ORIGIN.target, settings, _PAYLOAD)
     hashes = [one["sha256"] for one in origin.weights]
     assert len(hashes) == len(set(hashes)) == 7
     report = verify.verify(_render(samples, tmp_path / "swapped.mp4", origin))
