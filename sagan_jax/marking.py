@@ -13,7 +13,6 @@ from sagan_jax import provenance, watermark
 from sagan_jax.provenance import Origin
 from sagan_jax.signing import SigningIdentity
 
-DEFAULT_LABEL = "AI-generated"
 # Of the height of the frame.
 _LABEL_HEIGHT, _LABEL_MARGIN = 0.035, 0.02
 
