@@ -23,19 +23,25 @@ class Augmented(NamedTuple):
 
     Attributes:
       input: what the generator sees.
-      shown: the same as a picture, 0..1, before it is normalised.
+      shown: the crop that this was made of (`sight.py`), 0..1.
+      shown_face: the mask of the face in it, 0..1.
       target: what it should draw, 0..1.
       masks: face, eyes and mouth of the target, 0..1.
     """
 
     input: jax.Array
     shown: jax.Array
+    shown_face: jax.Array
     target: jax.Array
     masks: jax.Array
 
 
 def augment(
-    key: jax.Array, images: jax.Array, masks: jax.Array, config: AugmentConfig
+    key: jax.Array,
+    images: jax.Array,
+    masks: jax.Array,
+    config: AugmentConfig,
+    warp: jax.Array | float,
 ) -> Augmented:
     """A batch of crops, distorted.
 
@@ -44,16 +50,18 @@ def augment(
       images: `[N, R, R, 3]` in 0..1.
       masks: `[N, R, R, 3]` in 0..1.
       config: ranges.
+      warp: that of the config at this point of the run.
     """
     key_affine, key_warp = jax.random.split(key)
     count, side = images.shape[:2]
     transforms = random_affine(key_affine, count, config)
     grid = pixel_grid(side)
     together = apply_affine(transforms, jnp.broadcast_to(grid, (count, side, side, 2)))
-    warped = apply_affine(transforms, grid + random_warp(key_warp, count, side, config.warp))
+    warped = apply_affine(transforms, grid + random_warp(key_warp, count, side, warp))
     target = sample(jnp.concatenate([images, masks], -1), together)
-    shown = sample(images, warped)
-    return Augmented(shown, shown, target[..., :3], target[..., 3:])
+    shown = sample(jnp.concatenate([images, masks[..., :1]], -1), warped)
+    image, face = shown[..., :3], shown[..., 3:]
+    return Augmented(image, image, face, target[..., :3], target[..., 3:])
 
 
 def harm(key: jax.Array, batch: Augmented, config: AugmentConfig) -> Augmented:
@@ -101,7 +109,9 @@ def random_affine(key: jax.Array, count: int, config: AugmentConfig) -> jax.Arra
     return jnp.stack(rows, -2)
 
 
-def random_warp(key: jax.Array, count: int, side: int, deviation: float) -> jax.Array:
+def random_warp(
+    key: jax.Array, count: int, side: int, deviation: jax.Array | float
+) -> jax.Array:
     """A smooth displacement from a jittered 5x5 grid.
 
     Args:

@@ -15,7 +15,7 @@ import orbax.checkpoint as ocp
 
 from data_prep.errors import InputError
 
-SCHEMA_VERSION = "1.1.0"
+SCHEMA_VERSION = "1.2.0"
 _KEEP = 2
 
 Facts = dict[str, Any]

@@ -24,6 +24,7 @@ class ModelConfig:
     """Networks.
 
     Attributes:
+      sees: what the encoder is shown: the `face`, continued beyond its edge, or the whole `crop`.
       architecture: `sagan`, ours, or `ancestor`, faceswap-GAN's, for comparison
         (`ancestor.py`); both read the fields below.
       resolution: side of the square network input and output, pixels; a multiple of 16.
@@ -45,6 +46,7 @@ class ModelConfig:
     """
 
     architecture: Literal["sagan", "ancestor"] = "sagan"
+    sees: Literal["face", "crop"] = "face"
     resolution: int = 64
     encoder_widths: tuple[int, ...] = (48, 72, 128, 192)
     encoder_attention: tuple[int, ...] = (8,)
@@ -134,7 +136,7 @@ class AugmentConfig:
 
     Attributes:
       warp: standard deviation of the 5x5 grid jitter of the network input, as a share of
-        the crop side.
+        the crop side; may be a table over the images seen.
       rotation: largest rotation of input and target, degrees.
       zoom: largest change of scale of input and target, share.
       shift: largest shift of input and target, share of the crop side.
@@ -157,7 +159,7 @@ class AugmentConfig:
         decoders learn the face alone.
     """
 
-    warp: float = 0.025
+    warp: Weight = 0.025
     rotation: float = 10.0
     zoom: float = 0.05
     shift: float = 0.04
@@ -272,6 +274,7 @@ def lengthened(config: Config, images: int) -> Config:
         images=images,
         swap_decoders_at=None if swap is None else round(factor * swap),
         loss=stretched(config.loss),
+        augment=stretched(config.augment),
         optimiser=stretched(config.optimiser),
     )
 

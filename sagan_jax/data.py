@@ -60,8 +60,7 @@ def load(folder: str | pathlib.Path, split: str, resolution: int) -> Identity:
 def face_colour(images: np.ndarray, masks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation of the colour inside the face.
 
-    The generator sees every person through these (`normalise`), so that light and skin
-    tone are not what the shared code is about.
+    The generator sees every person through these (`sight.seen`).
 
     Args:
       images: `[N, R, R, 3]` uint8.
@@ -72,11 +71,6 @@ def face_colour(images: np.ndarray, masks: np.ndarray) -> tuple[np.ndarray, np.n
     """
     pixels = images[masks[..., 0] > 127].astype(np.float32) / 255
     return pixels.mean(0), pixels.std(0) + 1e-3
-
-
-def normalise(images: Array, mean: Array, std: Array) -> Array:
-    """Images `[..., 3]` on the scale 0..1 as the generator reads them."""
-    return (images - mean) / std
 
 
 def _shrink(image: np.ndarray, resolution: int) -> np.ndarray:

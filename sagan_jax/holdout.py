@@ -10,8 +10,9 @@ import numpy as np
 from skimage.metrics import structural_similarity
 
 from sagan_jax.config import ModelConfig
-from sagan_jax.data import Identity, normalise
+from sagan_jax.data import Identity
 from sagan_jax.generator import Generator
+from sagan_jax.sight import seen
 from sagan_jax.state import Params
 
 _SAMPLE = 64
@@ -27,8 +28,8 @@ def make_measure(
     """
     samples = [_spread(identity) for identity in held_out]
     inputs = jnp.stack([
-        normalise(jnp.asarray(images, jnp.float32) / 255, identity.mean, identity.std)
-        for (images, _), identity in zip(samples, held_out, strict=True)
+        seen(_unit(images), _unit(masks[..., None]), identity.mean, identity.std, config)
+        for (images, masks), identity in zip(samples, held_out, strict=True)
     ])  # fmt: skip
     render = jax.jit(lambda params: Generator(config).apply({"params": params}, inputs).rgb)
 
@@ -40,6 +41,10 @@ def make_measure(
         }
 
     return measure
+
+
+def _unit(pixels: np.ndarray) -> np.ndarray:
+    return pixels.astype(np.float32) / 255
 
 
 def _spread(identity: Identity) -> tuple[np.ndarray, np.ndarray]:

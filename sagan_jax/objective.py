@@ -10,11 +10,12 @@ import jax.numpy as jnp
 from sagan_jax import layers, losses, perceptual, schedule
 from sagan_jax.augment import Augmented
 from sagan_jax.config import Config, LossConfig
-from sagan_jax.data import Identity, normalise
+from sagan_jax.data import Identity
 from sagan_jax.diff_augment import diff_augment
 from sagan_jax.discriminator import critic
 from sagan_jax.generator import Generator
 from sagan_jax.output import Output
+from sagan_jax.sight import seen
 from sagan_jax.state import Params
 
 Metrics = dict[str, jax.Array]
@@ -51,9 +52,12 @@ def draw(
     code = generator.apply(variables, batch.input, method="encode_both")
     own = generator.apply(variables, code, method="decode_both")
     # B's crops as A, then A's as B, each read through the colours of whom it shows.
-    crossed = generator.apply(variables, code[::-1], method="decode_both").rgb
-    seen = jnp.stack([normalise(crossed[i], people[i].mean, people[i].std) for i in (0, 1)])
-    crossed_code = generator.apply(variables, seen, method="encode_both")[::-1]
+    crossed = generator.apply(variables, code[::-1], method="decode_both")
+    shown = jnp.stack([
+        seen(crossed.rgb[i], crossed.mask[i], people[i].mean, people[i].std, config.model)
+        for i in (0, 1)
+    ])  # fmt: skip
+    crossed_code = generator.apply(variables, shown, method="encode_both")[::-1]
     cycled = generator.apply(variables, crossed_code, method="decode_both") if back else None
     return Drawn(own, code, crossed_code, cycled)
 

@@ -95,6 +95,7 @@ def ancestor64() -> Config:
     total = _ANCESTOR_IMAGES
     model = ModelConfig(
         architecture="ancestor",
+        sees="crop",
         encoder_widths=(64, 128, 256, 512, 1024),
         encoder_attention=(16, 8),
         latent=1024,

@@ -9,8 +9,9 @@ import jax
 import numpy as np
 
 from sagan_jax.config import ModelConfig
-from sagan_jax.data import Identity, normalise
+from sagan_jax.data import Identity
 from sagan_jax.generator import Generator
+from sagan_jax.sight import seen
 from sagan_jax.state import Params
 
 COLUMNS = 8
@@ -24,10 +25,11 @@ class Preview:
     """
 
     def __init__(self, config: ModelConfig, holdout: tuple[Identity, Identity]):
-        self._sample = [_spread(identity) for identity in holdout]
+        samples = [_spread(identity) for identity in holdout]
+        self._sample = [images.astype(np.uint8) for images, _ in samples]
         inputs = [
-            normalise(images.astype(np.float32) / 255, identity.mean, identity.std)
-            for images, identity in zip(self._sample, holdout, strict=True)
+            seen(images / 255, masks / 255, identity.mean, identity.std, config)
+            for (images, masks), identity in zip(samples, holdout, strict=True)
         ]
         self._inputs = jax.device_put(np.stack(inputs))
         self._render = jax.jit(lambda params, x: _both_ways(config, params, x))
@@ -57,10 +59,11 @@ def _both_ways(
     return (same.rgb, same.mask), (swapped.rgb[::-1], swapped.mask[::-1])
 
 
-def _spread(identity: Identity) -> np.ndarray:
-    """Crops evenly spread over the held-out time."""
+def _spread(identity: Identity) -> tuple[np.ndarray, np.ndarray]:
+    """Crops evenly spread over the held-out time and the masks of their faces, float32, 0..255."""
     chosen = np.linspace(0, len(identity.images) - 1, COLUMNS).round().astype(int)
-    return np.asarray(identity.images)[chosen]
+    images, faces = np.asarray(identity.images), np.asarray(identity.masks)[..., :1]
+    return images[chosen].astype(np.float32), faces[chosen].astype(np.float32)
 
 
 def _row(images: np.ndarray) -> np.ndarray:

@@ -102,7 +102,11 @@ class Renderer:
         ]
         if not aligned:
             return [(frame, None) for frame in batch]
-        rgb, masks = self._swapper(np.stack([face.image for face in aligned]), *self._light)
+        rgb, masks = self._swapper(
+            np.stack([face.image for face in aligned]),
+            np.stack([face.masks["face"] for face in aligned]),
+            *self._light,
+        )
         swapped = {
             face.frame_index: _Swapped(face, *drawn)
             for face, *drawn in zip(aligned, rgb, masks, strict=True)

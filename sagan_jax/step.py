@@ -17,9 +17,10 @@ from jax.sharding import Mesh
 
 from sagan_jax import augment, distributed, objective, perceptual, recolour, schedule
 from sagan_jax.config import Config
-from sagan_jax.data import Identity, normalise
+from sagan_jax.data import Identity
 from sagan_jax.objective import Metrics
 from sagan_jax.pull_push import extrapolate
+from sagan_jax.sight import seen, within
 from sagan_jax.state import (
     Params,
     TrainState,
@@ -50,7 +51,7 @@ def make_step(
         state: TrainState, data: Data, frozen: Params | None = None
     ) -> tuple[TrainState, Metrics]:
         key = jax.random.fold_in(jax.random.key(config.seed), state.step)
-        batch = _draw(key, data, config)
+        batch = _draw(key, data, state.images_seen(config), config)
         batch = jax.lax.with_sharding_constraint(batch, distributed.split_batch(mesh))
         state, metrics = _update(state, batch, data, jax.random.fold_in(key, 2), frozen, config)
         return _events(state, config), metrics
@@ -64,16 +65,21 @@ def make_step(
     return functools.partial(compiled, frozen=frozen)
 
 
-def _draw(key: jax.Array, data: Data, config: Config) -> augment.Augmented:
+def _draw(key: jax.Array, data: Data, images_seen: jax.Array, config: Config) -> augment.Augmented:
     """A batch of both identities, augmented; every leaf `[2, N, R, R, C]`.
 
     The input is normalised by the colours of its own person.
     """
-    parts = [_draw_one(jax.random.fold_in(key, i), data[i], data[1 - i], config) for i in (0, 1)]
+    warp = schedule.at(config.augment.warp, images_seen)
+    parts = [
+        _draw_one(jax.random.fold_in(key, i), data[i], data[1 - i], warp, config) for i in (0, 1)
+    ]
     return jax.tree.map(lambda a, b: jnp.stack([a, b]), *parts)
 
 
-def _draw_one(key: jax.Array, data: Identity, other: Identity, config: Config) -> augment.Augmented:
+def _draw_one(
+    key: jax.Array, data: Identity, other: Identity, warp: jax.Array, config: Config
+) -> augment.Augmented:
     key_sample, key_augment, key_colour = jax.random.split(key, 3)
     settings = config.augment
     images, masks = _crops(key_sample, data, config)
@@ -83,13 +89,13 @@ def _draw_one(key: jax.Array, data: Identity, other: Identity, config: Config) -
         images = recolour.match_colours(
             key_match, images, masks[..., :1], others, other_masks[..., :1], settings.colour_match
         )
-    batch = augment.augment(key_augment, images, masks, settings)
+    batch = augment.augment(key_augment, images, masks, settings, warp)
     if settings.continue_face:
-        face = _surely_face(batch.masks[..., :1])
+        face = within(batch.masks[..., :1])
         batch = batch._replace(target=extrapolate(batch.target, face))
     batch = augment.harm(jax.random.fold_in(key, 4), batch, settings)
-    seen = normalise(batch.shown, data.mean, data.std)
-    return batch._replace(input=augment.colour_jitter(key_colour, seen, settings.colour))
+    clean = seen(batch.shown, batch.shown_face, data.mean, data.std, config.model)
+    return batch._replace(input=augment.colour_jitter(key_colour, clean, settings.colour))
 
 
 def _crops(key: jax.Array, data: Identity, config: Config) -> tuple[jax.Array, jax.Array]:
@@ -97,15 +103,6 @@ def _crops(key: jax.Array, data: Identity, config: Config) -> tuple[jax.Array, j
     chosen = jax.random.randint(key, (config.batch,), 0, data.images.shape[0])
     images = data.images[chosen].astype(jnp.float32) / 255
     return images, data.masks[chosen].astype(jnp.float32) / 255
-
-
-def _surely_face(mask: jax.Array) -> jax.Array:
-    """1 within the face; 0 on its edge, whose pixels are half something else.
-
-    Drawing less than that costs likeness: without the outermost pixel of 64, identity transfer
-    of the demo's clips falls from 0.63 to 0.57 and from 0.65 to 0.64.
-    """
-    return jnp.clip(2 * mask - 1, 0.0, 1.0)
 
 
 def _update(
@@ -117,9 +114,9 @@ def _update(
     config: Config,
 ) -> tuple[TrainState, Metrics]:
     """Both players from one forward pass of the generator."""
-    seen = state.images_seen(config)
-    rate = schedule.learning_rate_factor(seen, config.optimiser, config.images)
-    weights = schedule.loss_weights(config.loss, seen)
+    images = state.images_seen(config)
+    rate = schedule.learning_rate_factor(images, config.optimiser, config.images)
+    weights = schedule.loss_weights(config.loss, images)
     critics, vectors = objective.normalised(state.discriminator, state.power_vectors, config)
     key_generator, key_critic = jax.random.split(key)
 
@@ -149,7 +146,7 @@ def _update(
         state.discriminator,
         rate * config.optimiser.discriminator_rate,
     )
-    decay = schedule.ema_decay(seen, config.optimiser, 2 * config.batch)
+    decay = schedule.ema_decay(images, config.optimiser, 2 * config.batch)
     norms = {
         "gradient_norm": optax.tree.norm(generator_gradient),
         "critic_gradient_norm": optax.tree.norm(critic_gradient),

@@ -16,6 +16,7 @@ from jax.sharding import SingleDeviceSharding
 from sagan_jax import checkpoint
 from sagan_jax import config as config_lib
 from sagan_jax.generator import Generator
+from sagan_jax.sight import seen
 
 _BATCH = 16
 
@@ -56,22 +57,24 @@ class Swapper:
 
         @jax.jit
         def render(
-            params: Mapping[str, Any], images: jax.Array, mean: jax.Array, std: jax.Array
+            params: Mapping[str, Any], crops: jax.Array, mean: jax.Array, std: jax.Array
         ) -> tuple[jax.Array, jax.Array]:
-            seen = (images.astype(jnp.float32) / 255 - mean) / std
-            code = generator.apply({"params": params}, seen, method="encode")
+            crops = crops.astype(jnp.float32) / 255
+            shown = seen(crops[..., :3], crops[..., 3:], mean, std, config.model)
+            code = generator.apply({"params": params}, shown, method="encode")
             out = generator.apply({"params": params}, code, to, method="decode")
             return out.rgb, out.mask
 
         self._render = render
 
     def __call__(
-        self, crops: np.ndarray, mean: np.ndarray, std: np.ndarray
+        self, crops: np.ndarray, masks: np.ndarray, mean: np.ndarray, std: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """Renders a batch.
 
         Args:
           crops: `[N, S, S, 3]` uint8 of the person to be replaced.
+          masks: `[N, S, S, 1]` uint8, 0 or 255, of that person's face.
           mean: `[3]` float32, colour of that person's face in this clip, 0..1.
           std: `[3]` float32, its spread.
 
@@ -79,7 +82,10 @@ class Swapper:
           rgb `[N, R, R, 3]` and mask `[N, R, R, 1]`, float32 in 0..1.
         """
         size = (self.resolution, self.resolution)
-        inputs = np.stack([cv2.resize(c, size, interpolation=cv2.INTER_AREA) for c in crops])
+        inputs = np.stack([
+            cv2.resize(crop, size, interpolation=cv2.INTER_AREA)
+            for crop in np.concatenate([crops, masks], -1)
+        ])  # fmt: skip
         parts = [
             self._render_padded(inputs[i : i + _BATCH], mean, std)
             for i in range(0, len(inputs), _BATCH)

@@ -31,15 +31,15 @@ def test_sampling_equals_scipy(images):
 
 
 def test_zero_ranges_change_nothing(images):
-    out = augment.augment(jax.random.key(2), images, images, _NONE)
+    out = augment.augment(jax.random.key(2), images, images, _NONE, 0.0)
     for leaf in out:
-        np.testing.assert_allclose(leaf, images, atol=1e-4)
+        np.testing.assert_allclose(leaf, images[..., : leaf.shape[-1]], atol=1e-4)
     np.testing.assert_array_equal(augment.colour_jitter(jax.random.key(3), images, 0.0), images)
 
 
 def test_a_certain_mirror_is_a_mirror(images):
     config = AugmentConfig(**{**vars(_NONE), "flip": 1.0})
-    out = augment.augment(jax.random.key(2), images, images, config)
+    out = augment.augment(jax.random.key(2), images, images, config, 0.0)
     np.testing.assert_allclose(out.target, images[:, :, ::-1], atol=1e-4)
 
 
@@ -59,7 +59,7 @@ def test_rotation_equals_opencv(images):
 
 
 def test_image_and_masks_move_together(images):
-    out = augment.augment(jax.random.key(4), images, images, AugmentConfig())
+    out = augment.augment(jax.random.key(4), images, images, AugmentConfig(), 0.025)
     np.testing.assert_array_equal(out.target, out.masks)
     assert float(jnp.abs(out.input - out.target).mean()) > 0.01
 
@@ -72,9 +72,9 @@ def test_the_warp_is_smooth_and_as_large_as_asked():
 
 
 def test_the_same_key_gives_the_same_batch_compiled_or_not(images):
-    eager = augment.augment(jax.random.key(9), images, images, AugmentConfig())
+    eager = augment.augment(jax.random.key(9), images, images, AugmentConfig(), 0.025)
     compiled = jax.jit(augment.augment, static_argnums=3)(
-        jax.random.key(9), images, images, AugmentConfig()
+        jax.random.key(9), images, images, AugmentConfig(), 0.025
     )
     for a, b in zip(eager, compiled, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-4)

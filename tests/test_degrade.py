@@ -101,7 +101,7 @@ def test_harm_is_done_to_the_input_only(images):
     config = AugmentConfig(
         hue=20.0, saturation=0.3, exposure=0.3, occlusion=1.0, blur=1.0, noise=0.05, compression=1.0
     )
-    batch = augment.Augmented(images, images, images, jnp.ones_like(images))
+    batch = augment.Augmented(images, images, images[..., :1], images, jnp.ones_like(images))
     harmed = jax.jit(augment.harm, static_argnums=2)(jax.random.key(0), batch, config)
     assert np.abs(harmed.shown - images).mean() > 0.02
     assert float(harmed.shown.min()) >= 0 and float(harmed.shown.max()) <= 1
