@@ -101,6 +101,23 @@ def analyse(
     Raises:
       InputError: if the video cannot be read or shows no face.
     """
+    analysis = search(path, settings, span, progress)
+    if not analysis.people:
+        raise InputError(_nobody(path, analysis, settings.min_face_size))
+    return analysis
+
+
+def search(
+    path: str | pathlib.Path,
+    settings: FaceSettings = FaceSettings(),
+    span: video.Span = video.WHOLE,
+    progress: Callable[[int], None] | None = None,
+) -> Analysis:
+    """As `analyse`, but that there is nobody is an answer.
+
+    Raises:
+      InputError: if the video cannot be read.
+    """
     info = video.probe(path)
     find = DetectorSettings(min_face_size=settings.min_face_size, batch=settings.batch)
     detector = _detector(info.height, info.width, find)
@@ -124,8 +141,6 @@ def analyse(
             if progress:
                 progress(len(stretch.frames))
     cast = people.tell_apart(follow.tracker.finish())
-    if not cast.people:
-        raise InputError(_nobody(path, count, cast.left_out, settings.min_face_size))
     return Analysis(cast.people, cast.left_out, count, first, tuple(cuts), cast.cuts, detected)
 
 
@@ -135,13 +150,11 @@ def _detector(height: int, width: int, settings: DetectorSettings) -> Detector:
     return Detector(height, width, settings)
 
 
-def _nobody(
-    path: str | pathlib.Path, frames: int, left_out: Sequence[LeftOut], min_face_size: int
-) -> str:
-    reasons = collections.Counter(one.reason for one in left_out)
+def _nobody(path: str | pathlib.Path, analysis: Analysis, min_face_size: int) -> str:
+    reasons = collections.Counter(one.reason for one in analysis.left_out)
     why = ", ".join(f"{count} left out because {reason}" for reason, count in reasons.items())
     return (
-        f"{path}: no face found in {frames} frames{f' ({why})' * bool(why)}; give a video that "
+        f"{path}: no face found in {analysis.frames} frames{f' ({why})' * bool(why)}; give a video that "
         f"shows a face at least {min_face_size} pixels wide, or lower --min_face"
     )
 
