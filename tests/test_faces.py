@@ -10,6 +10,7 @@ import pytest
 from data_prep import ahead, alignment, faces, people, tracking, video
 from data_prep.encoding import Encoding
 from data_prep.errors import InputError
+from data_prep.landmarks import region_of_mesh
 from data_prep.video import Span
 from data_prep.video_writer import VideoWriter
 
@@ -198,8 +199,8 @@ def test_a_video_turned_by_its_metadata(samples, tmp_path):
     plain = faces.analyse(_turned(samples, tmp_path / "upright.mp4", 0))
     assert _seen(analysis) == _seen(plain) == [(0, 9)]
     for a, b in zip(analysis.tracks[0].faces, plain.tracks[0].faces, strict=True):
-        # Two encodings of one face: the mesh is 1 px from itself when its region is 2 % off.
-        assert np.linalg.norm(a.landmarks - b.landmarks, axis=-1).mean() < 1.5
+        # Two encodings of one face, so the mesh may have settled 1 to 2 px away.
+        assert region_of_mesh(a.landmarks).agrees(region_of_mesh(b.landmarks))
 
 
 def test_odd_sizes(samples, tmp_path):
