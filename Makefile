@@ -15,9 +15,10 @@ demo: $(INSTALLED) $(if $(SOURCE)$(TARGET),,.samples/.demo)
 	$(RUN) -m launch.demo "--out=$(OUT)" $(if $(SOURCE),"--source=$(SOURCE)") \
 		$(if $(TARGET),"--target=$(TARGET)") $(if $(CONSENT),"--consent=$(CONSENT)")
 
-# Masks are tested against a face parser with non-commercial weights.
+# Masks are tested against a face parser with non-commercial weights. Two files at a time:
+# compiling leaves half of two cores idle, and each process may take 4 GB.
 test: $(INSTALLED) $(NONCOMMERCIAL) .samples/.all browser
-	$(RUN) -m pytest
+	$(RUN) -m pytest --numprocesses=auto --maxprocesses=2 --dist=loadfile
 
 lint: $(INSTALLED)
 	$(VENV)/bin/ruff format --check .

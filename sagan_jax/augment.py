@@ -109,9 +109,7 @@ def random_affine(key: jax.Array, count: int, config: AugmentConfig) -> jax.Arra
     return jnp.stack(rows, -2)
 
 
-def random_warp(
-    key: jax.Array, count: int, side: int, deviation: jax.Array | float
-) -> jax.Array:
+def random_warp(key: jax.Array, count: int, side: int, deviation: jax.Array | float) -> jax.Array:
     """A smooth displacement from a jittered 5x5 grid.
 
     Args:

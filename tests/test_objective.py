@@ -1,6 +1,7 @@
 """What the players are shown: composed by hand beside the code."""
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -36,11 +37,12 @@ def test_there_and_back_goes_by_the_other_decoder_and_its_colours(batch):
         Identity(None, None, jnp.full(3, 0.4 + 0.1 * i), jnp.full(3, 0.2 + 0.1 * i)) for i in (0, 1)
     )
     generator = Generator(_MODEL)
-    params = generator.init(jax.random.key(1), batch.input)["params"]
-    drawn = objective.draw(params, batch, people, _CONFIG)
+    params = jax.jit(generator.init)(jax.random.key(1), batch.input)["params"]
+    drawn = jax.jit(lambda p: objective.draw(p, batch, people, _CONFIG))(params)
 
-    def apply(method, *arguments):
-        return generator.apply({"params": params}, *arguments, method=method)
+    @functools.partial(jax.jit, static_argnums=(0, 2))
+    def apply(method, x, *who):
+        return generator.apply({"params": params}, x, *who, method=method)
 
     for own, other in ((0, 1), (1, 0)):
         code = apply("encode", batch.input[own])

@@ -73,7 +73,7 @@ def test_what_is_not_finite_is_skipped_and_decoders_change_places_once():
 
 
 def test_decoders_change_places_with_their_averages_and_moments():
-    before = state.create(jax.random.key(0), _TINY)
+    before = jax.jit(lambda key: state.create(key, _TINY))(jax.random.key(0))
     before = dataclasses.replace(
         before,
         generator_moments=jax.tree.map(
