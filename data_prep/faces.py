@@ -154,8 +154,8 @@ def _nobody(path: str | pathlib.Path, analysis: Analysis, min_face_size: int) ->
     reasons = collections.Counter(one.reason for one in analysis.left_out)
     why = ", ".join(f"{count} left out because {reason}" for reason, count in reasons.items())
     return (
-        f"{path}: no face found in {analysis.frames} frames{f' ({why})' * bool(why)}; give a video that "
-        f"shows a face at least {min_face_size} pixels wide, or lower --min_face"
+        f"{path}: no face found in {analysis.frames} frames{f' ({why})' * bool(why)}; give a video "
+        f"that shows a face at least {min_face_size} pixels wide, or lower --min_face"
     )
 
 
