@@ -1,7 +1,9 @@
 """Sets measured tables into a text: none is typed by hand.
 
 Between `<!-- table: NAME -->` and `<!-- end of table -->` stands what `RESULTS/NAME.json` says,
-as `launch.benchmark --json` wrote it. Measure again, run this, and look at the difference.
+as `launch.benchmark --json` wrote it, or the demo as its `benchmark.json`. `figures` is how the
+figures of an evaluation are read, which is not measured. Measure again, run this, and look at the
+difference.
 """
 
 from __future__ import annotations
@@ -10,11 +12,15 @@ import json
 import pathlib
 import re
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from absl import flags
 
 from data_prep.errors import InputError
 from launch import cli
+
+if TYPE_CHECKING:
+    from launch.benchmarking import Table
 
 README = flags.DEFINE_string("readme", "README.md", "Text with the tables.")
 RESULTS = flags.DEFINE_string("results", "benchmarks", "Folder of the measured JSON files.")
@@ -56,6 +62,8 @@ def content(results: pathlib.Path, name: str) -> str:
     """
     from launch import benchmarking
 
+    if name == "figures":
+        return _figures().markdown().partition("\n\n")[2].rstrip() + "\n"
     path = results / f"{name}.json"
     try:
         values = json.loads(path.read_text())
@@ -69,6 +77,25 @@ def content(results: pathlib.Path, name: str) -> str:
     measurement = benchmarking.Measurement.from_json(values)
     tables = "\n\n".join(table.markdown().rstrip() for table in measurement.tables)
     return f"{tables}\n\n`{measurement.command}`\n({measurement.heading()})\n"
+
+
+def _figures() -> Table:
+    from launch.benchmarking import Table
+    from sagan_jax.figures import FIGURES
+
+    return Table(
+        "Figures of an evaluation",
+        [
+            {
+                "figure": figure.title,
+                "unit": figure.unit,
+                "range": figure.range,
+                "better": figure.better,
+                "how to read it": figure.meaning,
+            }
+            for figure in FIGURES.values()
+        ],
+    )
 
 
 def run() -> None:

@@ -1,0 +1,93 @@
+"""How far two sets of pictures are apart in the features of a network (FID, KID).
+
+The network is EfficientNet-Lite0 (Tan and Le, "EfficientNet: Rethinking Model Scaling for
+Convolutional Neural Networks", 2019; ImageNet, Apache-2.0), which no loss uses. The published
+figures are by another network on other pictures: these compare with each other alone, and the
+FID only at the same number of pictures.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+from data_prep import weights
+
+SIZE = 1280
+_INPUT = 224
+# The network reads (x - 127) / 128: outside of a face it sees 0.
+_GREY, _SCALE = 127, 128
+# Of KID: the constants of its polynomial kernel.
+_DEGREE, _OFFSET = 3, 1.0
+
+
+class Features:
+    """Faces to the pooled features of the network."""
+
+    def __init__(self) -> None:
+        # Without delegates, or the features inside of the network are not kept.
+        self._network = Interpreter(
+            str(weights.locate(weights.EFFICIENTNET)),
+            experimental_preserve_all_tensors=True,
+            experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+            num_threads=2,
+        )
+        self._network.allocate_tensors()
+        self._input = self._network.get_input_details()[0]["index"]
+        self._pooled = next(
+            tensor["index"]
+            for tensor in self._network.get_tensor_details()
+            if tensor["shape"].tolist() == [1, SIZE]
+        )
+
+    def __call__(self, crop: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        """Features of one face, without what is behind it.
+
+        Args:
+          crop: `[S, S, 3]` uint8.
+          mask: `[S, S, 1]` uint8, 0 or 255; outside of it all faces are grey.
+
+        Returns:
+          `[SIZE]` float32.
+        """
+        face = np.where(mask > 127, crop, np.uint8(_GREY))
+        small = cv2.resize(face, (_INPUT, _INPUT), interpolation=cv2.INTER_AREA)
+        pixels = (small.astype(np.float32) - _GREY) / _SCALE
+        self._network.set_tensor(self._input, pixels[None])
+        self._network.invoke()
+        return self._network.get_tensor(self._pooled).reshape(-1).copy()
+
+
+def frechet(a: np.ndarray, b: np.ndarray) -> float:
+    """Fréchet distance of two Gaussians fitted to features (Heusel et al., 2017); 0 is best.
+
+    Args:
+      a: `[N, D]`.
+      b: `[M, D]`.
+    """
+    mean = np.square(a.mean(0) - b.mean(0)).sum()
+    a, b = ((x - x.mean(0)) / np.sqrt(len(x) - 1) for x in (a, b))
+    # The trace of the root of the product of the covariances, without forming any of them.
+    shared = np.linalg.svd(a @ b.T, compute_uv=False).sum()
+    return float(mean + np.square(a).sum() + np.square(b).sum() - 2 * shared)
+
+
+def kernel(a: np.ndarray, b: np.ndarray) -> float:
+    """Kernel distance of two sets of features (Binkowski et al., "Demystifying MMD GANs", 2018).
+
+    Unbiased: about 0, also slightly below, for two samples of one distribution, of any size.
+
+    Args:
+      a: `[N, D]`, N at least 2.
+      b: `[M, D]`, likewise.
+    """
+
+    def similarity(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        return (x @ y.T / x.shape[1] + _OFFSET) ** _DEGREE
+
+    def within(x: np.ndarray) -> float:
+        all_ = similarity(x, x)
+        return float((all_.sum() - np.trace(all_)) / (len(x) * (len(x) - 1)))
+
+    return within(a) + within(b) - 2 * float(similarity(a, b).mean())
