@@ -3,18 +3,19 @@
 The network is EfficientNet-Lite0 (Tan and Le, "EfficientNet: Rethinking Model Scaling for
 Convolutional Neural Networks", 2019; ImageNet, Apache-2.0), which no loss uses. The published
 figures are by another network on other pictures: these compare with each other alone, and the
-FID only at the same number of pictures.
+FID only at the same number of pictures. Features are the logits of its 1000 classes: those
+before them are read only without the fast kernels, in four times the time.
 """
 
 from __future__ import annotations
 
 import cv2
 import numpy as np
-from ai_edge_litert.interpreter import Interpreter, OpResolverType
+from ai_edge_litert.interpreter import Interpreter
 
 from data_prep import weights
 
-SIZE = 1280
+SIZE = 1000
 _INPUT = 224
 # The network reads (x - 127) / 128: outside of a face it sees 0.
 _GREY, _SCALE = 127, 128
@@ -23,23 +24,13 @@ _DEGREE, _OFFSET = 3, 1.0
 
 
 class Features:
-    """Faces to the pooled features of the network."""
+    """Faces to what the network takes them for; 8 ms a face on a CPU."""
 
     def __init__(self) -> None:
-        # Without delegates, or the features inside of the network are not kept.
-        self._network = Interpreter(
-            str(weights.locate(weights.EFFICIENTNET)),
-            experimental_preserve_all_tensors=True,
-            experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
-            num_threads=2,
-        )
+        self._network = Interpreter(str(weights.locate(weights.EFFICIENTNET)), num_threads=1)
         self._network.allocate_tensors()
         self._input = self._network.get_input_details()[0]["index"]
-        self._pooled = next(
-            tensor["index"]
-            for tensor in self._network.get_tensor_details()
-            if tensor["shape"].tolist() == [1, SIZE]
-        )
+        self._output = self._network.get_output_details()[0]["index"]
 
     def __call__(self, crop: np.ndarray, mask: np.ndarray) -> np.ndarray:
         """Features of one face, without what is behind it.
@@ -49,14 +40,16 @@ class Features:
           mask: `[S, S, 1]` uint8, 0 or 255; outside of it all faces are grey.
 
         Returns:
-          `[SIZE]` float32.
+          `[SIZE]` float32, the logits of the classes, of mean 0.
         """
         face = np.where(mask > 127, crop, np.uint8(_GREY))
         small = cv2.resize(face, (_INPUT, _INPUT), interpolation=cv2.INTER_AREA)
         pixels = (small.astype(np.float32) - _GREY) / _SCALE
         self._network.set_tensor(self._input, pixels[None])
         self._network.invoke()
-        return self._network.get_tensor(self._pooled).reshape(-1).copy()
+        probabilities = self._network.get_tensor(self._output)[0]
+        logits = np.log(np.maximum(probabilities, np.finfo(np.float32).tiny))
+        return logits - logits.mean()
 
 
 def frechet(a: np.ndarray, b: np.ndarray) -> float:

@@ -203,6 +203,7 @@ def performance_figures(
         ),
         "pose_error": bootstrap(np.mean, Series.at(seconds, turns)),
         "mouth_correlation": bootstrap(metrics.correlation, Series.at(seconds, *mouths)),
+        "mouth_gain": bootstrap(metrics.gain, Series.at(seconds, *mouths)),
         "gaze_correlation": bootstrap(metrics.correlation, Series.at(seconds, *gazes)),
     }
     return figures, {

@@ -38,12 +38,14 @@ class Block:
       title: of it.
       text: how to read it.
       tiles: picture, as `data:` address, and caption.
+      size: of the tiles, a class of the page: "", "large" or "wider".
       plot: SVG, "" for none.
     """
 
     title: str
     text: str
     tiles: tuple[tuple[str, str], ...] = ()
+    size: str = ""
     plot: Markup = Markup("")
 
 
@@ -107,7 +109,7 @@ def _moments(part: Part, seen: Observation) -> Iterator[Block]:
             (report.inline(np.hstack(seen.sampled.crops[i][::-1])), _caption(part, seen, i))
             for i in _apart(order, seen.every.seconds[seen.sampled.at])
         )
-        yield Block(title, f"{text} Target left, swap right.", tiles)
+        yield Block(title, f"{text} Target left, swap right.", tiles, "wider")
 
 
 def _apart(order: np.ndarray, seconds: np.ndarray) -> list[int]:

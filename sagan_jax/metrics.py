@@ -6,6 +6,7 @@ each frame, so that it can be drawn over time and its uncertainty be told (`boot
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 
 from data_prep import alignment
@@ -128,6 +129,18 @@ def correlation(swapped: np.ndarray, target: np.ndarray) -> float:
     return float((a * b).sum() / spread) if spread > 0 else float("nan")
 
 
+def gain(swapped: np.ndarray, target: np.ndarray) -> float:
+    """How far one goes for what the other does: slope of the regression, 1 is as far.
+
+    Args:
+      swapped: `[N]`.
+      target: `[N]`; not a number where it stands still.
+    """
+    a, b = swapped - swapped.mean(), target - target.mean()
+    spread = np.square(b).sum()
+    return float((a * b).sum() / spread) if spread > 0 else float("nan")
+
+
 def neighbours(frame_index: np.ndarray, track_id: np.ndarray) -> np.ndarray:
     """Which three following entries are neighbouring frames of one track, `[N - 2]` bool.
 
@@ -162,7 +175,8 @@ def ratio(swapped: np.ndarray, target: np.ndarray) -> float:
 
 def squared_error(a: np.ndarray, b: np.ndarray, where: np.ndarray) -> float:
     """Mean squared difference of two uint8 images `[H, W, 3]` where `[H, W]` is true."""
-    return float(np.square(a[where].astype(np.float64) - b[where]).mean())
+    total = cv2.norm(a, b, cv2.NORM_L2SQR, where.astype(np.uint8))
+    return total / (a.shape[-1] * np.count_nonzero(where))
 
 
 def psnr(errors: np.ndarray) -> float:

@@ -18,7 +18,7 @@ from sagan_jax import gallery, metrics, seam
 from sagan_jax.gallery import Judges
 
 # Frames that the slow judges look at, and of these, how many are compared as distributions.
-_SAMPLED, _FEATURED = 200, gallery.PICTURES
+_SAMPLED, _FEATURED = 128, gallery.PICTURES
 # Beyond the mesh the blend is feathered: pixels this near to the face are not "untouched".
 _FACE_MARGIN = 0.15
 _SHOWN = 160

@@ -117,6 +117,13 @@ def test_correlation_is_pearsons_and_unknown_for_a_still_face():
     assert np.isnan(metrics.correlation(a, np.ones(100)))
 
 
+def test_a_mouth_that_opens_half_as_far_has_half_the_reach(meshes):
+    opening = metrics.mouth_openings(meshes)
+    assert metrics.gain(0.3 + opening / 2, opening) == pytest.approx(0.5)
+    assert metrics.gain(np.ones(50), opening) == 0
+    assert np.isnan(metrics.gain(opening, np.ones(50)))
+
+
 def test_pose_error_in_degrees():
     poses = np.zeros((4, 3))
     assert metrics.mean_differences(poses + np.array([3, 0, 0]), poses) == pytest.approx(1)
