@@ -58,7 +58,8 @@ def test_no_swap_is_no_transfer_and_a_perfect_performance(part):
     exact = {
         "transfer": 0, "source_wins": 0, "retrieval": 0, "expression_error": 0,
         "blendshape_error": 0, "pose_error": 0, "mouth_correlation": 1, "mouth_gain": 1,
-        "gaze_correlation": 1, "jitter": 1, "flicker": 1, "faces_kept": 1, "sharpness": 1, "seam": 0,
+        "gaze_correlation": 1, "jitter": 1, "flicker": 1, "faces_kept": 1, "sharpness": 1,
+        "seam": 0,
     }  # fmt: skip
     assert {name: part.value(name) for name in exact} == pytest.approx(exact, abs=1e-6)
     assert part.value("background_psnr") is None  # infinite
