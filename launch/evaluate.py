@@ -98,8 +98,7 @@ def _finish(out: pathlib.Path, found: Evaluation) -> None:
     aside = out.with_name(f".{out.name}.partial")
     aside.write_text(found.to_json())
     aside.replace(out)
-    columns = [comparison.Column(title, part) for title, part in found.parts.items()]
-    print(comparison.markdown(columns))
+    print(comparison.markdown(comparison.of(found)))
     print(out, out.with_suffix(".html"), sep="\n")
 
 

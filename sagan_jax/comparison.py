@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import pathlib
 from collections.abc import Iterator, Sequence
 
 from sagan_jax import evaluation
 from sagan_jax.bootstrap import Estimate
-from sagan_jax.evaluation import Part
+from sagan_jax.evaluation import Evaluation, Part
 from sagan_jax.figures import FIGURES, Better, Figure
 
 
@@ -19,10 +20,12 @@ class Column:
     Attributes:
       title: of the column.
       part: its figures.
+      of: what they are of; only columns of the same are ranked.
     """
 
     title: str
     part: Part
+    of: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,11 +62,16 @@ def read(paths: Sequence[pathlib.Path]) -> list[Column]:
     for path in paths:
         name = path.stem if stems.count(path.stem) == 1 else f"{path.parent.name}/{path.stem}"
         parts = evaluation.read(path).parts
-        columns += [
-            Column(name if len(parts) == 1 else f"{name}: {title}", part)
-            for title, part in parts.items()
-        ]
+        if len(parts) == 1:
+            columns += [Column(name, part) for part in parts.values()]
+        else:
+            columns += [Column(f"{name}: {title}", part, title) for title, part in parts.items()]
     return columns
+
+
+def of(found: Evaluation) -> list[Column]:
+    """The columns of one evaluation; its parts are of different people."""
+    return [Column(title, part, title) for title, part in found.parts.items()]
 
 
 def rows(columns: Sequence[Column]) -> Iterator[Row]:
@@ -71,7 +79,12 @@ def rows(columns: Sequence[Column]) -> Iterator[Row]:
     for name, figure in FIGURES.items():
         found = [column.part.figures.get(name) for column in columns]
         if any(found):
-            yield Row(figure, tuple(_cell(figure, found, i) for i in range(len(found))))
+            rivals = [
+                [other for j, other in enumerate(found)
+                 if other and j != i and columns[j].of == columns[i].of]
+                for i in range(len(columns))
+            ]  # fmt: skip
+            yield Row(figure, tuple(map(functools.partial(_cell, figure), found, rivals)))
 
 
 def markdown(columns: Sequence[Column]) -> str:
@@ -86,18 +99,12 @@ def markdown(columns: Sequence[Column]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _cell(figure: Figure, found: Sequence[Estimate | None], i: int) -> Cell:
-    one = found[i]
-    value, low, high = (
-        evaluation.known(number) if one else None
-        for number in ((one.value, one.low, one.high) if one else (0.0, 0.0, 0.0))
-    )
-    if one is None or value is None:
+def _cell(figure: Figure, one: Estimate | None, rivals: Sequence[Estimate]) -> Cell:
+    if one is None or (value := evaluation.known(one.value)) is None:
         return Cell("-", "", False)
-    interval = f"({figure.text(low)} to {figure.text(high)})"
-    others = [other for j, other in enumerate(found) if other and j != i]
-    best = bool(others) and all(_clearly_ahead(figure, one, other) for other in others)
-    return Cell(figure.text(value), interval, best)
+    low, high = (figure.text(evaluation.known(end)) for end in (one.low, one.high))
+    best = bool(rivals) and all(_clearly_ahead(figure, one, other) for other in rivals)
+    return Cell(figure.text(value), f"({low} to {high})", best)
 
 
 def _clearly_ahead(figure: Figure, one: Estimate, other: Estimate) -> bool:

@@ -89,10 +89,7 @@ def evaluate_clip(
       InputError: if a data set or a video cannot be read, a video shows no face, or the
         frames do not pair up.
     """
-    for path in (target, swapped):
-        video.probe(path)
-    judges = Judges()
-    person = Source.read(source, judges, others)
+    subject = _subject(source, target, swapped, span)
     before, after = _follow(target, span), _follow(swapped, video.WHOLE)
     if before.frames != after.frames:
         raise InputError(
@@ -102,9 +99,11 @@ def evaluate_clip(
     pairs = _pairs(before, after)
     if len(pairs) < 3:
         raise InputError(f"{swapped}: shows no face in the frames where {target} does")
+    judges = Judges()
+    person = Source.read(source, judges, others)
     seen = observe.observe(target, swapped, span, pairs, before.frames, judges)
     part = measure_clip(person, before, pairs, seen)
-    return Evaluation(_subject(source, target, swapped, span), {swapped.name: part}), seen
+    return Evaluation(subject, {swapped.name: part}), seen
 
 
 def measure_clip(
@@ -304,6 +303,9 @@ def _follow(path: pathlib.Path, span: video.Span) -> Followed:
 def _subject(
     source: pathlib.Path, target: pathlib.Path, swapped: pathlib.Path, span: video.Span
 ) -> dict[str, object]:
+    """Of what; whatever cannot be read is told before any work is done."""
+    for path in (target, swapped):
+        video.probe(path)
     card = shards.read_card(source)
     return {
         "kind": "clip",

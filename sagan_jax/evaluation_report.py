@@ -12,7 +12,8 @@ import numpy as np
 from markupsafe import Markup
 
 from data_prep import plots, report
-from sagan_jax.comparison import Column, rows
+from sagan_jax import comparison
+from sagan_jax.comparison import Column
 from sagan_jax.evaluation import Evaluation, Part
 from sagan_jax.marking import FrameMarker, Marks
 from sagan_jax.observe import Observation, spread
@@ -68,16 +69,16 @@ def write_checkpoint(
 def write_comparison(path: pathlib.Path, columns: Sequence[Column]) -> None:
     """The page of several evaluations, figure by figure."""
     page = _TEMPLATE.render(
-        title="Evaluations compared", columns=columns, rows=list(rows(columns)), blocks=[],
-        subject={}, compared=True,
+        title="Evaluations compared", columns=columns, rows=list(comparison.rows(columns)),
+        blocks=[], subject={}, compared=True,
     )  # fmt: skip
     _put(path, page)
 
 
 def _write(path: pathlib.Path, title: str, evaluation: Evaluation, blocks: Sequence[Block]) -> None:
-    columns = [Column(name, part) for name, part in evaluation.parts.items()]
+    columns = comparison.of(evaluation)
     page = _TEMPLATE.render(
-        title=title, columns=columns, rows=list(rows(columns)), blocks=blocks,
+        title=title, columns=columns, rows=list(comparison.rows(columns)), blocks=blocks,
         subject=evaluation.subject, compared=False,
     )  # fmt: skip
     _put(path, page)

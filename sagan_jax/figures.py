@@ -101,7 +101,7 @@ STEADINESS = (
 )  # fmt: skip
 PICTURE = (
     Figure("sharpness", "sharpness, of that of the target", "", 0, None, _ONE,
-           "mean absolute Laplacian inside the face, swap over target; grain of the watermark "
+           "mean absolute Laplacian inside the face, drawn over real; grain of the watermark "
            "counts"),
     Figure("sharpness_of_source", "sharpness, of that of the source", "", 0, None, _ONE,
            "the same, over the source's footage brought to the size of this face"),
@@ -112,14 +112,14 @@ PICTURE = (
            "PSNR away from the face; above 42 only the encoder differs", 1),
     Figure("kid", "KID to the source", "", None, None, _LESS,
            "distance of the swapped faces from the source's footage in features of "
-           "EfficientNet-Lite0; compares within this project only", 3),
+           "EfficientNet-Lite0; compares within this project only"),
     Figure("kid_of_footage", "KID of held-out footage", "", None, None, _NEITHER,
            "of the source's held-out footage to that it was trained on: what poses and light "
-           "make of it", 3),
+           "make of it"),
     Figure("kid_of_target", "KID of the target", "", None, None, _NEITHER,
-           "of the target's own faces: what no swap has", 3),
+           "of the target's own faces: what no swap has"),
     Figure("fid", "FID to the source", "", 0, None, _LESS,
-           "as KID, of two Gaussians; compares at the same number of pictures only"),
+           "as KID, of two Gaussians; compares at the same number of pictures only", 0),
 )  # fmt: skip
 RECONSTRUCTION = (
     Figure("ssim", "reconstruction SSIM", "", -1, 1, _MORE,

@@ -176,7 +176,7 @@ def ratio(swapped: np.ndarray, target: np.ndarray) -> float:
 def squared_error(a: np.ndarray, b: np.ndarray, where: np.ndarray) -> float:
     """Mean squared difference of two uint8 images `[H, W, 3]` where `[H, W]` is true."""
     total = cv2.norm(a, b, cv2.NORM_L2SQR, where.astype(np.uint8))
-    return total / (a.shape[-1] * np.count_nonzero(where))
+    return float(total / (a.shape[-1] * np.count_nonzero(where)))
 
 
 def psnr(errors: np.ndarray) -> float:

@@ -147,12 +147,18 @@ def _reconstruction(drawn: Drawn, crops: Gallery, lpips: str) -> Part:
     masks = _masks(crops, drawn.real.shape[1])
     ssim, errors = reconstruction_errors(drawn.real, drawn.rgb, masks)
     distances = perceptual_distances(drawn.real, drawn.rgb, masks, lpips)
+    inside = masks[..., None].astype(np.uint8)
+    sharp = [
+        np.array([quality.sharpness(*one) for one in zip(images, inside, strict=True)])
+        for images in (drawn.rgb, drawn.real)
+    ]
     return Part(
         {"measured": len(drawn.real)},
         {
             "ssim": bootstrap(np.mean, Series.at(crops.seconds, ssim)),
             "psnr": bootstrap(metrics.psnr, Series.at(crops.seconds, errors)),
             "lpips": bootstrap(np.mean, Series.at(crops.seconds, distances)),
+            "sharpness": bootstrap(metrics.ratio, Series.at(crops.seconds, *sharp)),
         },
         {"seconds": crops.seconds, "ssim": ssim, "lpips": distances},
     )
@@ -186,11 +192,6 @@ def _swap(drawn: Drawn, crops: Gallery, source: Source, judges: Judges) -> Part:
         ]
         for images in faces
     )
-    masks = _masks(crops, drawn.real.shape[1])[kept].astype(np.uint8)[..., None]
-    sharp = [
-        np.array([quality.sharpness(*one) for one in zip(images[kept], masks, strict=True)])
-        for images in (drawn.rgb, drawn.real)
-    ]
     identity, cosines = evaluate.identity_figures(source, embeddings, seconds)
     performance, performed = evaluate.performance_figures(
         [each[..., :2] for each in points], pose, seconds
@@ -201,7 +202,6 @@ def _swap(drawn: Drawn, crops: Gallery, source: Source, judges: Judges) -> Part:
             **identity,
             **performance,
             "faces_kept": bootstrap(np.mean, Series.at(crops.seconds, kept)),
-            "sharpness": bootstrap(metrics.ratio, Series.at(seconds, *sharp)),
             **evaluate.distribution_figures(source, features, seconds),
         },
         {"seconds": seconds, **performed, "sampled_seconds": seconds, **cosines},

@@ -5,11 +5,12 @@ import re
 import shutil
 
 import cv2
+import data_sets
 import numpy as np
 import pytest
 from clips import encode_directly
 
-from data_prep import fingerprint, shards, video
+from data_prep import fingerprint, video
 from data_prep.errors import InputError
 from launch import readme_tables
 from sagan_jax import comparison, evaluate, evaluation, evaluation_report
@@ -17,19 +18,9 @@ from sagan_jax.bootstrap import Estimate
 from sagan_jax.comparison import Column
 from sagan_jax.evaluation import Evaluation, Part
 from sagan_jax.figures import FIGURES
+from sagan_jax.gallery import Gallery
 
 _SECONDS = 1.5
-
-
-def _data_set(folder, crops):
-    """A data set of real crops: every fourth is held out."""
-    video = {"name": "b.mp4", "sha256": "0" * 64, "train": len(crops[::2]),
-             "holdout": len(crops[1::4])}  # fmt: skip
-    with shards.Writer(folder, "B", "yes") as writer:
-        writer.add("train", crops[::2], video)
-        writer.add("holdout", crops[1::4], video)
-        writer.finish(shards.IdentityCard("B", "yes", (video,), {}, (), "f" * 64))
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +33,8 @@ def unswapped(crops, samples, tmp_path_factory):
     images = [cv2.resize(frame.image, (400, 300)) for frame in frames]
     encode_directly(target, images, [frame.timestamp_us for frame in frames])
     shutil.copyfile(target, copy)
-    found, seen = evaluate.evaluate_clip(_data_set(folder / "b", crops), target, copy)
+    source = data_sets.write(folder / "b", "B", crops[::3], crops[1::6])
+    found, seen = evaluate.evaluate_clip(source, target, copy)
     (folder / "figures.json").write_text(found.to_json())
     evaluation_report.write_clip(folder / "figures.html", found, seen)
     return folder
@@ -107,6 +99,28 @@ def test_frames_that_do_not_pair_up_are_refused(unswapped):
     target, copy = unswapped / "target.mp4", unswapped / "copy.mp4"
     with pytest.raises(InputError, match="38 frames, its target has 25"):
         evaluate.evaluate_clip(unswapped / "b", target, copy, video.Span(end_s=1.0))
+
+
+def test_retrieval_fails_where_another_person_is_nearer():
+    random = np.random.default_rng(0)
+
+    def person(axis, count=8):
+        faces = np.eye(128)[axis] + 0.02 * random.normal(size=(count, 128))
+        return faces / np.linalg.norm(faces, axis=1, keepdims=True)
+
+    def gallery_of(axis):
+        nothing = np.zeros(0)
+        return Gallery(nothing, nothing, nothing, np.arange(8.0), person(axis), nothing)
+
+    swapped = np.stack([np.concatenate([person(0, 6), person(5, 2)]), person(1)], 1)
+    alone = evaluate.Source(gallery_of(0), gallery_of(0))
+    among = evaluate.Source(gallery_of(0), gallery_of(0), (gallery_of(5),))
+    two_are_like_another = evaluate.identity_figures(among, swapped, np.arange(8.0))[0]
+    assert two_are_like_another["retrieval"].value == 0.75
+    figures = evaluate.identity_figures(alone, swapped[:6], np.arange(6.0))[0]
+    assert figures["retrieval"].value == 1 and figures["transfer"].value == pytest.approx(
+        1, abs=0.1
+    )
 
 
 def _column(title, **values):
