@@ -104,10 +104,11 @@ PICTURE = (
            "mean absolute Laplacian inside the face, drawn over real; grain of the watermark "
            "counts"),
     Figure("sharpness_of_source", "sharpness, of that of the source", "", 0, None, _ONE,
-           "the same, over the source's footage brought to the size of this face"),
+           "the same, over the source's footage brought to the size of this face: where theirs was "
+           "smaller, it is enlarged and soft"),
     Figure("seam", "seam", "grey levels", 0, 255, _LESS,
-           "steepest step of colour along the edge of the mask that the target does not have; "
-           "0 where nothing was changed"),
+           "steepest step of colour along the edge of the mask that the target does not have: hair "
+           "drawn there counts, too, so it compares runs on one clip; 0 where nothing was changed"),
     Figure("background_psnr", "untouched pixels", "dB", 0, None, _MORE,
            "PSNR away from the face; above 42 only the encoder differs", 1),
     Figure("kid", "KID to the source", "", None, None, _LESS,
