@@ -13,7 +13,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-BLOCK_S = 2.0
+# On two clips of 30 and 40 s the intervals of identity, expression and pose grow up to blocks of
+# 4 s and no further: there they are 1.2 to 1.8 times as wide as at 1 s, and 2 to 8 times as wide
+# as if frames were drawn one by one.
+BLOCK_S = 4.0
 CONFIDENCE = 0.95
 _RESAMPLES = 400
 _SEED = 0

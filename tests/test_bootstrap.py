@@ -41,8 +41,8 @@ def test_columns_are_drawn_together_and_samples_apart():
     assert apart.low < 0 < apart.high
 
 
-def test_blocks_are_of_two_seconds_but_at_least_four():
-    assert Series.at(np.arange(1000) / 25, np.zeros(1000)).block == 50
+def test_blocks_are_of_four_seconds_but_at_least_four():
+    assert Series.at(np.arange(1000) / 25, np.zeros(1000)).block == 100
     assert Series.at(np.arange(40) / 25, np.zeros(40)).block == 10
     assert Series.at(np.array([3.0]), np.zeros(1)).block == 1
 
