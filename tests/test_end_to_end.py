@@ -46,7 +46,7 @@ def pairs(demo, samples):
 def test_everything_promised_is_there(demo):
     for name in (
         "swapped.mp4", "swapped_reverse.mp4", "side_by_side.mp4", "report.html", "metrics.json",
-        "contact_sheet.png", "contact_sheet_reverse.png",
+        "contact_sheet.png", "contact_sheet_reverse.png", "swapped.metrics.html",
     ):  # fmt: skip
         assert (demo / name).stat().st_size > 1000
     report = (demo / "report.html").read_text()
