@@ -56,9 +56,11 @@ def frechet(a: np.ndarray, b: np.ndarray) -> float:
     """Fréchet distance of two Gaussians fitted to features (Heusel et al., 2017); 0 is best.
 
     Args:
-      a: `[N, D]`.
-      b: `[M, D]`.
+      a: `[N, D]`; not a number for a single one.
+      b: `[M, D]`, likewise.
     """
+    if min(len(a), len(b)) < 2:
+        return float("nan")
     mean = np.square(a.mean(0) - b.mean(0)).sum()
     a, b = ((x - x.mean(0)) / np.sqrt(len(x) - 1) for x in (a, b))
     # The trace of the root of the product of the covariances, without forming any of them.
@@ -72,9 +74,11 @@ def kernel(a: np.ndarray, b: np.ndarray) -> float:
     Unbiased: about 0, also slightly below, for two samples of one distribution, of any size.
 
     Args:
-      a: `[N, D]`, N at least 2.
+      a: `[N, D]`; not a number for a single one.
       b: `[M, D]`, likewise.
     """
+    if min(len(a), len(b)) < 2:
+        return float("nan")
 
     def similarity(x: np.ndarray, y: np.ndarray) -> np.ndarray:
         return (x @ y.T / x.shape[1] + _OFFSET) ** _DEGREE

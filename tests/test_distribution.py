@@ -22,6 +22,11 @@ def test_the_frechet_distance_is_the_textbook_formula():
     assert distribution.frechet(a, a) == pytest.approx(0, abs=1e-9)
 
 
+def test_a_single_picture_is_no_distribution():
+    for distance in (distribution.frechet, distribution.kernel):
+        assert np.isnan(distance(_normal(0, 1), _normal(1, 5)))
+
+
 def test_shifted_by_two_it_is_four():
     a = _normal(0, 100)
     assert distribution.frechet(a, a + 2 / np.sqrt(16)) == pytest.approx(4)
