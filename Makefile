@@ -9,7 +9,7 @@ INSTALLED := $(VENV)/.installed
 NONCOMMERCIAL := $(VENV)/.noncommercial
 OUT ?= runs/demo
 
-.PHONY: demo test lint types format setup samples weights weights-noncommercial benchmark-peers browser clean
+.PHONY: demo test lint types format tables setup samples weights weights-noncommercial benchmark-peers browser clean
 
 demo: $(INSTALLED) $(if $(SOURCE)$(TARGET),,.samples/.demo)
 	$(RUN) -m launch.demo "--out=$(OUT)" $(if $(SOURCE),"--source=$(SOURCE)") \
@@ -30,6 +30,10 @@ types: $(INSTALLED)
 format: $(INSTALLED)
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/ruff check --fix .
+
+# Sets what was measured (benchmarks/*.json) into the README.
+tables: $(INSTALLED)
+	$(RUN) -m launch.readme_tables
 
 setup: $(INSTALLED)
 

