@@ -11,7 +11,7 @@ import collections
 import dataclasses
 import functools
 import pathlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -162,14 +162,26 @@ def aligned_faces(
 ) -> Iterator[AlignedFace]:
     """The crops of the given tracks, in order of time: the second pass over the video.
 
-    Frames are decoded and crops made in threads, a few ahead.
-
     Args:
       path: as of `analyse`.
       tracks: found by `analyse`.
       span: as of `analyse`.
       wanted: which faces.
       masker: makes the masks.
+    """
+    return crops(video.read_frames(path, span), tracks, wanted=wanted, masker=masker)
+
+
+def crops(
+    frames: Iterable[Frame],
+    tracks: Sequence[Track],
+    *,
+    wanted: Callable[[Face], bool] = lambda face: True,
+    masker: Masker = Masker(),
+) -> Iterator[AlignedFace]:
+    """As `aligned_faces`, of frames that are read elsewhere.
+
+    Frames are decoded and crops made in threads, a few ahead.
     """
     places: dict[int, list[tuple[Track, int]]] = {}
     for track in tracks:
@@ -178,7 +190,7 @@ def aligned_faces(
                 places.setdefault(face.frame_index, []).append((track, position))
     found = (
         (frame.image, track, position, CROP_SIZE, masker)
-        for frame in fetch(video.read_frames(path, span), 4)
+        for frame in fetch(iter(frames), 4)
         for track, position in places.get(frame.index, [])
     )
     return map_ahead(lambda one: align(*one), found)

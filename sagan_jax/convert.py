@@ -21,7 +21,7 @@ from data_prep.progress import Progress
 from sagan_jax import blend, colour, provenance
 from sagan_jax.marking import FrameMarker, Marks
 from sagan_jax.provenance import Origin
-from sagan_jax.renderer import BATCH, Renderer, clip_colour
+from sagan_jax.renderer import BATCH, Renderer, lights_of
 from sagan_jax.swap import Swapper
 from sagan_jax.views import View, show, write_transforms
 
@@ -109,10 +109,11 @@ def convert(
     )
     with Progress("finding faces", total=info.expected_frames(span), unit="frames") as bar:
         analysis = faces.analyse(source, settings.face, span, bar.advance)
-    tracks = people.choose(analysis.people).tracks
-    light = clip_colour(source, tracks, span, masker)
+    person = people.choose(analysis.people)
+    tracks = person.tracks
+    lights = lights_of(video.read_frames(source, span), [person], masker)
     renderer = Renderer(
-        swapper, light, tracks, masker,
+        swapper, tracks, lights, masker,
         method=settings.colour, edge=settings.blend, sharpen=settings.sharpen,
     )  # fmt: skip
     watermark, swapped = provenance.new_identifier() if marks.signer else None, 0

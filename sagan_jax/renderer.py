@@ -1,25 +1,40 @@
-"""Frames of a target to frames with the other face: crop, generator, colour, blend."""
+"""Frames of a target to frames with the other face: crop, generator, colour, blend.
+
+Any number of faces of a frame are replaced, each with the colours of its own scene.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import itertools
-import pathlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent import futures
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from data_prep import faces, video
+from data_prep import faces
 from data_prep.masks import Masker
-from data_prep.records import AlignedFace, Frame, Track
+from data_prep.records import AlignedFace, Face, Frame, Person, Track
+from data_prep.sightings import mesh_box
 from sagan_jax import blend, colour
 from sagan_jax.blend import Blend
 from sagan_jax.swap import Swapper
 
 BATCH = 16
 _COLOUR_SAMPLES = 64
+
+
+class Light(NamedTuple):
+    """The colours of one person's face in one clip, which depend on its light.
+
+    Attributes:
+      mean: `[3]` float32 in 0..1.
+      std: `[3]` float32, their spread.
+    """
+
+    mean: np.ndarray
+    std: np.ndarray
 
 
 class _Swapped(NamedTuple):
@@ -41,8 +56,8 @@ class Renderer:
 
     Args:
       swapper: the trained generator.
-      light: mean and spread of the colour of the face in this clip, see `clip_colour`.
-      tracks: whose faces are replaced; no two at the same time.
+      tracks: the faces that are replaced; parts of one track have its number.
+      lights: of the person of each track, by its number (see `lights_of`).
       masker: makes the masks of the target.
       method: how a face gets the colours of the scene.
       edge: how its edge is hidden.
@@ -52,8 +67,8 @@ class Renderer:
     def __init__(
         self,
         swapper: Swapper,
-        light: tuple[np.ndarray, np.ndarray],
-        tracks: tuple[Track, ...],
+        tracks: Sequence[Track],
+        lights: Mapping[int, Light],
         masker: Masker,
         *,
         method: colour.Method,
@@ -62,19 +77,24 @@ class Renderer:
     ):
         self._swapper = swapper
         self._masker = masker
-        self._light = light
-        self._where = {
-            face.frame_index: (track, position)
-            for track in tracks
-            for position, face in enumerate(track.faces)
-        }
+        self._lights = lights
+        self._where: dict[int, list[tuple[Track, int]]] = {}
+        self._last: dict[int, int] = {}
+        for track in tracks:
+            for position, face in enumerate(track.faces):
+                self._where.setdefault(face.frame_index, []).append((track, position))
+                self._last[track.track_id] = face.frame_index
+        for found in self._where.values():
+            # The larger face is the nearer one: it lies on top.
+            found.sort(key=lambda one: _size(one[0].faces[one[1]]))
         self._edge = edge
-        self._finish = _Finish(method, sharpen)
+        self._method, self._sharpen = method, sharpen
+        self._finish: dict[int, _Finish] = {}
 
     def __call__(self, frames: Iterator[Frame]) -> Iterator[tuple[Frame, np.ndarray, np.ndarray]]:
         """Each frame with its swapped image and the `[height, width]` float32 alpha."""
 
-        def swap_next() -> list[tuple[Frame, _Swapped | None]]:
+        def swap_next() -> list[tuple[Frame, list[_Swapped]]]:
             return self._swap(list(itertools.islice(frames, BATCH)))
 
         # The next batch is decoded, cropped and rendered while this one is pasted and coded.
@@ -87,39 +107,51 @@ class Renderer:
 
     def state(self) -> dict[str, Any]:
         """What the frames after the last one depend on, as JSON has it."""
-        return self._finish.state()
+        return {str(number): finish.state() for number, finish in self._finish.items()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Goes on from there."""
-        self._finish.restore(state)
+        for number, finish in state.items():
+            self._finish_of(int(number)).restore(finish)
 
-    def _swap(self, batch: list[Frame]) -> list[tuple[Frame, _Swapped | None]]:
-        """Crops of a batch through the generator; None where there is no face."""
-        seen = [frame for frame in batch if frame.index in self._where]
+    def _swap(self, batch: list[Frame]) -> list[tuple[Frame, list[_Swapped]]]:
+        """The faces of a batch through the generator."""
         aligned = [
-            faces.align(frame.image, *self._where[frame.index], masker=self._masker)
-            for frame in seen
+            [
+                faces.align(frame.image, *where, masker=self._masker)
+                for where in self._where.get(frame.index, [])
+            ]
+            for frame in batch
         ]
-        if not aligned:
-            return [(frame, None) for frame in batch]
-        rgb, masks = self._swapper(np.stack([face.image for face in aligned]), *self._light)
-        swapped = {
-            face.frame_index: _Swapped(face, *drawn)
-            for face, *drawn in zip(aligned, rgb, masks, strict=True)
-        }
-        return [(frame, swapped.get(frame.index)) for frame in batch]
+        every = [face for found in aligned for face in found]
+        if not every:
+            return [(frame, []) for frame in batch]
+        means, stds = zip(*(self._lights[face.track_id] for face in every), strict=True)
+        crops = np.stack([face.image for face in every])
+        rgb, masks = self._swapper(crops, np.stack(means), np.stack(stds))
+        drawn = map(_Swapped, every, rgb, masks)
+        return [
+            (frame, list(itertools.islice(drawn, len(found))))
+            for frame, found in zip(batch, aligned, strict=True)
+        ]
 
-    def _paste(self, frame: Frame, swapped: _Swapped | None) -> tuple[np.ndarray, np.ndarray]:
-        alpha = np.zeros(frame.image.shape[:2], np.float32)
-        if swapped is None:
-            return frame.image, alpha
-        patch = self._finish(swapped, frame.image)
-        alpha[patch.place] = patch.alpha
-        return blend.composite(frame.image, patch, self._edge), alpha
+    def _paste(self, frame: Frame, swapped: list[_Swapped]) -> tuple[np.ndarray, np.ndarray]:
+        image, alpha = frame.image, np.zeros(frame.image.shape[:2], np.float32)
+        for one in swapped:
+            number = one.face.track_id
+            patch = self._finish_of(number)(one, frame.image)
+            image = blend.composite(image, patch, self._edge)
+            alpha[patch.place] += patch.alpha * (1 - alpha[patch.place])
+            if self._last[number] == frame.index:
+                del self._finish[number]
+        return image, alpha
+
+    def _finish_of(self, number: int) -> _Finish:
+        return self._finish.setdefault(number, _Finish(self._method, self._sharpen))
 
 
 class _Finish:
-    """Colour and sharpness of the swapped face, steadied over time within one track."""
+    """Colour and sharpness of the swapped faces of one track, steadied over time."""
 
     _TIME_CONSTANT_S = 0.4
 
@@ -127,15 +159,11 @@ class _Finish:
         self._method, self._sharpen = method, sharpen
         self._colour = colour.SteadyColour()
         self._amount: float | None = None
-        self._track: int | None = None
         self._timestamp_us = 0
 
     def __call__(self, swapped: _Swapped, frame: np.ndarray) -> blend.Patch:
         """What is to be laid into the frame, `[height, width, 3]` uint8."""
         face = swapped.face
-        if face.track_id != self._track:
-            self._colour.reset()
-            self._amount, self._track = None, face.track_id
         scene = face.image.astype(np.float32) / 255
         alpha = blend.alpha_of(face.masks["face"], swapped.mask)
         crop = blend.enlarge(swapped.rgb, face.image.shape[0])
@@ -153,15 +181,13 @@ class _Finish:
         return {
             "colour": self._colour.state(),
             "amount": self._amount,
-            "track": self._track,
             "timestamp_us": self._timestamp_us,
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Goes on from there."""
         self._colour.restore(state["colour"])
-        self._amount, self._track = state["amount"], state["track"]
-        self._timestamp_us = state["timestamp_us"]
+        self._amount, self._timestamp_us = state["amount"], state["timestamp_us"]
 
     def _steady(self, amount: float, timestamp_us: int) -> float:
         if self._amount is not None:
@@ -172,19 +198,39 @@ class _Finish:
         return self._amount
 
 
-def clip_colour(
-    source: pathlib.Path, tracks: tuple[Track, ...], span: video.Span, masker: Masker
-) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and spread of the colour of the face in this very clip (its own light)."""
-    total = sum(len(track.faces) for track in tracks)
-    every = max(1, total // _COLOUR_SAMPLES)
-    sampled = tuple(
-        dataclasses.replace(t, faces=t.faces[::every], transforms=t.transforms[::every])
-        for t in tracks
+def lights_of(
+    frames: Iterable[Frame], people: Sequence[Person], masker: Masker
+) -> dict[int, Light]:
+    """The light of each person in this very clip, by the numbers of the person's tracks.
+
+    Args:
+      frames: of the clip.
+      people: who are to be replaced.
+      masker: makes the masks of their faces.
+    """
+    sampled = [_sample(track, person) for person in people for track in person.tracks]
+    pixels: dict[int, list[np.ndarray]] = {}
+    for face in faces.crops(frames, sampled, masker=masker):
+        pixels.setdefault(face.track_id, []).append(_face_pixels(face))
+    lights = {}
+    for person in people:
+        numbers = [track.track_id for track in person.tracks]
+        of_person = np.concatenate([some for n in numbers for some in pixels.get(n, [])])
+        lights |= dict.fromkeys(numbers, Light(of_person.mean(0), of_person.std(0) + 1e-3))
+    return lights
+
+
+def _sample(track: Track, person: Person) -> Track:
+    """Some faces of a track, so that they are about `_COLOUR_SAMPLES` of the person."""
+    every = max(1, person.frames // _COLOUR_SAMPLES)
+    return dataclasses.replace(
+        track, faces=track.faces[::every], transforms=track.transforms[::every]
     )
-    aligned = faces.aligned_faces(source, sampled, span, masker=masker)
-    pixels = np.concatenate([_face_pixels(face) for face in aligned])
-    return pixels.mean(0), pixels.std(0) + 1e-3
+
+
+def _size(face: Face) -> float:
+    left, top, right, bottom = mesh_box(face.landmarks)
+    return float((right - left) * (bottom - top))
 
 
 def _face_pixels(face: AlignedFace) -> np.ndarray:

@@ -58,7 +58,7 @@ class Swapper:
         def render(
             params: Mapping[str, Any], images: jax.Array, mean: jax.Array, std: jax.Array
         ) -> tuple[jax.Array, jax.Array]:
-            seen = (images.astype(jnp.float32) / 255 - mean) / std
+            seen = (images.astype(jnp.float32) / 255 - mean[:, None, None]) / std[:, None, None]
             code = generator.apply({"params": params}, seen, method="encode")
             out = generator.apply({"params": params}, code, to, method="decode")
             return out.rgb, out.mask
@@ -71,9 +71,9 @@ class Swapper:
         """Renders a batch.
 
         Args:
-          crops: `[N, S, S, 3]` uint8 of the person to be replaced.
-          mean: `[3]` float32, colour of that person's face in this clip, 0..1.
-          std: `[3]` float32, its spread.
+          crops: `[N, S, S, 3]` uint8 of those to be replaced.
+          mean: `[N, 3]` float32, colour of each one's face in this clip, 0..1.
+          std: `[N, 3]` float32, its spread.
 
         Returns:
           rgb `[N, R, R, 3]` and mask `[N, R, R, 1]`, float32 in 0..1.
@@ -81,19 +81,17 @@ class Swapper:
         size = (self.resolution, self.resolution)
         inputs = np.stack([cv2.resize(c, size, interpolation=cv2.INTER_AREA) for c in crops])
         parts = [
-            self._render_padded(inputs[i : i + _BATCH], mean, std)
+            self._render_padded(*(array[i : i + _BATCH] for array in (inputs, mean, std)))
             for i in range(0, len(inputs), _BATCH)
         ]
         rgb, mask = zip(*parts, strict=True)
         return np.concatenate(rgb), np.concatenate(mask)
 
-    def _render_padded(
-        self, inputs: np.ndarray, mean: np.ndarray, std: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def _render_padded(self, *inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """One compiled shape for every batch."""
-        count = len(inputs)
-        padded = np.pad(inputs, [(0, _BATCH - count)] + [(0, 0)] * 3)
-        rgb, mask = jax.device_get(self._render(self._params, padded, mean, std))
+        count = len(inputs[0])
+        padded = [np.resize(array, (_BATCH, *array.shape[1:])) for array in inputs]
+        rgb, mask = jax.device_get(self._render(self._params, *padded))
         return rgb[:count], mask[:count]
 
 
