@@ -89,6 +89,8 @@ def analyse(
     settings: FaceSettings = FaceSettings(),
     span: video.Span = video.WHOLE,
     progress: Callable[[int], None] | None = None,
+    *,
+    stills: Sequence[Frame] | None = None,
 ) -> Analysis:
     """Finds and follows every face of a video.
 
@@ -97,6 +99,7 @@ def analyse(
       settings: how faces are found.
       span: which part of it.
       progress: called with the number of frames done since the last call.
+      stills: single frames of the video, each looked at by itself; default: all of the span.
 
     Raises:
       InputError: if the video cannot be read or shows no face.
@@ -113,8 +116,11 @@ def analyse(
     first, count, detected, cuts = 0, 0, 0, list[int]()
     # While the meshes of these frames are read, the detector looks at the next ones, and those
     # after them are decoded.
-    frames = fetch(_with_cuts(video.read_frames(path, span, exact=False), settings.tracking), 8)
-    groups = stretches(frames, settings.detect_every)
+    if stills is None:
+        frames = _with_cuts(video.read_frames(path, span, exact=False), settings.tracking)
+    else:
+        frames = ((frame, True) for frame in stills)
+    groups = stretches(fetch(frames, 8), settings.detect_every)
     for several in fetch(detect_ends(groups, detector, settings.batch), 1):
         first = first if count else several[0].frames[0].index
         for stretch in several:
@@ -127,6 +133,22 @@ def analyse(
     if not cast.people:
         raise InputError(_nobody(path, count, cast.left_out, settings.min_face_size))
     return Analysis(cast.people, cast.left_out, count, first, tuple(cuts), cast.cuts, detected)
+
+
+@functools.lru_cache(maxsize=8)
+def embedding_of(path: pathlib.Path, settings: FaceSettings = FaceSettings()) -> np.ndarray:
+    """The identity of the person seen most in a picture or video, `[EMBEDDING_SIZE]`.
+
+    Raises:
+      InputError: if it cannot be read or shows nobody, or two people as often.
+    """
+    most, *others = analyse(path, settings).people
+    if others and others[0].frames == most.frames:
+        raise InputError(
+            f"{path}: shows {1 + len(others)} people; give a reference that shows only the one "
+            "who is wanted"
+        )
+    return most.embedding
 
 
 @functools.lru_cache(maxsize=2)

@@ -23,6 +23,7 @@ from data_prep.container import (
     microseconds,
     open_video,
     pictures,
+    time_base,
 )
 from data_prep.records import Frame
 
@@ -189,6 +190,45 @@ def read_frames(
             path, count, info.expected_frames(Span(end_s=span.end_s)),
             end_us * 1e-6, info.duration_us * 1e-6, len(damage), dark_us * 1e-6,
         )  # fmt: skip
+
+
+def spread_frames(path: str | pathlib.Path, count: int, span: Span = WHOLE) -> Iterator[Frame]:
+    """Frames evenly spread over a video, to look at; found by seeking, in order of time.
+
+    Their index is their number among those that are given.
+
+    Raises:
+      InputError: if the file is no video, or not one frame can be decoded.
+    """
+    info, convert = probe(path), VideoReformatter()
+    end_s = info.duration_us * 1e-6 if span.end_s is None else span.end_s
+    times = np.linspace(span.start_s, end_s, 2 * count + 1)[1::2]
+    last_pts = -1
+    with open_video(path) as container:
+        stream = pictures(container)[0]
+        stream.thread_type = "AUTO"
+        first = first_frame(container, path)
+        first_pts, index = first.pts or 0, 0
+        for time_s in times.tolist():
+            wanted = first_pts + round(time_s / time_base(first))
+            container.seek(max(wanted, first_pts), stream=stream)
+            frame = _first_from(decode(container, []), wanted)
+            if frame is None or (frame.pts or 0) <= last_pts:
+                continue
+            last_pts = frame.pts or 0
+            timestamp_us = microseconds(last_pts - first_pts, frame)
+            yield Frame(index, timestamp_us, _to_rgb(frame, info, convert, SCALING))
+            index += 1
+
+
+def _first_from(frames: Iterator[av.VideoFrame], pts: int) -> av.VideoFrame | None:
+    """The frame that is shown at a time: the last that is not later, or the first there is."""
+    shown = None
+    for frame in frames:
+        if shown is not None and (frame.pts or 0) > pts:
+            break
+        shown = frame
+    return shown
 
 
 def _frame_rate(stream: av.VideoStream) -> fractions.Fraction:

@@ -12,6 +12,7 @@ from clips import contents, psnr
 from data_prep import video
 from data_prep.audio import Sound
 from data_prep.encoding import Codec, Encoding
+from data_prep.errors import InputError
 from data_prep.video_writer import VideoWriter
 from sagan_jax import colour, convert, provenance, signing
 from sagan_jax.marking import Marks
@@ -26,7 +27,7 @@ class _Blurring:
     step, to, fingerprint = 1, 0, "0" * 64
 
     def __init__(self, batches=1000):
-        prepared = {"settings": {"face": {"masks": "mesh"}}, "models": []}
+        prepared = {"settings": {"face": {"masks": "mesh"}}, "models": [], "videos": []}
         people = [{"identity": n, "consent": "test", "fingerprint": n} | prepared for n in "AB"]
         self.facts, self._left = {"identities": people}, batches
 
@@ -57,8 +58,12 @@ def _convert(samples, out, swapper, views=(View.RESULT,), marks=Marks(None), **s
     return done, list(outputs.values())
 
 
+def _not_again(*_):
+    raise AssertionError("the faces were looked for again")
+
+
 @pytest.mark.parametrize("method", [colour.Method.MEAN_STD, colour.Method.TRANSPORT])
-def test_stopped_and_started_again_it_is_the_same_video(samples, tmp_path, method):
+def test_stopped_and_started_again_it_is_the_same_video(samples, tmp_path, method, monkeypatch):
     for name in ("whole", "resumed"):
         (tmp_path / name).mkdir()
     views = (View.RESULT, View.MASK)
@@ -66,6 +71,7 @@ def test_stopped_and_started_again_it_is_the_same_video(samples, tmp_path, metho
     with pytest.raises(KeyboardInterrupt):
         _convert(samples, tmp_path / "resumed/x.mp4", _Blurring(2), views, colour=method)
     assert (tmp_path / "resumed/x0.unfinished.mp4").exists()
+    monkeypatch.setattr(convert.faces, "analyse", _not_again)
     resumed, again = _convert(
         samples, tmp_path / "resumed/x.mp4", _Blurring(2), views, colour=method
     )
@@ -73,6 +79,27 @@ def test_stopped_and_started_again_it_is_the_same_video(samples, tmp_path, metho
     for one, other in zip(paths, again, strict=True):
         assert one.read_bytes() == other.read_bytes()
     assert contents(again[0])
+    names = ("x0.json", "x0.mp4", "x1.mp4")
+    assert sorted(path.name for path in (tmp_path / "resumed").iterdir()) == list(names)
+
+
+def test_what_is_done_is_not_done_again(samples, tmp_path, monkeypatch):
+    first, _ = _convert(samples, tmp_path / "x.mp4", _Blurring(), span=video.Span(0.0, 0.4))
+    monkeypatch.setattr(convert.faces, "analyse", _not_again)
+    again, _ = _convert(samples, tmp_path / "x.mp4", _Blurring(0), span=video.Span(0.0, 0.4))
+    assert again == first
+    with pytest.raises(InputError, match="exists; give another --out, or --force"):
+        _convert(samples, tmp_path / "x.mp4", _Blurring(0), span=video.Span(0.0, 0.4), sound=None)
+
+
+def test_faces_are_kept_when_stopped_before_the_first_segment(samples, tmp_path, monkeypatch):
+    with pytest.raises(KeyboardInterrupt):
+        _convert(samples, tmp_path / "x.mp4", _Blurring(0))
+    assert [path.name for path in tmp_path.glob("*/*")] == ["faces.npz"]
+    monkeypatch.setattr(convert.faces, "analyse", _not_again)
+    # Not the faces depend on it, so that it may be another now.
+    done, _ = _convert(samples, tmp_path / "x.mp4", _Blurring(), sharpen=False)
+    assert done.swapped == 36
 
 
 def test_the_watermark_of_a_resumed_video_is_one(samples, tmp_path, monkeypatch):

@@ -19,7 +19,16 @@ from data_prep.masks import MaskSource
 from data_prep.shards import IdentityCard
 from data_prep.video import Span
 from data_prep.video_writer import VideoWriter
-from sagan_jax import convert, marking, model_card, provenance, signing, verify, watermark
+from sagan_jax import (
+    convert,
+    marking,
+    model_card,
+    provenance,
+    record,
+    signing,
+    verify,
+    watermark,
+)
 from sagan_jax.provenance import Origin, State
 from sagan_jax.verify import Verdict
 
@@ -109,11 +118,11 @@ def test_weights_for_research_only_show_in_all_that_is_made_with_them(samples, t
     swapper = types.SimpleNamespace(
         facts={"identities": people}, to=0, fingerprint="12" * 32, step=7
     )
-    settings = convert._with_masks_of(swapper, convert.ConvertSettings())
+    settings = convert.with_masks_of(swapper, convert.ConvertSettings())
     assert settings.face.masks is MaskSource.MESH  # Bob's face is masked as his data set was
     swapper.to = 1
-    assert convert._with_masks_of(swapper, settings).face.masks is MaskSource.BISENET
-    origin = convert._origin(swapper, _ORIGIN.target, settings, _PAYLOAD)
+    assert convert.with_masks_of(swapper, settings).face.masks is MaskSource.BISENET
+    origin = record.origin(swapper, _ORIGIN.target, settings.said(), settings.face, _PAYLOAD)
     hashes = [one["sha256"] for one in origin.weights]
     assert len(hashes) == len(set(hashes)) == 7
     report = verify.verify(_render(samples, tmp_path / "swapped.mp4", origin))
