@@ -58,7 +58,7 @@ def save(path: pathlib.Path, key: str, analysis: Analysis) -> None:
         "tracks": [(t.track_id, len(t.faces), len(t.embedded)) for t in tracks],
         **{name: getattr(analysis, name) for name in _COUNTS},
     }
-    columns = {
+    columns: dict[str, Any] = {
         "facts": np.array(json.dumps(facts)),
         **_columns("face", _FACE, every),
         **_columns("detection", _DETECTION, [face.detection for face in every]),
@@ -66,8 +66,8 @@ def save(path: pathlib.Path, key: str, analysis: Analysis) -> None:
         "embedded": np.concatenate([track.embedded for track in tracks]),
         "embeddings": np.concatenate([track.embeddings for track in tracks]),
         "people": np.stack([person.embedding for person in analysis.people]),
-        **_pictures("track_picture", tracks),
-        **_pictures("person_picture", analysis.people),
+        **_pictures("track_picture", (track.thumbnail for track in tracks)),
+        **_pictures("person_picture", (person.thumbnail for person in analysis.people)),
     }
     path.parent.mkdir(exist_ok=True)
     aside = path.with_suffix(".partial")
@@ -82,7 +82,7 @@ def save(path: pathlib.Path, key: str, analysis: Analysis) -> None:
 def load(path: pathlib.Path, key: str) -> Analysis | None:
     """The analysis in a file; None if there is none, it is damaged, or has another key."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             facts = json.loads(str(archive["facts"]))
             if facts["key"] != key:
                 return None
@@ -103,8 +103,13 @@ def _analysis(facts: dict[str, Any], columns: dict[str, np.ndarray]) -> Analysis
     return Analysis(
         people=tuple(people),
         left_out=tuple(LeftOut(tracks[i], reason) for i, reason in facts["left_out"]),
-        **{n: tuple(v) if isinstance(v := facts[n], list) else v for n in _COUNTS},
+        **_counts(facts),
     )
+
+
+def _counts(facts: dict[str, Any]) -> dict[str, Any]:
+    values = ((name, facts[name]) for name in _COUNTS)
+    return {name: tuple(v) if isinstance(v, list) else v for name, v in values}
 
 
 def _tracks(facts: dict[str, Any], columns: dict[str, np.ndarray]) -> list[Track]:
@@ -135,11 +140,9 @@ def _rows(
     return zip(*(c.tolist() if c.ndim == 1 else c for c in several), strict=True)
 
 
-def _pictures(kind: str, items: Sequence[Track] | Sequence[Person]) -> dict[str, np.ndarray]:
-    """Their thumbnails, of those that have one."""
-    return {
-        f"{kind}_{i}": one.thumbnail for i, one in enumerate(items) if one.thumbnail is not None
-    }
+def _pictures(kind: str, pictures: Iterable[np.ndarray | None]) -> dict[str, np.ndarray]:
+    """Those that there are."""
+    return {f"{kind}_{i}": one for i, one in enumerate(pictures) if one is not None}
 
 
 def _shown(kind: str, count: int, columns: dict[str, np.ndarray]) -> list[np.ndarray | None]:

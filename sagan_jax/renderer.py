@@ -212,7 +212,7 @@ def lights_of(
     pixels: dict[int, list[np.ndarray]] = {}
     for face in faces.crops(frames, sampled, masker=masker):
         pixels.setdefault(face.track_id, []).append(_face_pixels(face))
-    lights = {}
+    lights: dict[int, Light] = {}
     for person in people:
         numbers = [track.track_id for track in person.tracks]
         of_person = np.concatenate([some for n in numbers for some in pixels.get(n, [])])

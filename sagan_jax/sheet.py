@@ -51,7 +51,7 @@ def write_sheet(
     cells = [_cell(frame.image, image, alpha) for frame, image, alpha in rendered]
     grid = _grid(cells)
     watermark = provenance.new_identifier() if marks.signer else None
-    mark = FrameMarker(marks, *grid.shape[:2], watermark or 0)
+    mark = FrameMarker(marks, grid.shape[0], grid.shape[1], watermark or 0)
     alpha = np.ascontiguousarray(grid[..., 3].astype(np.float32) / 255)
     origin = record.origin(swapper, target, settings.said(), settings.face, watermark)
     stills.write(path, mark(np.ascontiguousarray(grid[..., :3]), alpha), marks, origin)

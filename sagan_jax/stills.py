@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import pathlib
 from collections.abc import Mapping
 
@@ -71,8 +70,7 @@ def convert_still(
     if (done := convert.done_before(outputs, key, force)) is not None:
         return done
     deep = info.bits > 8 and all(path.suffix == ".png" for path in outputs.values())
-    with contextlib.closing(video.read_frames(source, deep=deep)) as frames:
-        picture = next(frames)
+    picture = next(video.read_frames(source, deep=deep))
     analysis = faces.analyse(source, settings.face, stills=[picture])
     casting, renderer = convert.stage(swapper, analysis, [picture], settings)
     ((frame, image, alpha),) = renderer(iter([picture]))
