@@ -224,6 +224,7 @@ def align(
     position: int,
     size: int = CROP_SIZE,
     masker: Masker = Masker(),
+    nearer: Sequence[np.ndarray] = (),
 ) -> AlignedFace:
     """Crop, masks and figures of one face of a track.
 
@@ -233,12 +234,17 @@ def align(
       position: which of its faces.
       size: side of the crop, pixels.
       masker: makes the masks.
+      nearer: meshes `[478, 2]`, frame pixels, of faces before it; what they cover is masked out.
     """
     face = track.faces[position]
     transform = alignment.resize_transform(track.transforms[position], CROP_SIZE, size)
     crop = alignment.warp(image, transform, size)
     points = alignment.apply(transform, face.landmarks).astype(np.float32)
     regions = masker(crop, points, image, transform)
+    for mesh in nearer:
+        covering = alignment.apply(transform, mesh).astype(np.float32)
+        covered = masker(crop, covering, image, transform)["face"]
+        regions = {name: np.where(covered > 0, 0, mask) for name, mask in regions.items()}
     return AlignedFace(
         image=crop,
         masks=regions,

@@ -7,7 +7,7 @@ import enum
 import itertools
 import pathlib
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from absl import logging
@@ -15,11 +15,11 @@ from absl import logging
 from data_prep import faces, people
 from data_prep.errors import InputError
 from data_prep.faces import Analysis, FaceSettings
-from data_prep.records import Person, Track
+from data_prep.records import Face, Person, Track
 from data_prep.sightings import mesh_box, overlap
 
-# Boxes that overlap more: what was not seen of one face is behind the other.
-_BEHIND = 0.05
+# Boxes of two faces that overlap more: one may be behind the other.
+_MET = 0.02
 
 
 class Who(enum.StrEnum):
@@ -70,6 +70,8 @@ class Casting:
     Attributes:
       people: who are replaced.
       tracks: their faces, but for those behind another face; parts of one track have its number.
+      nearer: by number of a track and index of a frame, the meshes `[478, 2]` of faces that
+        cover a part of its face.
       kept: by index of a frame, why a face in it is left as it is.
       found: of everybody in the video in how many `frames`, whether `replaced`, and at what
         `distance` from the person looked for (at most 0.6 is one person; None for nobody).
@@ -77,6 +79,7 @@ class Casting:
 
     people: tuple[Person, ...]
     tracks: tuple[Track, ...]
+    nearer: dict[tuple[int, int], list[np.ndarray]]
     kept: dict[int, str]
     found: tuple[dict[str, Any], ...]
 
@@ -109,9 +112,21 @@ def cast(
         {"frames": person.frames, "replaced": _is_in(chosen, person), "distance": distance}
         for person, distance in zip(analysis.people, away, strict=False)
     ]
-    boxes = _boxes(analysis.tracks)
-    parts = [p for person in chosen for track in person.tracks for p in _shown(track, boxes)]
-    return Casting(chosen, tuple(parts), _reasons(analysis, chosen), tuple(found))
+    meetings = [
+        meeting
+        for person in chosen
+        for track in person.tracks
+        for other in analysis.tracks
+        if other is not track
+        for meeting in _meetings(track, other)
+        if _is_farther(meeting)
+    ]
+    nearer: dict[tuple[int, int], list[np.ndarray]] = {}
+    for meeting in meetings:
+        for number, one, other in meeting:
+            nearer.setdefault((number, one.frame_index), []).append(other.landmarks)
+    shown = [part for person in chosen for t in person.tracks for part in _shown(t, nearer)]
+    return Casting(chosen, tuple(shown), nearer, _reasons(analysis, chosen), tuple(found))
 
 
 def _known(wanted: Wanted, trained_on: np.ndarray, settings: FaceSettings) -> np.ndarray:
@@ -163,30 +178,50 @@ def _frames(track: Track) -> list[int]:
     return [face.frame_index for face in track.faces]
 
 
-def _boxes(tracks: Sequence[Track]) -> dict[int, list[tuple[int, np.ndarray]]]:
-    """By frame, the faces that are seen in it: number of the track, and box."""
-    boxes: dict[int, list[tuple[int, np.ndarray]]] = {}
-    for track in tracks:
-        for face in track.faces:
-            if face.presence > 0:
-                found = boxes.setdefault(face.frame_index, [])
-                found.append((track.track_id, mesh_box(face.landmarks)))
-    return boxes
+class _Met(NamedTuple):
+    """Two faces of a frame that are in each other's place.
+
+    Attributes:
+      number: of the track of the first.
+      one: the first.
+      other: the second.
+    """
+
+    number: int
+    one: Face
+    other: Face
 
 
-def _shown(track: Track, boxes: dict[int, list[tuple[int, np.ndarray]]]) -> Iterator[Track]:
-    """The parts of a track in which its face is not behind another one."""
-    behind = [_is_behind(track, position, boxes) for position in range(len(track.faces))]
-    edges = np.flatnonzero(np.diff([True, *behind, True])).reshape(-1, 2)
+def _meetings(track: Track, other: Track) -> Iterator[list[_Met]]:
+    """The times at which the faces of two tracks are in each other's place."""
+    theirs = {face.frame_index: face for face in other.faces}
+    meeting: list[_Met] = []
+    for face in track.faces:
+        found = theirs.get(face.frame_index)
+        if found is not None and _meet(face, found):
+            meeting.append(_Met(track.track_id, face, found))
+        elif meeting:
+            yield meeting
+            meeting = []
+    if meeting:
+        yield meeting
+
+
+def _meet(one: Face, other: Face) -> bool:
+    return overlap(mesh_box(one.landmarks), mesh_box(other.landmarks)) > _MET
+
+
+def _is_farther(meeting: list[_Met]) -> bool:
+    """Whether the first is behind the second: of the two, that one is seen less."""
+    one, other = (sum(getattr(met, name).presence for met in meeting) for name in ("one", "other"))
+    return bool(one < other)
+
+
+def _shown(track: Track, nearer: dict[tuple[int, int], list[np.ndarray]]) -> Iterator[Track]:
+    """The parts of a track in which its face is seen, or at least nothing is before it."""
+    hidden = [
+        face.presence == 0 and (track.track_id, face.frame_index) in nearer for face in track.faces
+    ]
+    edges = np.flatnonzero(np.diff([True, *hidden, True])).reshape(-1, 2)
     for start, stop in edges.tolist():
         yield people.part(track, start, stop)
-
-
-def _is_behind(track: Track, position: int, boxes: dict[int, list[tuple[int, np.ndarray]]]) -> bool:
-    """Whether a face was not seen, and another one is in its place."""
-    face = track.faces[position]
-    if face.presence > 0:
-        return False
-    box = mesh_box(face.landmarks)
-    found = boxes.get(face.frame_index, [])
-    return any(n != track.track_id and overlap(box, other) > _BEHIND for n, other in found)

@@ -160,7 +160,7 @@ def stage(
     casting = cast(analysis, settings.wanted, _trained_on(swapper), settings.face)
     lights = lights_of(frames, casting.people, masker)
     renderer = Renderer(
-        swapper, casting.tracks, lights, masker,
+        swapper, casting.tracks, lights, masker, casting.nearer,
         method=settings.colour, edge=settings.blend, sharpen=settings.sharpen,
     )  # fmt: skip
     return casting, renderer

@@ -59,6 +59,7 @@ class Renderer:
       tracks: the faces that are replaced; parts of one track have its number.
       lights: of the person of each track, by its number (see `lights_of`).
       masker: makes the masks of the target.
+      nearer: meshes of faces that cover a part of one, by its track and frame.
       method: how a face gets the colours of the scene.
       edge: how its edge is hidden.
       sharpen: whether it is made as crisp as the scene.
@@ -70,13 +71,14 @@ class Renderer:
         tracks: Sequence[Track],
         lights: Mapping[int, Light],
         masker: Masker,
+        nearer: Mapping[tuple[int, int], Sequence[np.ndarray]],
         *,
         method: colour.Method,
         edge: Blend,
         sharpen: bool,
     ):
         self._swapper = swapper
-        self._masker = masker
+        self._masker, self._nearer = masker, nearer
         self._lights = lights
         self._where: dict[int, list[tuple[Track, int]]] = {}
         self._last: dict[int, int] = {}
@@ -118,8 +120,14 @@ class Renderer:
         """The faces of a batch through the generator."""
         aligned = [
             [
-                faces.align(frame.image, *where, masker=self._masker)
-                for where in self._where.get(frame.index, [])
+                faces.align(
+                    frame.image,
+                    track,
+                    position,
+                    masker=self._masker,
+                    nearer=self._nearer.get((track.track_id, frame.index), ()),
+                )
+                for track, position in self._where.get(frame.index, [])
             ]
             for frame in batch
         ]
