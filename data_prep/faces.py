@@ -219,7 +219,7 @@ def crops(
 
 
 def align(
-    image: np.ndarray,
+    image: alignment.Pixels,
     track: Track,
     position: int,
     size: int = CROP_SIZE,
@@ -229,7 +229,7 @@ def align(
     """Crop, masks and figures of one face of a track.
 
     Args:
-      image: `[height, width, 3]` uint8, the frame of that face.
+      image: `[height, width, 3]` uint8 RGB, the frame of that face.
       track: the track.
       position: which of its faces.
       size: side of the crop, pixels.

@@ -26,6 +26,7 @@ from data_prep.audio import AudioTrack, Sound, has_sound
 from data_prep.container import MICROSECONDS, Seal, microseconds, muxer_options, written_aside
 from data_prep.encoding import Codec, Encoding
 from data_prep.errors import InputError
+from data_prep.picture import Picture
 from data_prep.video import VideoInfo
 from data_prep.video_writer import VideoWriter
 
@@ -202,7 +203,9 @@ class SegmentedWriter:
     def __enter__(self) -> SegmentedWriter:
         return self
 
-    def write(self, images: Sequence[np.ndarray], timestamp_us: int, state: Any = None) -> None:
+    def write(
+        self, images: Sequence[np.ndarray | Picture], timestamp_us: int, state: Any = None
+    ) -> None:
         """Appends a frame to every video.
 
         Args:

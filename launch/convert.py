@@ -18,8 +18,9 @@ from absl import flags
 
 from data_prep.encoding import Codec
 from launch import cli
-from sagan_jax.blend import Blend
+from sagan_jax.blend import Blend, Edge
 from sagan_jax.colour import Method
+from sagan_jax.finish import Look
 from sagan_jax.views import View
 
 if TYPE_CHECKING:
@@ -111,7 +112,24 @@ BLEND = flags.DEFINE_enum_class(
     "blend", Blend.ALPHA, Blend,
     "How its edge is hidden: feathered mask, band by band, or gradients (OpenCV).",
 )  # fmt: skip
+GROW = flags.DEFINE_float(
+    "mask_grow", 0.0,
+    "By how much the swapped face reaches beyond its mask, or stays within it if negative; % of "
+    "the height of the face.", -20.0, 20.0,
+)  # fmt: skip
+FEATHER = flags.DEFINE_float(
+    "feather", 1.0, "Softness of its edge, standard deviation; % of the height of the face.",
+    0.0, 10.0,
+)  # fmt: skip
 SHARPEN = flags.DEFINE_bool("sharpen", True, "Make the swapped face as crisp as the scene.")
+UNSHARP = flags.DEFINE_float(
+    "unsharp", 0.0, "Enhance it beyond that: amount of unsharp masking, about 0.5 to 2.", 0.0, 5.0
+)
+GRAIN = flags.DEFINE_bool("grain", True, "Give it the noise of the scene.")
+FADE = flags.DEFINE_float(
+    "fade", 0.2, "How long it takes to come and go where a face is found and lost, seconds.",
+    0.0, 5.0,
+)  # fmt: skip
 LABEL = flags.DEFINE_string("label", "", "Text to show in the lower left corner; default: none.")
 CERTIFICATES = flags.DEFINE_string(
     "signing_certificates", None,
@@ -188,9 +206,7 @@ def _convert(swapper: Swapper, job: Job, marks: Marks, who: Wanted, encoding: En
         span=video.Span(START.value, END.value),
         wanted=who,
         face=faces.FaceSettings(min_face_size=MIN_FACE.value),
-        colour=COLOUR.value,
-        blend=BLEND.value,
-        sharpen=SHARPEN.value,
+        look=_look(),
         encoding=encoding,
         sound=None if job.still or PREVIEW.value else _sound(job.source),
         segment=SEGMENT.value,
@@ -203,6 +219,18 @@ def _convert(swapper: Swapper, job: Job, marks: Marks, who: Wanted, encoding: En
         run = stills.convert_still if job.still else convert.convert
         done = run(swapper, job.source, job.outputs, marks, settings, FORCE.value)
     print(f"{made}: {done.words()}")
+
+
+def _look() -> Look:
+    return Look(
+        colour=COLOUR.value,
+        blend=BLEND.value,
+        edge=Edge(GROW.value / 100, FEATHER.value / 100),
+        sharpen=SHARPEN.value,
+        unsharp=UNSHARP.value,
+        grain=GRAIN.value,
+        fade_s=FADE.value,
+    )
 
 
 def _with_side_by_side(jobs: list[Job], path: pathlib.Path, encoding: Encoding) -> list[Job]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import functools
 import hashlib
 import json
 import pathlib
@@ -20,13 +21,15 @@ from data_prep.encoding import Encoding
 from data_prep.errors import InputError
 from data_prep.masks import Masker, MaskSource
 from data_prep.progress import Progress
-from data_prep.records import EMBEDDING_SIZE, Frame
-from sagan_jax import blend, colour, provenance, record
+from data_prep.records import EMBEDDING_SIZE
+from data_prep.video_writer import picture_format
+from sagan_jax import provenance, record
 from sagan_jax.casting import Casting, Wanted, cast
+from sagan_jax.finish import Look
 from sagan_jax.marking import FrameMarker, Marks
 from sagan_jax.provenance import Origin
 from sagan_jax.record import Conversion
-from sagan_jax.renderer import BATCH, Renderer, lights_of
+from sagan_jax.renderer import BATCH, Read, Renderer, lights_of
 from sagan_jax.swap import Swapper
 from sagan_jax.views import View, show, write_transforms
 
@@ -39,9 +42,7 @@ class ConvertSettings:
       span: which part of the video.
       wanted: whose faces are replaced.
       face: how faces are found; as in preparation.
-      colour: how the face gets the colours of the scene.
-      blend: how its edge is hidden.
-      sharpen: whether the swapped face is made as crisp as the scene.
+      look: how a swapped face is made part of its scene.
       encoding: how the videos are coded.
       sound: what they sound like; None for silence.
       segment: frames from one point where a stopped conversion can go on to the next,
@@ -51,9 +52,7 @@ class ConvertSettings:
     span: video.Span = video.WHOLE
     wanted: Wanted = Wanted()
     face: faces.FaceSettings = faces.FaceSettings()
-    colour: colour.Method = colour.Method.MEAN_STD
-    blend: blend.Blend = blend.Blend.ALPHA
-    sharpen: bool = True
+    look: Look = Look()
     encoding: Encoding = Encoding()
     sound: Sound | None = Sound()
     segment: int = segments.SEGMENT_FRAMES
@@ -105,7 +104,11 @@ def convert(
     started = time.monotonic()
     analysis = _find_faces(unfinished, target, info, settings)
     searched = time.monotonic()
-    casting, renderer = stage(swapper, analysis, video.read_frames(source, settings.span), settings)
+    pixel_format = picture_format(
+        info, settings.encoding, any(view.transparent for view in outputs)
+    )
+    read = functools.partial(video.read_pictures, source, settings.span, pixel_format=pixel_format)
+    casting, renderer = stage(swapper, analysis, lambda wanted: read(wanted=wanted), settings)
     watermark = provenance.new_identifier() if marks.signer else None
     kept = collections.Counter[str]()
     if unfinished.segments:
@@ -115,22 +118,18 @@ def convert(
         renderer.restore(unfinished.state["renderer"])
     origin = record.origin(swapper, target, settings.said(), settings.face, watermark)
     mark = FrameMarker(marks, info.height, info.width, watermark or 0)
-    frames = video.read_frames(
-        source, settings.span, deep=min(info.bits, settings.encoding.depth) > 8,
-        first=analysis.first_frame + unfinished.frames,
-    )  # fmt: skip
-
+    pictures = read(first=analysis.first_frame + unfinished.frames)
     before = count = unfinished.frames
     progress = Progress("swapping", total=analysis.frames, unit="frames", done=count)
     with _writer(unfinished, outputs, info, settings, marks, origin) as writer, progress as bar:
-        for frame, image, alpha in renderer(frames):
+        for target_picture, result, alpha, steadied in renderer(pictures):
             count += 1
             if not alpha.any():
-                kept[casting.why_kept(frame.index)] += 1
-            state = {"watermark": watermark, "kept": dict(kept), "renderer": renderer.state()}
-            marked = mark(image, alpha)
-            views = [show(view, frame, marked, alpha) for view in outputs]
-            writer.write(views, frame.timestamp_us, state)
+                kept[casting.why_kept(target_picture.index)] += 1
+            state = {"watermark": watermark, "kept": dict(kept), "renderer": steadied}
+            mark(result, alpha)
+            views = [show(view, target_picture, result, alpha) for view in outputs]
+            writer.write(views, target_picture.timestamp_us, state)
             bar.advance(1, f"{count - kept.total()} swapped, {kept.total()} kept")
     if View.FACE in outputs:
         face = outputs[View.FACE]
@@ -143,14 +142,14 @@ def convert(
 
 
 def stage(
-    swapper: Swapper, analysis: faces.Analysis, frames: Iterable[Frame], settings: ConvertSettings
+    swapper: Swapper, analysis: faces.Analysis, read: Read, settings: ConvertSettings
 ) -> tuple[Casting, Renderer]:
     """Settles who is replaced, and gets everything ready to render.
 
     Args:
       swapper: the trained generator.
       analysis: of the target.
-      frames: of the target, to see the light in.
+      read: gives pictures of the target, to see the light in.
       settings: what and how.
 
     Raises:
@@ -158,11 +157,11 @@ def stage(
     """
     masker = Masker(settings.face.masks)
     casting = cast(analysis, settings.wanted, _trained_on(swapper), settings.face)
-    lights = lights_of(frames, casting.people, masker)
+    lights = lights_of(read, casting.people, masker)
+    shots = {analysis.first_frame, *analysis.cuts, analysis.first_frame + analysis.frames}
     renderer = Renderer(
-        swapper, casting.tracks, lights, masker, casting.nearer,
-        method=settings.colour, edge=settings.blend, sharpen=settings.sharpen,
-    )  # fmt: skip
+        swapper, casting.tracks, lights, masker, shots, settings.look, casting.nearer
+    )
     return casting, renderer
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import itertools
 import pathlib
+from collections.abc import Mapping
 
 import cv2
 import numpy as np
 
 from data_prep import faces, fingerprint, video
+from data_prep.picture import Picture
 from sagan_jax import convert, provenance, record, stills
 from sagan_jax.convert import ConvertSettings
 from sagan_jax.marking import FrameMarker, Marks
@@ -46,18 +48,45 @@ def write_sheet(
     target = {"name": source.name, "sha256": fingerprint.of_file(source)}
     frames = list(video.spread_frames(source, count, settings.span))
     analysis = faces.analyse(source, settings.face, stills=frames)
-    casting, renderer = convert.stage(swapper, analysis, frames, settings)
-    rendered = list(renderer(iter(frames)))
-    cells = [_cell(frame.image, image, alpha) for frame, image, alpha in rendered]
-    grid = _grid(cells)
-    watermark = provenance.new_identifier() if marks.signer else None
-    mark = FrameMarker(marks, grid.shape[0], grid.shape[1], watermark or 0)
-    alpha = np.ascontiguousarray(grid[..., 3].astype(np.float32) / 255)
-    origin = record.origin(swapper, target, settings.said(), settings.face, watermark)
-    stills.write(path, mark(np.ascontiguousarray(grid[..., :3]), alpha), marks, origin)
-    kept = [casting.why_kept(frame.index) for frame, _, alpha in rendered if not alpha.any()]
+    pictures = [Picture.of_rgb(f.index, f.timestamp_us, f.image) for f in frames]
+    casting, renderer = convert.stage(
+        swapper, analysis, lambda wanted: [p for p in pictures if wanted(p.index)], settings
+    )
+    rendered = list(renderer(pictures))
+    cells = [_cell(one.target.rgb(), one.result.rgb(), one.alpha) for one in rendered]
+    publish(path, grid_of(cells), swapper, target, marks, settings)
+    kept = [casting.why_kept(one.target.index) for one in rendered if not one.alpha.any()]
     reasons = {reason: kept.count(reason) for reason in kept}
     return Conversion(len(frames), len(frames) - len(kept), reasons, casting.found)
+
+
+def publish(
+    path: pathlib.Path,
+    grid: np.ndarray,
+    swapper: Swapper,
+    target: Mapping[str, str],
+    marks: Marks,
+    settings: ConvertSettings,
+) -> None:
+    """Marks a grid of what was rendered as synthetic, and writes it.
+
+    Args:
+      path: of the picture.
+      grid: `[H, W, 4]` uint8, the fourth channel says where the new faces are.
+      swapper: what drew them.
+      target: name and hash of the video.
+      marks: how it is marked.
+      settings: what was done, and how.
+
+    Raises:
+      InputError: if it cannot be written.
+    """
+    watermark = provenance.new_identifier() if marks.signer else None
+    picture = Picture.of_rgb(0, 0, np.ascontiguousarray(grid[..., :3]))
+    mark = FrameMarker(marks, *picture.shape[:2], watermark or 0)
+    mark(picture, np.ascontiguousarray(grid[..., 3].astype(np.float32) / 255))
+    origin = record.origin(swapper, target, settings.said(), settings.face, watermark)
+    stills.write(path, picture, marks, origin)
 
 
 def _cell(target: np.ndarray, result: np.ndarray, alpha: np.ndarray) -> np.ndarray:
@@ -70,7 +99,7 @@ def _cell(target: np.ndarray, result: np.ndarray, alpha: np.ndarray) -> np.ndarr
     return cv2.resize(both, size, interpolation=cv2.INTER_AREA)
 
 
-def _grid(cells: list[np.ndarray]) -> np.ndarray:
+def grid_of(cells: list[np.ndarray]) -> np.ndarray:
     """Cells in rows, with gaps between them."""
     height, width = (side + _GAP for side in cells[0].shape[:2])
     columns = min(_COLUMNS, len(cells))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import pathlib
 from collections.abc import Mapping
 
@@ -11,6 +12,8 @@ import numpy as np
 from data_prep import faces, fingerprint, video
 from data_prep.container import written_aside
 from data_prep.errors import InputError
+from data_prep.picture import Picture
+from data_prep.records import Frame
 from sagan_jax import convert, provenance, record
 from sagan_jax.convert import ConvertSettings
 from sagan_jax.marking import FrameMarker, Marks
@@ -70,27 +73,32 @@ def convert_still(
     if (done := convert.done_before(outputs, key, force)) is not None:
         return done
     deep = info.bits > 8 and all(path.suffix == ".png" for path in outputs.values())
-    picture = next(video.read_frames(source, deep=deep))
-    analysis = faces.analyse(source, settings.face, stills=[picture])
-    casting, renderer = convert.stage(swapper, analysis, [picture], settings)
-    ((frame, image, alpha),) = renderer(iter([picture]))
+    read = functools.partial(
+        video.read_pictures, source, pixel_format="rgb48le" if deep else "rgb24"
+    )
+    picture = next(read())
+    frame = Frame(picture.index, picture.timestamp_us, picture.rgb())
+    analysis = faces.analyse(source, settings.face, stills=[frame])
+    casting, renderer = convert.stage(swapper, analysis, lambda wanted: [picture], settings)
+    ((target_picture, result, alpha, _),) = renderer([picture])
     watermark = provenance.new_identifier() if marks.signer else None
     origin = record.origin(swapper, target, settings.said(), settings.face, watermark)
-    marked = FrameMarker(marks, info.height, info.width, watermark or 0)(image, alpha)
+    FrameMarker(marks, info.height, info.width, watermark or 0)(result, alpha)
     for view, path in outputs.items():
-        write(path, show(view, frame, marked, alpha), marks, origin)
+        write(path, show(view, target_picture, result, alpha), marks, origin)
     reasons = {} if alpha.any() else {casting.why_kept(frame.index): 1}
     conversion = Conversion(1, 1 - len(reasons), reasons, casting.found)
     record.write(next(iter(outputs.values())), key, origin, swapper, marks, conversion)
     return conversion
 
 
-def write(path: pathlib.Path, image: np.ndarray, marks: Marks, origin: Origin) -> None:
-    """Writes a marked picture, `[H, W, 3]` or `[H, W, 4]`, uint8 or uint16, and signs it.
+def write(path: pathlib.Path, image: Picture | np.ndarray, marks: Marks, origin: Origin) -> None:
+    """Writes a marked picture, of RGB or `[H, W, 4]`, uint8 or uint16, and signs it.
 
     Raises:
       InputError: if it cannot be written.
     """
+    image = image.planes[0] if isinstance(image, Picture) else image
     order = cv2.COLOR_RGBA2BGRA if image.shape[2] == 4 else cv2.COLOR_RGB2BGR
     coded = cv2.imencode(path.suffix.lower(), cv2.cvtColor(image, order), _options(path))[1]
     with written_aside(path, marks.sealing(origin)) as aside:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import cv2
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import SingleDeviceSharding
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from sagan_jax import checkpoint
 from sagan_jax import config as config_lib
+from sagan_jax.distributed import DATA_AXIS, replicated
 from sagan_jax.generator import Generator
 
 _BATCH = 16
@@ -33,12 +34,16 @@ class Swapper:
     Args:
       workdir: a training folder.
       to: 0 to render A, 1 to render B.
+      devices: that share every batch; default: all of this process. The virtual devices of a
+        CPU share its cores, so there it is one.
 
     Raises:
       InputError: if there is no usable checkpoint.
     """
 
-    def __init__(self, workdir: str | pathlib.Path, to: int):
+    def __init__(
+        self, workdir: str | pathlib.Path, to: int, devices: Sequence[jax.Device] | None = None
+    ):
         self.to = to
         with checkpoint.Checkpoints(workdir) as checkpoints:
             self.facts = checkpoints.facts()
@@ -49,7 +54,10 @@ class Swapper:
             shapes = jax.eval_shape(
                 lambda: generator.init(jax.random.key(0), jnp.zeros((2, 1, side, side, 3)))
             )["params"]
-            here = SingleDeviceSharding(jax.devices()[0])
+            mesh = Mesh(np.array(devices or _devices()), (DATA_AXIS,), axis_types=(AxisType.Auto,))
+            self._batch = -(-_BATCH // mesh.size) * mesh.size
+            self._split = NamedSharding(mesh, PartitionSpec(DATA_AXIS))
+            here = replicated(mesh)
             self._params = checkpoints.restore(ema=checkpoint.abstract_like(shapes, here))["ema"]
             self.step = checkpoints.latest
         self.fingerprint = _fingerprint(self._params)
@@ -81,8 +89,8 @@ class Swapper:
         size = (self.resolution, self.resolution)
         inputs = np.stack([cv2.resize(c, size, interpolation=cv2.INTER_AREA) for c in crops])
         parts = [
-            self._render_padded(*(array[i : i + _BATCH] for array in (inputs, mean, std)))
-            for i in range(0, len(inputs), _BATCH)
+            self._render_padded(*(array[i : i + self._batch] for array in (inputs, mean, std)))
+            for i in range(0, len(inputs), self._batch)
         ]
         rgb, mask = zip(*parts, strict=True)
         return np.concatenate(rgb), np.concatenate(mask)
@@ -90,9 +98,15 @@ class Swapper:
     def _render_padded(self, *inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """One compiled shape for every batch."""
         count = len(inputs[0])
-        padded = [np.resize(array, (_BATCH, *array.shape[1:])) for array in inputs]
+        padded = [np.resize(array, (self._batch, *array.shape[1:])) for array in inputs]
+        padded = jax.device_put(padded, self._split)
         rgb, mask = jax.device_get(self._render(self._params, *padded))
         return rgb[:count], mask[:count]
+
+
+def _devices() -> list[jax.Device]:
+    devices = jax.local_devices()
+    return devices[:1] if devices[0].platform == "cpu" else devices
 
 
 def _fingerprint(params: Any) -> str:

@@ -7,6 +7,8 @@ import cv2
 import numpy as np
 
 from data_prep import segments, video
+from data_prep.picture import Picture
+from sagan_jax.marking import FrameMarker
 
 
 def psnr(a: np.ndarray, b: np.ndarray) -> float:
@@ -26,6 +28,13 @@ def head_at(canvas, image, head, x, y=180):
     moved = cv2.warpAffine(image, np.float32([[1, 0, shift[0]], [0, 1, shift[1]]]),
                            canvas.shape[1::-1], borderMode=cv2.BORDER_REPLICATE)  # fmt: skip
     return np.where(oval(canvas, x, y)[..., None], moved, canvas)
+
+
+def marked(mark: FrameMarker, image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """A copy of an RGB image with the marks in it."""
+    picture = Picture.of_rgb(0, 0, image.copy())
+    mark(picture, alpha)
+    return picture.rgb()
 
 
 def writer(out: pathlib.Path, info: video.VideoInfo, key: str = "key", **settings):

@@ -12,7 +12,9 @@ _MODULES = {
     for path in (_ROOT / package).glob("*.py")
 }
 # The modules that know PyAV: files opened, pictures read and written, sound, both joined.
-_MEDIA = [f"data_prep.{m}" for m in ("audio", "container", "segments", "video", "video_writer")]
+_MEDIA = [
+    f"data_prep.{m}" for m in ("audio", "container", "picture", "segments", "video", "video_writer")
+]
 
 
 def _imports(path: pathlib.Path) -> set[str]:

@@ -9,6 +9,7 @@ import av
 import c2pa
 import numpy as np
 import pytest
+from clips import marked
 from cryptography import x509
 
 from data_prep import data_card, video, weights
@@ -68,7 +69,9 @@ def _render(samples, path, origin, start_s=0.0):
     ) as writer:
         span = Span(start_s, start_s + 1.0)
         for frame in video.read_frames(samples / "cap13_edit2.mp4", span):
-            writer.write(mark(frame.image, alpha), frame.timestamp_us - round(start_s * 1e6))
+            writer.write(
+                marked(mark, frame.image, alpha), frame.timestamp_us - round(start_s * 1e6)
+            )
     return path
 
 
@@ -291,7 +294,8 @@ def test_a_key_that_does_not_fit_is_refused(tmp_path, monkeypatch):
 def test_the_label_is_seen_where_it_is_said():
     grey = np.full((200, 300, 3), 120, np.uint8)
     marks = marking.Marks(None, label="AI-generated")
-    labelled = marking.FrameMarker(marks, 200, 300, 0)(grey, np.zeros((200, 300), np.float32))
+    mark = marking.FrameMarker(marks, 200, 300, 0)
+    labelled = marked(mark, grey, np.zeros((200, 300), np.float32))
     rows, columns = np.nonzero((labelled != grey).any(-1))
     assert rows.min() > 170 and columns.max() < 150 and len(rows) > 100
     assert watermark.PUBLIC_KEY not in str(marks.record()) and marks.sealing(_ORIGIN) is None
