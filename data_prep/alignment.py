@@ -7,6 +7,8 @@ the crop a face lies.
 
 from __future__ import annotations
 
+from typing import Protocol, runtime_checkable
+
 import cv2
 import numpy as np
 
@@ -109,33 +111,54 @@ def scale_of(transform: np.ndarray) -> float:
     return float(np.hypot(transform[0, 0], transform[1, 0]))
 
 
-def warp(image: np.ndarray, transform: np.ndarray, size: int) -> np.ndarray:
+class Pixels(Protocol):
+    """An image, or what gives parts of one: `[height, width, C]` uint8."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Height, width and number of channels."""
+
+    def __getitem__(self, place: tuple[slice, slice], /) -> np.ndarray:
+        """Rows and columns."""
+
+
+@runtime_checkable
+class Warps(Protocol):
+    """What makes crops of itself better than from its pixels."""
+
+    def warp(self, transform: np.ndarray, size: int) -> np.ndarray:
+        """As the function `warp`."""
+
+
+def warp(image: Pixels | Warps, transform: np.ndarray, size: int) -> np.ndarray:
     """The crop of one face, sampled once from the full frame.
 
     Edges are replicated. Where the crop is smaller than the face in the frame, the frame is
     low-passed first, so that nothing aliases.
 
     Args:
-      image: `[height, width, C]` uint8.
+      image: the frame.
       transform: `[2, 3]` frame to crop pixels.
       size: side of the crop, pixels.
 
     Returns:
       `[size, size, C]` uint8.
     """
+    if isinstance(image, Warps):
+        return image.warp(transform, size)
     shrink = 1 / scale_of(transform)
+    # A pixel of the crop should see a Gaussian as wide as the shrinking asks for.
+    blur = 0.5 * np.sqrt(max(shrink**2 - 1, 0))
+    part, transform = _cut_out(image, transform, size, margin=round(4 * blur) + 4)
     if shrink > 1:
-        # A pixel of the crop should see a Gaussian as wide as the shrinking asks for.
-        blur = 0.5 * np.sqrt(shrink**2 - 1) + 1e-3
-        image, transform = _cut_out(image, transform, size, margin=round(4 * blur) + 4)
-        image = cv2.GaussianBlur(image, (0, 0), blur)
+        part = cv2.GaussianBlur(part, (0, 0), blur + 1e-3)
     return cv2.warpAffine(
-        image, transform, (size, size), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+        part, transform, (size, size), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
     )
 
 
 def _cut_out(
-    image: np.ndarray, transform: np.ndarray, size: int, margin: int
+    image: Pixels, transform: np.ndarray, size: int, margin: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """The part of a frame that a crop sees, `margin` pixels around, and its transform."""
     corners = np.array([[0, 0], [0, size], [size, 0], [size, size]])

@@ -128,6 +128,11 @@ class Encoding:
         return self._coder.encoder
 
     @property
+    def suffix(self) -> str:
+        """Of files that hold it; "" for a folder."""
+        return self._coder.suffixes[0]
+
+    @property
     def depth(self) -> int:
         """Bits of a colour component."""
         return self.bits or next(iter(self._coder.formats))

@@ -11,7 +11,7 @@ import collections
 import dataclasses
 import functools
 import pathlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -89,6 +89,8 @@ def analyse(
     settings: FaceSettings = FaceSettings(),
     span: video.Span = video.WHOLE,
     progress: Callable[[int], None] | None = None,
+    *,
+    stills: Sequence[Frame] | None = None,
 ) -> Analysis:
     """Finds and follows every face of a video.
 
@@ -97,11 +99,12 @@ def analyse(
       settings: how faces are found.
       span: which part of it.
       progress: called with the number of frames done since the last call.
+      stills: single frames of the video, each looked at by itself; default: all of the span.
 
     Raises:
       InputError: if the video cannot be read or shows no face.
     """
-    analysis = search(path, settings, span, progress)
+    analysis = search(path, settings, span, progress, stills=stills)
     if not analysis.people:
         raise InputError(_nobody(path, analysis, settings.min_face_size))
     return analysis
@@ -112,6 +115,8 @@ def search(
     settings: FaceSettings = FaceSettings(),
     span: video.Span = video.WHOLE,
     progress: Callable[[int], None] | None = None,
+    *,
+    stills: Sequence[Frame] | None = None,
 ) -> Analysis:
     """As `analyse`, but that there is nobody is an answer.
 
@@ -130,8 +135,11 @@ def search(
     first, count, detected, cuts = 0, 0, 0, list[int]()
     # While the meshes of these frames are read, the detector looks at the next ones, and those
     # after them are decoded.
-    frames = fetch(_with_cuts(video.read_frames(path, span, exact=False), settings.tracking), 8)
-    groups = stretches(frames, settings.detect_every)
+    if stills is None:
+        frames = _with_cuts(video.read_frames(path, span, exact=False), settings.tracking)
+    else:
+        frames = ((frame, True) for frame in stills)
+    groups = stretches(fetch(frames, 8), settings.detect_every)
     for several in fetch(detect_ends(groups, detector, settings.batch), 1):
         first = first if count else several[0].frames[0].index
         for stretch in several:
@@ -142,6 +150,22 @@ def search(
                 progress(len(stretch.frames))
     cast = people.tell_apart(follow.tracker.finish())
     return Analysis(cast.people, cast.left_out, count, first, tuple(cuts), cast.cuts, detected)
+
+
+@functools.lru_cache(maxsize=8)
+def embedding_of(path: pathlib.Path, settings: FaceSettings = FaceSettings()) -> np.ndarray:
+    """The identity of the person seen most in a picture or video, `[EMBEDDING_SIZE]`.
+
+    Raises:
+      InputError: if it cannot be read or shows nobody, or two people as often.
+    """
+    most, *others = analyse(path, settings).people
+    if others and others[0].frames == most.frames:
+        raise InputError(
+            f"{path}: shows {1 + len(others)} people; give a reference that shows only the one "
+            "who is wanted"
+        )
+    return most.embedding
 
 
 @functools.lru_cache(maxsize=2)
@@ -175,14 +199,26 @@ def aligned_faces(
 ) -> Iterator[AlignedFace]:
     """The crops of the given tracks, in order of time: the second pass over the video.
 
-    Frames are decoded and crops made in threads, a few ahead.
-
     Args:
       path: as of `analyse`.
       tracks: found by `analyse`.
       span: as of `analyse`.
       wanted: which faces.
       masker: makes the masks.
+    """
+    return crops(video.read_frames(path, span), tracks, wanted=wanted, masker=masker)
+
+
+def crops(
+    frames: Iterable[Frame],
+    tracks: Sequence[Track],
+    *,
+    wanted: Callable[[Face], bool] = lambda face: True,
+    masker: Masker = Masker(),
+) -> Iterator[AlignedFace]:
+    """As `aligned_faces`, of frames that are read elsewhere.
+
+    Frames are decoded and crops made in threads, a few ahead.
     """
     places: dict[int, list[tuple[Track, int]]] = {}
     for track in tracks:
@@ -191,33 +227,39 @@ def aligned_faces(
                 places.setdefault(face.frame_index, []).append((track, position))
     found = (
         (frame.image, track, position, CROP_SIZE, masker)
-        for frame in fetch(video.read_frames(path, span), 4)
+        for frame in fetch(iter(frames), 4)
         for track, position in places.get(frame.index, [])
     )
     return map_ahead(lambda one: align(*one), found)
 
 
 def align(
-    image: np.ndarray,
+    image: alignment.Pixels,
     track: Track,
     position: int,
     size: int = CROP_SIZE,
     masker: Masker = Masker(),
+    nearer: Sequence[np.ndarray] = (),
 ) -> AlignedFace:
     """Crop, masks and figures of one face of a track.
 
     Args:
-      image: `[height, width, 3]` uint8, the frame of that face.
+      image: `[height, width, 3]` uint8 RGB, the frame of that face.
       track: the track.
       position: which of its faces.
       size: side of the crop, pixels.
       masker: makes the masks.
+      nearer: meshes `[478, 2]`, frame pixels, of faces before it; what they cover is masked out.
     """
     face = track.faces[position]
     transform = alignment.resize_transform(track.transforms[position], CROP_SIZE, size)
     crop = alignment.warp(image, transform, size)
     points = alignment.apply(transform, face.landmarks).astype(np.float32)
     regions = masker(crop, points, image, transform)
+    for mesh in nearer:
+        covering = alignment.apply(transform, mesh).astype(np.float32)
+        covered = masker(crop, covering, image, transform)["face"]
+        regions = {name: np.where(covered > 0, 0, mask) for name, mask in regions.items()}
     return AlignedFace(
         image=crop,
         masks=regions,

@@ -83,7 +83,11 @@ class Masker:
         self._source, self._segmenter = source, PersonSegmenter()
 
     def __call__(
-        self, crop: np.ndarray, landmarks: np.ndarray, image: np.ndarray, transform: np.ndarray
+        self,
+        crop: np.ndarray,
+        landmarks: np.ndarray,
+        image: alignment.Pixels,
+        transform: np.ndarray,
     ) -> dict[str, np.ndarray]:
         """The three masks of one face, as `AlignedFace.masks` holds them.
 
@@ -133,7 +137,7 @@ def face_mask(crop: np.ndarray, landmarks: np.ndarray, person: np.ndarray) -> np
 
 
 def parsed_face(
-    landmarks: np.ndarray, image: np.ndarray, transform: np.ndarray, size: int
+    landmarks: np.ndarray, image: alignment.Pixels, transform: np.ndarray, size: int
 ) -> np.ndarray:
     """The face as the parser sees it (`bisenet`), without the neighbours'.
 
@@ -225,7 +229,7 @@ def _height_above(point: np.ndarray, up: np.ndarray, size: int) -> np.ndarray:
     return (x * up[0] + y * up[1]) / max(float(up @ up), 1e-6)
 
 
-def _in_frame(image: np.ndarray, transform: np.ndarray, size: int) -> np.ndarray:
+def _in_frame(image: alignment.Pixels, transform: np.ndarray, size: int) -> np.ndarray:
     """Which pixels of a crop the frame shows, and a little more; `[size, size]` uint8."""
     beyond = _BEYOND_FRAME * size / alignment.scale_of(transform) + 0.5
     right, bottom = image.shape[1] - 1 + beyond, image.shape[0] - 1 + beyond

@@ -111,21 +111,6 @@ def make(order: Order, link: Link) -> None:
         )
 
 
-def reference(path: pathlib.Path, settings: PrepareSettings) -> np.ndarray:
-    """The embedding of the person seen most in a picture or video, `[EMBEDDING_SIZE]`.
-
-    Raises:
-      InputError: if it cannot be read or shows nobody, or two people as often.
-    """
-    most, *others = faces.analyse(path, settings.face).people
-    if others and others[0].frames == most.frames:
-        raise InputError(
-            f"{path}: shows {1 + len(others)} people; give a --reference that shows only the one "
-            "who is wanted"
-        )
-    return most.embedding
-
-
 def _card(order: Order, analysis: faces.Analysis, person: Person) -> VideoCard:
     """What the first pass found."""
     info = video.probe(order.path)

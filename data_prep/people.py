@@ -29,6 +29,7 @@ _NEVER = 1e9
 # for one (a neck, letters, leaves) 0.44 at most, a cartoon rabbit 0.38 to 0.52; faces of
 # people 0.55 at least, also dark, blurred or behind a hand.
 _NO_FACE = 0.5
+_NOBODY = "nobody is seen clearly enough to be recognised"
 # Degrees of yaw up to which a read counts. Measured on meshes turned with their texture: at 34
 # degrees (of `landmarks.head_pose`) a face is 0.57 at most from its own front and 0.64 at least
 # from another's; at 42 it is 0.71 and 0.61, and at 46 four in ten are no face to the network.
@@ -95,19 +96,49 @@ def choose(people: Sequence[Person], reference: np.ndarray | None = None) -> Per
     Raises:
       InputError: if nobody is the person of the reference, or there is nobody at all.
     """
+    if reference is not None:
+        return alike(people, reference[None])[0]
     if not people:
-        raise InputError("nobody is seen clearly enough to be recognised")
-    if reference is None:
-        return max(people, key=_weight)
-    away = [float(np.linalg.norm(person.embedding - reference)) for person in people]
-    nearest = int(np.argmin(away))
+        raise InputError(_NOBODY)
+    return max(people, key=_weight)
+
+
+def alike(people: Sequence[Person], known: np.ndarray) -> tuple[Person, ...]:
+    """Everybody who is the person of some embeddings, the most similar first.
+
+    Of two who are seen in one frame only the more similar one is: nobody is in two places.
+
+    Args:
+      people: of one video, as `Cast.people`.
+      known: `[K, EMBEDDING_SIZE]`, of the wanted person; one that is near is enough.
+
+    Raises:
+      InputError: if nobody is, or there is nobody at all.
+    """
+    if not people:
+        raise InputError(_NOBODY)
+    away = distances(people, known)
+    order = np.argsort(away, kind="stable").tolist()
+    nearest = order[0]
     if away[nearest] > SAME_PERSON:
         raise InputError(
             f"nobody in the video is the person of the reference: the most similar one (seen in "
             f"{people[nearest].frames} frames) is {away[nearest]:.2f} away, and one person is at "
             f"most {SAME_PERSON:.2f} away; give a clear picture of somebody in the video"
         )
-    return people[nearest]
+    found: list[Person] = []
+    taken: set[int] = set()
+    for one in (people[i] for i in order if away[i] <= SAME_PERSON):
+        frames = {face.frame_index for track in one.tracks for face in track.faces}
+        if taken.isdisjoint(frames):
+            taken |= frames
+            found.append(one)
+    return tuple(found)
+
+
+def distances(people: Sequence[Person], known: np.ndarray) -> np.ndarray:
+    """How far each is from the nearest of some embeddings `[K, EMBEDDING_SIZE]`: `[N]`."""
+    return cdist([person.embedding for person in people], known).min(1)
 
 
 def changes(embeddings: np.ndarray) -> np.ndarray:
@@ -138,7 +169,20 @@ def unmix(track: Track) -> tuple[Track, ...]:
         return (track,)
     cuts = [_jump(track, *track.embedded[read : read + 2]) for read in found]
     edges = itertools.pairwise([0, *cuts, len(track.faces)])
-    return _with_thumbnail([_part(track, *edge) for edge in edges], track.thumbnail)
+    return _with_thumbnail([part(track, *edge) for edge in edges], track.thumbnail)
+
+
+def part(track: Track, start: int, stop: int) -> Track:
+    """The faces from one position to before another, with the number of the track."""
+    inside = (track.embedded >= start) & (track.embedded < stop)
+    return dataclasses.replace(
+        track,
+        faces=track.faces[start:stop],
+        transforms=track.transforms[start:stop],
+        embedded=track.embedded[inside] - start,
+        embeddings=track.embeddings[inside],
+        thumbnail=None,
+    )
 
 
 def _front(track: Track) -> Track:
@@ -173,18 +217,6 @@ def _jump(track: Track, before: int, after: int) -> int:
     """The position between two reads, of two people, from which on it is the second."""
     meshes = np.stack([face.landmarks for face in track.faces[before : after + 1]])
     return int(before + 1 + np.linalg.norm(np.diff(meshes, axis=0), axis=-1).mean(-1).argmax())
-
-
-def _part(track: Track, start: int, stop: int) -> Track:
-    inside = (track.embedded >= start) & (track.embedded < stop)
-    return dataclasses.replace(
-        track,
-        faces=track.faces[start:stop],
-        transforms=track.transforms[start:stop],
-        embedded=track.embedded[inside] - start,
-        embeddings=track.embeddings[inside],
-        thumbnail=None,
-    )
 
 
 def _with_thumbnail(parts: list[Track], thumbnail: np.ndarray | None) -> tuple[Track, ...]:

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from absl import logging
 
-from data_prep import fingerprint, one_video, report, shards, video, weights, workers
+from data_prep import faces, fingerprint, one_video, report, shards, video, weights, workers
 from data_prep.coverage import Coverage, verdict
 from data_prep.errors import InputError
 from data_prep.identity import SAME_PERSON
@@ -81,7 +81,7 @@ def prepare(
         if (existing := _existing(out, card, orders, overwrite)) is not None:
             logging.info("%s: already prepared, nothing to do.", out)
             return existing
-        wanted = one_video.reference(reference, settings) if reference else None
+        wanted = faces.embedding_of(reference, settings.face) if reference else None
         job = _Job(orders, _finished([out, *parts.iterdir()], orders), wanted)
         job.run(processes)
         card = _assemble(out, card, job, refused)

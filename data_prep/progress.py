@@ -42,19 +42,20 @@ class Progress:
     def __init__(self, what: str, *, total: int, unit: str, done: int = 0):
         self._what, self._total, self._unit = what, total, unit
         self._done = self._before = done
+        self._note = ""
         self._started = self._last_line = time.monotonic()
         self._bar: RichProgress | None = None
         if sys.stderr.isatty():
             self._bar = RichProgress(
                 TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-                _Rate(), TimeRemainingColumn(),
+                _Rate(), TimeRemainingColumn(), TextColumn("{task.fields[note]}"),
             )  # fmt: skip
 
     def __enter__(self) -> Progress:
         if self._bar:
             self._bar.start()
             self._task = self._bar.add_task(
-                self._what, total=self._total, completed=self._done, unit=self._unit
+                self._what, total=self._total, completed=self._done, unit=self._unit, note=""
             )
         return self
 
@@ -69,11 +70,12 @@ class Progress:
         elif kind is None:
             self._print()
 
-    def advance(self, units: int) -> None:
-        """Counts units done."""
+    def advance(self, units: int, note: str = "") -> None:
+        """Counts units done; a note of a few words tells what came of them."""
         self._done += units
+        self._note = note
         if self._bar:
-            self._bar.advance(self._task, units)
+            self._bar.update(self._task, advance=units, note=note)
         elif time.monotonic() - self._last_line >= _LINE_EVERY_S:
             self._last_line = time.monotonic()
             self._print()
@@ -90,7 +92,7 @@ class Progress:
         left = max(self._total - self._done, 0) / rate if rate else float("inf")
         print(
             f"{self._what}: {self._done}/{self._total} {self._unit}, {rate:.1f}/s, "
-            f"{seconds:.0f} s so far, {left:.0f} s left",
+            f"{seconds:.0f} s so far, {left:.0f} s left{self._note and ', '}{self._note}",
             file=sys.stderr,
             flush=True,
         )

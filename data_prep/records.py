@@ -38,13 +38,11 @@ class Frame:
       index: number of the frame in decoding order, from 0.
       timestamp_us: presentation time, microseconds from the first frame of the video.
       image: `[height, width, 3]` uint8 RGB, upright (rotation metadata applied).
-      deep: the same picture with all its bits, `[height, width, 3]` uint16; None unless asked.
     """
 
     index: int
     timestamp_us: int
     image: np.ndarray
-    deep: np.ndarray | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -26,6 +26,7 @@ from data_prep.audio import AudioTrack, Sound, has_sound
 from data_prep.container import MICROSECONDS, Seal, microseconds, muxer_options, written_aside
 from data_prep.encoding import Codec, Encoding
 from data_prep.errors import InputError
+from data_prep.picture import Picture
 from data_prep.video import VideoInfo
 from data_prep.video_writer import VideoWriter
 
@@ -69,29 +70,37 @@ class Segment:
 
 
 class Unfinished:
-    """The folder of what an interrupted conversion has done, made with the first segment.
+    """The folder of what an interrupted conversion has done.
+
+    Attributes:
+      folder: where that is.
+      segments: the closed ones.
 
     Args:
       output: the first video of the conversion; the folder is `<output>.segments`.
-      key: what the frames depend on; a folder with another key is of another conversion.
-      discard: whether such a folder is deleted.
+      key: what the frames depend on; segments with another key are of another conversion.
+      discard: whether such segments are deleted.
 
     Raises:
-      InputError: if the folder is of another conversion and is not to be deleted.
+      InputError: if there are segments of another conversion that are not to be deleted.
     """
 
     def __init__(self, output: pathlib.Path, key: str, discard: bool = False):
         self.folder = output.with_name(f"{output.name}.segments")
         self._key = key
-        found = self.folder / "key"
-        if found.is_file() and found.read_text() != key:
+        self.segments = list(self._read())
+        if self.segments and (self.folder / "key").read_text() != key:
             if not discard:
                 raise InputError(
                     f"{self.folder}: holds an unfinished conversion of another video or with "
                     "other settings; repeat that one, or give --force to discard it"
                 )
-            self.remove()
-        self.segments = list(self._read())
+            self.clear()
+
+    @property
+    def faces(self) -> pathlib.Path:
+        """Where the faces that were found can be kept (see `analysis_file`)."""
+        return self.folder / "faces.npz"
 
     @property
     def frames(self) -> int:
@@ -124,6 +133,15 @@ class Unfinished:
         """Makes the folder."""
         self.folder.mkdir(exist_ok=True)
         (self.folder / "key").write_text(self._key)
+
+    def clear(self) -> None:
+        """Deletes the segments, and the folder if there is nothing else in it."""
+        for path in self.folder.glob("*"):
+            if path != self.faces:
+                path.unlink()
+        self.segments = []
+        with contextlib.suppress(OSError):
+            self.folder.rmdir()
 
     def remove(self) -> None:
         """Deletes the folder."""
@@ -185,7 +203,9 @@ class SegmentedWriter:
     def __enter__(self) -> SegmentedWriter:
         return self
 
-    def write(self, images: Sequence[np.ndarray], timestamp_us: int, state: Any = None) -> None:
+    def write(
+        self, images: Sequence[np.ndarray | Picture], timestamp_us: int, state: Any = None
+    ) -> None:
         """Appends a frame to every video.
 
         Args:
@@ -350,7 +370,7 @@ class SegmentedWriter:
     def _leave(self, error: BaseException | None) -> None:
         """Makes what is done watchable, and says where."""
         if not self.unfinished.segments:
-            self.unfinished.remove()
+            self.unfinished.clear()
             return
         paths = self._unfinished_paths()
         try:

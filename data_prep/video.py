@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import fractions
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import av
 import numpy as np
@@ -23,7 +23,9 @@ from data_prep.container import (
     microseconds,
     open_video,
     pictures,
+    time_base,
 )
+from data_prep.picture import Picture, PixelCoding, planes_of
 from data_prep.records import Frame
 
 _HD_HEIGHT = 720
@@ -138,14 +140,9 @@ def probe(path: str | pathlib.Path) -> VideoInfo:
 
 
 def read_frames(
-    path: str | pathlib.Path,
-    span: Span = WHOLE,
-    *,
-    exact: bool = True,
-    deep: bool = False,
-    first: int = 0,
+    path: str | pathlib.Path, span: Span = WHOLE, *, exact: bool = True
 ) -> Iterator[Frame]:
-    """Decodes a video.
+    """Decodes a video to RGB.
 
     Frames are numbered from the start of the file whatever part of it is read. Where the
     file is damaged, what decodes is read and a warning says how much that was.
@@ -155,15 +152,55 @@ def read_frames(
       span: which part.
       exact: whether colours are rounded and have full chroma, as what is stored or shown
         needs; to find something in the pictures they need not.
-      deep: whether frames also hold what lies below their 8 bits.
-      first: index of the first frame that is given.
 
     Raises:
       InputError: if the file is no video, or not one frame can be decoded.
     """
     info, scaling = probe(path), SCALING if exact else _QUICK_SCALING
-    shallow, whole, damage = VideoReformatter(), VideoReformatter(), list[str]()
-    count, first_pts, end_us, dark_us = 0, None, 0, 0
+    convert = VideoReformatter()
+    for index, timestamp_us, frame in _decoded(path, info, span):
+        yield Frame(index, timestamp_us, _to_rgb(frame, info, convert, scaling))
+
+
+def read_pictures(
+    path: str | pathlib.Path,
+    span: Span = WHOLE,
+    *,
+    pixel_format: str,
+    first: int = 0,
+    wanted: Callable[[int], bool] = lambda index: True,
+) -> Iterator[Picture]:
+    """Decodes a video to pictures as they are coded.
+
+    Args:
+      path: as of `read_frames`.
+      span: likewise.
+      pixel_format: of the pictures, see `PixelCoding`; in that of the video nothing is lost.
+      first: index of the first picture that is given.
+      wanted: which pictures are given, by index.
+
+    Raises:
+      InputError: as `read_frames`.
+    """
+    info, convert = probe(path), VideoReformatter()
+    coding = PixelCoding(pixel_format, info.matrix, info.full_range)
+    for index, timestamp_us, frame in _decoded(path, info, span):
+        if index < first or not wanted(index):
+            continue
+        if coding.is_rgb:
+            image = _to_rgb(frame, info, convert, SCALING, pixel_format)
+            yield Picture(index, timestamp_us, coding, [image])
+        else:
+            planes = planes_of(_to_planes(frame, info, convert, pixel_format))
+            turned = [np.rot90(plane, info.rotation // 90).copy() for plane in planes]
+            yield Picture(index, timestamp_us, coding, turned)
+
+
+def _decoded(
+    path: str | pathlib.Path, info: VideoInfo, span: Span
+) -> Iterator[tuple[int, int, av.VideoFrame]]:
+    """Index, timestamp and frame of those in a span."""
+    count, first_pts, end_us, dark_us, damage = 0, None, 0, 0, list[str]()
     with open_video(path) as container:
         pictures(container)[0].thread_type = "AUTO"
         for frame in decode(container, damage):
@@ -172,11 +209,8 @@ def read_frames(
             dark_us = max(dark_us, timestamp_us - end_us)
             if span.end_s is not None and timestamp_us >= span.end_s * 1e6:
                 break
-            in_span = timestamp_us >= span.start_s * 1e6
-            if in_span and count >= first and count % span.every == 0:
-                image = _to_rgb(frame, info, shallow, scaling)
-                all_bits = _to_rgb(frame, info, whole, scaling, "rgb48le") if deep else None
-                yield Frame(count, timestamp_us, image, all_bits)
+            if timestamp_us >= span.start_s * 1e6 and count % span.every == 0:
+                yield count, timestamp_us, frame
             count += 1
             end_us = timestamp_us + microseconds(frame.duration or 0, frame)
         else:
@@ -189,6 +223,45 @@ def read_frames(
             path, count, info.expected_frames(Span(end_s=span.end_s)),
             end_us * 1e-6, info.duration_us * 1e-6, len(damage), dark_us * 1e-6,
         )  # fmt: skip
+
+
+def spread_frames(path: str | pathlib.Path, count: int, span: Span = WHOLE) -> Iterator[Frame]:
+    """Frames evenly spread over a video, to look at; found by seeking, in order of time.
+
+    Their index is their number among those that are given.
+
+    Raises:
+      InputError: if the file is no video, or not one frame can be decoded.
+    """
+    info, convert = probe(path), VideoReformatter()
+    end_s = info.duration_us * 1e-6 if span.end_s is None else span.end_s
+    times = np.linspace(span.start_s, end_s, 2 * count + 1)[1::2]
+    last_pts = -1
+    with open_video(path) as container:
+        stream = pictures(container)[0]
+        stream.thread_type = "AUTO"
+        first = first_frame(container, path)
+        first_pts, index = first.pts or 0, 0
+        for time_s in times.tolist():
+            wanted = first_pts + round(time_s / time_base(first))
+            container.seek(max(wanted, first_pts), stream=stream)
+            frame = _first_from(decode(container, []), wanted)
+            if frame is None or (frame.pts or 0) <= last_pts:
+                continue
+            last_pts = frame.pts or 0
+            timestamp_us = microseconds(last_pts - first_pts, frame)
+            yield Frame(index, timestamp_us, _to_rgb(frame, info, convert, SCALING))
+            index += 1
+
+
+def _first_from(frames: Iterator[av.VideoFrame], pts: int) -> av.VideoFrame | None:
+    """The frame that is shown at a time: the last that is not later, or the first there is."""
+    shown = None
+    for frame in frames:
+        if shown is not None and (frame.pts or 0) > pts:
+            break
+        shown = frame
+    return shown
 
 
 def _frame_rate(stream: av.VideoStream) -> fractions.Fraction:
@@ -231,9 +304,30 @@ def _to_rgb(
         format=pixel_format,
         src_colorspace=info.matrix,
         dst_colorspace=info.matrix,
-        src_color_range=ColorRange.JPEG if info.full_range else ColorRange.MPEG,
+        src_color_range=_range(info),
         dst_color_range=ColorRange.JPEG,
         interpolation=scaling,
     )
     image = rgb.to_ndarray()
     return np.ascontiguousarray(np.rot90(image, info.rotation // 90)) if info.rotation else image
+
+
+def _to_planes(
+    frame: av.VideoFrame, info: VideoInfo, convert: VideoReformatter, pixel_format: str
+) -> av.VideoFrame:
+    """As it is, or with the chroma, bits or colours of another format."""
+    if frame.format.name == pixel_format:
+        return frame
+    return convert.reformat(
+        frame,
+        format=pixel_format,
+        src_colorspace=info.matrix,
+        dst_colorspace=info.matrix,
+        src_color_range=ColorRange.JPEG if frame.format.is_rgb else _range(info),
+        dst_color_range=_range(info),
+        interpolation=SCALING,
+    )
+
+
+def _range(info: VideoInfo) -> ColorRange:
+    return ColorRange.JPEG if info.full_range else ColorRange.MPEG

@@ -14,6 +14,7 @@ from av.video.reformatter import ColorRange, VideoReformatter
 from data_prep.container import MICROSECONDS, Seal, muxer_options, written_aside
 from data_prep.encoding import Codec, Encoding
 from data_prep.errors import InputError
+from data_prep.picture import Picture, PixelCoding, planes_of
 from data_prep.video import SCALING, VideoInfo
 
 # SVT-AV1 otherwise describes itself on stderr.
@@ -79,32 +80,18 @@ class VideoWriter:
     def __enter__(self) -> VideoWriter:
         return self
 
-    def write(self, image: np.ndarray, timestamp_us: int) -> None:
+    def write(self, image: np.ndarray | Picture, timestamp_us: int) -> None:
         """Appends a frame.
 
         Args:
           image: `[height, width, 3]` RGB, or `[..., 4]` with straight alpha; uint8 or uint16.
+            Or a picture, in `picture_format` or RGB.
           timestamp_us: later than the frame before.
 
         Raises:
           InputError: if the frame is not of the video's size.
         """
-        if image.shape != self._shape:
-            raise InputError(
-                f"{self._path}: frame at {timestamp_us * 1e-6:.3f} s is {_size(image.shape)}, "
-                f"the video is {_size(self._shape)}; use a video whose size does not change"
-            )
-        frame = self._convert.reformat(
-            av.VideoFrame.from_ndarray(
-                image, format=_INPUT_FORMATS[image.dtype.name, image.shape[2]]
-            ),
-            format=self._video.pix_fmt,
-            src_colorspace=self._like.matrix,
-            dst_colorspace=self._like.matrix,
-            src_color_range=ColorRange.JPEG,
-            dst_color_range=ColorRange.JPEG if self._encoding.is_rgb else self._range,
-            interpolation=SCALING,
-        )
+        frame = self._coded_frame(image, timestamp_us)
         last = self.timestamps[-1] if self.timestamps else -1
         frame.pts, frame.time_base = max(timestamp_us, last + 1), MICROSECONDS
         self.timestamps.append(frame.pts)
@@ -144,6 +131,32 @@ class VideoWriter:
         self._coded += [packet.pts for packet in packets if packet.pts is not None]
         self._container.mux(packets)
 
+    def _coded_frame(self, image: np.ndarray | Picture, timestamp_us: int) -> av.VideoFrame:
+        if isinstance(image, Picture) and image.coding.is_rgb:
+            image = image.planes[0]
+        shape = image.shape
+        if shape != self._shape:
+            raise InputError(
+                f"{self._path}: frame at {timestamp_us * 1e-6:.3f} s is {_size(shape)}, "
+                f"the video is {_size(self._shape)}; use a video whose size does not change"
+            )
+        if isinstance(image, Picture):
+            frame = av.VideoFrame(shape[1], shape[0], image.coding.name)
+            for plane, values in zip(planes_of(frame), image.planes, strict=True):
+                plane[...] = values
+            return frame
+        return self._convert.reformat(
+            av.VideoFrame.from_ndarray(
+                image, format=_INPUT_FORMATS[image.dtype.name, image.shape[2]]
+            ),
+            format=self._video.pix_fmt,
+            src_colorspace=self._like.matrix,
+            dst_colorspace=self._like.matrix,
+            src_color_range=ColorRange.JPEG,
+            dst_color_range=ColorRange.JPEG if self._encoding.is_rgb else self._range,
+            interpolation=SCALING,
+        )
+
     def _add_video(self) -> av.VideoStream:
         stream = self._container.add_stream(
             self._encoding.encoder, rate=self._like.fps, options=self._encoding.options(),
@@ -165,6 +178,22 @@ class VideoWriter:
         if self._encoding.tag and self._path.suffix != ".mkv":
             context.codec_tag = self._encoding.tag
         return stream
+
+
+def picture_format(info: VideoInfo, encoding: Encoding, transparent: bool = False) -> str:
+    """In which format the pictures of a video are best read to be changed and coded again.
+
+    In that of the encoder nothing is converted any more. It is RGB where the encoder wants
+    it, where alpha is to be told, and where luma and chroma do not fit each other once the
+    picture is turned or of an odd size.
+    """
+    name = encoding.pixel_format(info.width, info.height)
+    coding = PixelCoding(name)
+    odd = info.width % 2 or info.height % 2
+    uneven = coding.steps[0] != coding.steps[1] and info.rotation % 180
+    if coding.is_rgb or transparent or (odd and coding.steps != (1, 1)) or uneven:
+        return "rgb48le" if min(info.bits, encoding.depth) > 8 else "rgb24"
+    return name
 
 
 def _size(shape: tuple[int, ...]) -> str:

@@ -1,6 +1,10 @@
 """Prints the tables of the README: one command a table, figures of this machine.
 
+conversion: how fast a video is converted, against only coding it anew, stage by stage, and in how
+  much memory; needs a trained model (--checkpoint).
 detector: the detector against other MTCNNs, which `make benchmark-peers` installs.
+looks: how steady, true in colour and sharp a conversion is, and without each remedy; likewise.
+  --sheet shows a face in every look.
 networks: size and arithmetic of every preset, counted and not timed.
 masks: how well the masks of the face agree with a face parser's (needs `make samples` and
   `make weights-noncommercial`), how steady they are, and what they cost.
@@ -23,6 +27,30 @@ from absl import flags
 from data_prep.errors import InputError
 from launch import cli
 from launch.benchmarking import Table
+
+
+def _conversion() -> Iterator[Table]:
+    from launch import benchmark_convert
+
+    if len(VIDEOS.value) != 1:
+        raise InputError(
+            "the table `conversion` is measured on one clip; give --seconds=20 with it"
+        )
+    yield from benchmark_convert.speed_tables(*_model(), _videos()[0], SECONDS.value)
+
+
+def _looks() -> Iterator[Table]:
+    from launch import benchmark_convert
+
+    yield from benchmark_convert.look_tables(*_model(), _videos(), START.value, SECONDS.value)
+    if SHEET.value:
+        benchmark_convert.write_sheet(*_model(), _videos()[0], pathlib.Path(SHEET.value))
+
+
+def _model() -> tuple[pathlib.Path, int]:
+    if not CHECKPOINT.value:
+        raise InputError(f"the table `{TABLE.value}` needs a trained model: give --checkpoint")
+    return pathlib.Path(CHECKPOINT.value), "ab".index(TO.value)
 
 
 def _detector() -> Iterator[Table]:
@@ -73,7 +101,9 @@ def _networks() -> Iterator[Table]:
 
 # A table is a function that yields `Table`s as they are measured. It imports what it needs.
 _TABLES = {
+    "conversion": _conversion,
     "detector": _detector,
+    "looks": _looks,
     "masks": _masks,
     "networks": _networks,
     "prep": _prep,
@@ -83,11 +113,15 @@ _TABLES = {
 
 TABLE = flags.DEFINE_enum("table", None, sorted(_TABLES), "Which table.", required=True)
 VIDEOS = flags.DEFINE_list(
-    "videos", [], "Videos to measure on, by commas (prep, tracking, watermark)."
+    "videos", [], "Videos to measure on, by commas (conversion, looks, prep, tracking, watermark)."
 )
 SAMPLES = flags.DEFINE_string("samples", ".samples", "Folder of the samples (detector, masks).")
 ROUNDS = flags.DEFINE_integer("rounds", 5, "Rounds to measure (detector).", lower_bound=1)
 SECONDS = flags.DEFINE_float("seconds", 10.0, "How much of each video.", lower_bound=1.0)
+START = flags.DEFINE_float("start", 0.0, "First second of each video (looks).", lower_bound=0.0)
+CHECKPOINT = flags.DEFINE_string("checkpoint", None, "Training folder (conversion, looks).")
+TO = flags.DEFINE_enum("to", "a", ["a", "b"], "Who is to be seen (conversion, looks).")
+SHEET = flags.DEFINE_string("sheet", None, "Picture to be written of every look (looks).")
 JSON = flags.DEFINE_string("json", None, "File to write the values to as JSON.")
 
 

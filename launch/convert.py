@@ -1,9 +1,16 @@
-"""Renders one person of a trained model into a video of the other."""
+"""Renders one person of a trained model into videos and pictures of the other.
+
+Of several files one that cannot be converted is reported and the others go on; started again,
+only what is not done yet is done. Exit code: 0 all are done, 3 some could not be converted,
+1 none.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import pathlib
 import signal
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -11,20 +18,44 @@ from absl import flags
 
 from data_prep.encoding import Codec
 from launch import cli
-from sagan_jax.blend import Blend
+from sagan_jax.blend import Blend, Edge
 from sagan_jax.colour import Method
+from sagan_jax.finish import Look
 from sagan_jax.views import View
 
 if TYPE_CHECKING:
     from data_prep.audio import Sound
+    from data_prep.encoding import Encoding
+    from sagan_jax.batch import Job
+    from sagan_jax.casting import Wanted
     from sagan_jax.marking import Marks
+    from sagan_jax.swap import Swapper
 
 CHECKPOINT = flags.DEFINE_string("checkpoint", None, "Training folder.", required=True)
-VIDEO = flags.DEFINE_string("video", None, "Video to be changed; only read.", required=True)
+VIDEO = flags.DEFINE_list(
+    "video", None,
+    "What is to be changed; only read. Videos and pictures (.png, .jpg, .webp), separated by "
+    "commas: files, patterns ('clips/*.mp4'), folders of pictures, or @FILE, a list with one of "
+    "these a line.",
+    required=True,
+)  # fmt: skip
 TO = flags.DEFINE_enum("to", "a", ["a", "b"], "Who is to be seen: identity A or B.")
+WHO = flags.DEFINE_string(
+    "who", "target",
+    "Whose faces are replaced: target (the person the other identity was trained on), all, "
+    "largest (who is seen most), or reference:FILE (who is shown by a picture or video).",
+)  # fmt: skip
 OUT = flags.DEFINE_string(
-    "out", None, "Video to be written, or folder for --codec=png.", required=True
-)
+    "out", None,
+    "Video or picture to be written; a folder for several, and for the pictures of --codec=png.",
+    required=True,
+)  # fmt: skip
+PREVIEW = flags.DEFINE_integer(
+    "preview", None,
+    "Convert nothing yet: write so many frames of each video, each above its swap, into one "
+    "picture, <out>.preview.png.",
+    lower_bound=1,
+)  # fmt: skip
 VIEW = flags.DEFINE_enum(
     "view", View.RESULT.value, [*View, "all"],
     "What --out shows: the result; target, result and mask beside each other; the mask; or the "
@@ -81,7 +112,24 @@ BLEND = flags.DEFINE_enum_class(
     "blend", Blend.ALPHA, Blend,
     "How its edge is hidden: feathered mask, band by band, or gradients (OpenCV).",
 )  # fmt: skip
+GROW = flags.DEFINE_float(
+    "mask_grow", 0.0,
+    "By how much the swapped face reaches beyond its mask, or stays within it if negative; % of "
+    "the height of the face.", -20.0, 20.0,
+)  # fmt: skip
+FEATHER = flags.DEFINE_float(
+    "feather", 1.0, "Softness of its edge, standard deviation; % of the height of the face.",
+    0.0, 10.0,
+)  # fmt: skip
 SHARPEN = flags.DEFINE_bool("sharpen", True, "Make the swapped face as crisp as the scene.")
+UNSHARP = flags.DEFINE_float(
+    "unsharp", 0.0, "Enhance it beyond that: amount of unsharp masking, about 0.5 to 2.", 0.0, 5.0
+)
+GRAIN = flags.DEFINE_bool("grain", True, "Give it the noise of the scene.")
+FADE = flags.DEFINE_float(
+    "fade", 0.2, "How long it takes to come and go where a face is found and lost, seconds.",
+    0.0, 5.0,
+)  # fmt: skip
 LABEL = flags.DEFINE_string("label", "", "Text to show in the lower left corner; default: none.")
 CERTIFICATES = flags.DEFINE_string(
     "signing_certificates", None,
@@ -110,52 +158,102 @@ RESPONSIBILITY = flags.DEFINE_bool(
 FORCE = flags.DEFINE_bool("force", False, "Replace existing outputs.")
 
 
+_SOME_FAILED = 3
+
+
 def main(argv: Sequence[str]) -> None:
     del argv
-    from data_prep import faces, video
+    from data_prep import video
     from data_prep.encoding import Encoding
-    from sagan_jax import convert
+    from sagan_jax import batch
     from sagan_jax.swap import Swapper
 
-    source, output = pathlib.Path(VIDEO.value), pathlib.Path(OUT.value)
-    video.probe(source)
+    out, sources = pathlib.Path(OUT.value), list(dict.fromkeys(cli.files(VIDEO.value)))
     encoding = Encoding(CODEC.value, BITS.value, CRF.value, PRESET.value)
-    outputs = _outputs(output)
-    convert.check_outputs(outputs, source, encoding, FORCE.value)
-    cli.require_writable_folder(output.parent)
-    settings = convert.ConvertSettings(
-        span=video.Span(START.value, END.value),
-        face=faces.FaceSettings(min_face_size=MIN_FACE.value),
-        colour=COLOUR.value,
-        blend=BLEND.value,
-        sharpen=SHARPEN.value,
-        encoding=encoding,
-        sound=_sound(source),
-        segment=SEGMENT.value,
-    )
-    marks = _marks()
+    if VIEW.value == "all":
+        views = [View.RESULT, View.SIDE_BY_SIDE, View.MASK]
+    else:
+        views = [View(VIEW.value)]
+    jobs = batch.plan(sources, out, views, encoding)
+    if SIDE_BY_SIDE.value:
+        jobs = _with_side_by_side(jobs, pathlib.Path(SIDE_BY_SIDE.value), encoding)
+    if len(jobs) == 1:
+        video.probe(jobs[0].source)
+    for job in jobs:
+        cli.require_writable_folder(job.first.parent)
+    marks, who = _marks(), _who()
     swapper = Swapper(CHECKPOINT.value, "ab".index(TO.value))
     # A scheduler that wants the machine back is answered like Ctrl-C: what is done stays.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    done = convert.convert(swapper, source, outputs, marks, settings, FORCE.value)
-    print(f"{output}: {done.frames} frames, {done.swapped} swapped, {done.kept} left as they were")
+    failed = batch.run(jobs, lambda job: _convert(swapper, job, marks, who, encoding))
+    if len(jobs) > 1:
+        print(f"{len(jobs) - failed} of {len(jobs)} files converted")
     if marks.signer is None:
         print("NOT MARKED as synthetic: labelling it is your responsibility.")
     else:
         kind = " (a local identity, known to nobody else)" if marks.signer.local else ""
         print(f"Marked as synthetic; manifest signed by {marks.signer.name}{kind}.")
+    if failed:
+        sys.exit(1 if failed == len(jobs) else _SOME_FAILED)
 
 
-def _outputs(output: pathlib.Path) -> dict[View, pathlib.Path]:
-    everyone = [View.RESULT, View.SIDE_BY_SIDE, View.MASK]
-    views = everyone if VIEW.value == "all" else [View(VIEW.value)]
-    outputs = {
-        view: output if view is views[0] else output.with_stem(f"{output.stem}_{view.value}")
-        for view in views
-    }
-    if SIDE_BY_SIDE.value:
-        outputs[View.SIDE_BY_SIDE] = pathlib.Path(SIDE_BY_SIDE.value)
-    return outputs
+def _convert(swapper: Swapper, job: Job, marks: Marks, who: Wanted, encoding: Encoding) -> None:
+    """Converts one file, or shows what would come of it, and says so."""
+    from data_prep import faces, video
+    from sagan_jax import convert, sheet, stills
+
+    settings = convert.ConvertSettings(
+        span=video.Span(START.value, END.value),
+        wanted=who,
+        face=faces.FaceSettings(min_face_size=MIN_FACE.value),
+        look=_look(),
+        encoding=encoding,
+        sound=None if job.still or PREVIEW.value else _sound(job.source),
+        segment=SEGMENT.value,
+    )
+    made = job.first
+    if PREVIEW.value:
+        made = made.with_suffix(".preview.png")
+        done = sheet.write_sheet(swapper, job.source, made, PREVIEW.value, marks, settings)
+    else:
+        run = stills.convert_still if job.still else convert.convert
+        done = run(swapper, job.source, job.outputs, marks, settings, FORCE.value)
+    print(f"{made}: {done.words()}")
+
+
+def _look() -> Look:
+    return Look(
+        colour=COLOUR.value,
+        blend=BLEND.value,
+        edge=Edge(GROW.value / 100, FEATHER.value / 100),
+        sharpen=SHARPEN.value,
+        unsharp=UNSHARP.value,
+        grain=GRAIN.value,
+        fade_s=FADE.value,
+    )
+
+
+def _with_side_by_side(jobs: list[Job], path: pathlib.Path, encoding: Encoding) -> list[Job]:
+    from data_prep.errors import InputError
+
+    if len(jobs) > 1:
+        raise InputError(
+            "--side_by_side names the one file for one video; for several give --view=all"
+        )
+    (job,) = jobs
+    job = dataclasses.replace(job, outputs={**job.outputs, View.SIDE_BY_SIDE: path})
+    job.check(encoding)
+    return [job]
+
+
+def _who() -> Wanted:
+    from data_prep import video
+    from sagan_jax.casting import Wanted
+
+    wanted = Wanted.parse(WHO.value)
+    if wanted.reference:
+        video.probe(wanted.reference)
+    return wanted
 
 
 def _sound(source: pathlib.Path) -> Sound | None:

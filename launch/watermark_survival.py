@@ -14,6 +14,7 @@ from skimage.metrics import structural_similarity
 
 from data_prep import faces, people, video
 from data_prep.encoding import Encoding
+from data_prep.picture import Picture
 from data_prep.video import Span, VideoInfo
 from data_prep.video_writer import VideoWriter
 from launch.benchmarking import Table, Value
@@ -53,7 +54,10 @@ def mark(clip: Clip, key: str = watermark.PUBLIC_KEY) -> _Frames:
     """The frames with the mark in them."""
     height, width = clip.frames[0].shape[:2]
     marker = watermark.Marker(height, width, PAYLOAD, key)
-    return [marker(*one) for one in zip(clip.frames, clip.alphas, strict=True)]
+    pictures = [Picture.of_rgb(0, 0, frame.copy()) for frame in clip.frames]
+    for picture, alpha in zip(pictures, clip.alphas, strict=True):
+        picture.brighten(marker(picture.luma(), alpha))
+    return [picture.rgb() for picture in pictures]
 
 
 def encode(frames: _Frames, crf: int, clip: Clip, folder: pathlib.Path) -> _Frames:

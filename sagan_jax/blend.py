@@ -1,4 +1,4 @@
-"""A swapped crop into its frame."""
+"""A swapped crop into its picture."""
 
 from __future__ import annotations
 
@@ -9,21 +9,17 @@ import cv2
 import numpy as np
 
 from data_prep import alignment
+from data_prep.picture import Picture, Place
 
-# Of the side of the crop. Every share more shows more of the replaced person's jaw and brow:
-# without erosion, and with 0.010 instead of 0.018, identity transfer rises by 0.02 to 0.03.
-_FEATHER = 0.008
 # The learned mask is a blurred one; only what it is sure of is shown, or the background of
 # the other person's footage shines through along the jaw.
 _LEARNED_FROM, _LEARNED_TO = 0.3, 0.7
-# Of the side of the crop: details finer than the generator's pixels, which it cannot draw.
-# Twice as coarse costs 0.03 to 0.05 of identity transfer.
-_DETAIL = 0.006
-_MAX_SHARPENING = 6.0
 # Coarser bands than an eighth of the face would carry its colour far beyond its edge.
 _MAX_BANDS = 3
 # Where less than this is shown, what the bands bring across the edge fades out.
 _BAND_FADE = 0.2
+# Pixels around what is shown: the bands and the solver look beyond it.
+_MARGIN = 16
 
 
 class Blend(enum.StrEnum):
@@ -41,23 +37,39 @@ class Blend(enum.StrEnum):
 
 
 @dataclasses.dataclass(frozen=True)
-class Patch:
-    """A face at the place and the scale it has in its frame.
+class Edge:
+    """Where the face ends.
 
     Attributes:
-      place: rows and columns of the frame; empty where the crop lies outside.
-      image: `[h, w, 3]` float32 in 0..1.
-      alpha: `[h, w]` float32, 0..1, how much of it is shown.
-      detail: radius of details finer than the generator draws, pixels of the frame.
+      grow: by how much more is shown than the masks say, less if negative; share of the height
+        of the face.
+      feather: standard deviation of the blur of the edge, likewise. Wider, more of the replaced
+        person's jaw and brow is seen: with 0.013 and no erosion instead of 0.023 and some,
+        identity transfer rises by 0.02 to 0.03.
     """
 
-    place: tuple[slice, slice]
-    image: np.ndarray
+    grow: float = 0.0
+    feather: float = 0.01
+
+
+@dataclasses.dataclass(frozen=True)
+class Layer:
+    """A face at the place and the scale it has in one plane of a picture.
+
+    Attributes:
+      place: rows and columns of the plane; empty where nothing is shown.
+      face: `[h, w(, 3)]` float32, levels of the plane.
+      alpha: `[h, w]` float32, 0..1, how much of it is shown.
+      scene: like `face`, what is there before.
+    """
+
+    place: Place
+    face: np.ndarray
     alpha: np.ndarray
-    detail: float
+    scene: np.ndarray
 
 
-def alpha_of(face_mask: np.ndarray, learned: np.ndarray) -> np.ndarray:
+def alpha_of(face_mask: np.ndarray, learned: np.ndarray, edge: Edge = Edge()) -> np.ndarray:
     """How much of the swapped crop is shown.
 
     The prepared mask of the face, feathered, times what is sure of the learned one.
@@ -65,14 +77,15 @@ def alpha_of(face_mask: np.ndarray, learned: np.ndarray) -> np.ndarray:
     Args:
       face_mask: `[S, S, 1]` uint8, 0 or 255.
       learned: `[R, R, 1]` float32, 0..1.
+      edge: where the face ends.
 
     Returns:
       `[S, S]` float32, 0..1; 0 on the border of the crop.
     """
     size = face_mask.shape[0]
-    feathered = cv2.GaussianBlur(
-        face_mask[..., 0].astype(np.float32) / 255, (0, 0), _FEATHER * size
-    )
+    mask = _grown(face_mask[..., 0], edge.grow * alignment.FACE_HEIGHT * size)
+    feather = max(edge.feather * alignment.FACE_HEIGHT * size, 1e-3)
+    feathered = cv2.GaussianBlur(mask.astype(np.float32) / 255, (0, 0), feather)
     sure = (enlarge(learned[..., 0], size) - _LEARNED_FROM) / (_LEARNED_TO - _LEARNED_FROM)
     alpha = feathered * np.clip(sure, 0, 1)
     alpha[[0, -1]] = alpha[:, [0, -1]] = 0
@@ -84,136 +97,140 @@ def enlarge(image: np.ndarray, size: int) -> np.ndarray:
     return np.clip(cv2.resize(image, (size, size), interpolation=cv2.INTER_CUBIC), 0, 1)
 
 
-def lay(crop: np.ndarray, alpha: np.ndarray, transform: np.ndarray, frame: np.ndarray) -> Patch:
-    """A crop brought to its frame.
+def shown_in(
+    shape: tuple[int, ...], alpha: np.ndarray, transform: np.ndarray, margin: float = _MARGIN
+) -> Place:
+    """The part of a plane in which something of a crop is shown.
 
     Args:
-      crop: `[S, S, 3]` float32 in 0..1.
-      alpha: `[S, S]` float32, 0..1.
-      transform: `[2, 3]` frame to crop pixels.
-      frame: `[height, width, 3]`, of which only the size counts.
+      shape: of the plane, height and width first.
+      alpha: `[S, S]` of the crop.
+      transform: `[2, 3]` from pixels of the plane to those of `alpha`.
+      margin: pixels of the plane to be seen around it.
     """
-    left, top, right, bottom = _covered(frame, crop.shape[0], transform)
-    place = slice(top, bottom), slice(left, right)
-    detail = _DETAIL * crop.shape[0] / float(np.sqrt(np.linalg.det(transform[:, :2])))
-    if left >= right or top >= bottom:
-        empty = np.zeros((0, 0, 3), np.float32)
-        return Patch((slice(0, 0), slice(0, 0)), empty, empty[..., 0], detail)
-    # From pixels of the covered part to pixels of the crop.
-    local = transform.astype(np.float64).copy()
-    local[:, 2] += transform[:, :2] @ [left, top]
-    laid = cv2.warpAffine(
-        np.dstack([crop, alpha]).astype(np.float32), local, (right - left, bottom - top),
-        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-    )  # fmt: skip
-    return Patch(place, laid[..., :3], laid[..., 3], detail)
+    left, top, width, height = cv2.boundingRect((alpha > 0).astype(np.uint8))
+    if not width:
+        return slice(0, 0), slice(0, 0)
+    right, bottom = left + width - 1, top + height - 1
+    box = np.array([[left, top], [right, top], [left, bottom], [right, bottom]])
+    points = alignment.apply(alignment.inverse(transform), box)
+    limits = np.array(shape[1::-1])
+    low = np.clip(np.floor(points.min(0) - margin), 0, limits).astype(int)
+    high = np.clip(np.ceil(points.max(0) + margin) + 1, 0, limits).astype(int)
+    return slice(int(low[1]), int(high[1])), slice(int(low[0]), int(high[0]))
 
 
-def sharpening_of(patch: Patch, frame: np.ndarray) -> float:
-    """Amount of unsharp masking that makes a swapped face as crisp as the scene's.
-
-    Compares the mean absolute Laplacian of the luma inside the mask, at the scale of the
-    frame: in the crop the scene may be enlarged, and then looks softer than it is.
+def warped(image: np.ndarray, transform: np.ndarray, place: Place) -> np.ndarray:
+    """What a part of a plane shows of a crop, `[h, w(, C)]` float32.
 
     Args:
-      patch: the swapped face.
-      frame: `[height, width, 3]` uint8, in which the other face still is.
+      image: `[S, S(, C)]` float32, the crop, continued beyond its border.
+      transform: `[2, 3]` from pixels of the plane to those of the crop.
+      place: the part.
+    """
+    rows, columns = place
+    local = transform.copy()
+    local[:, 2] += local[:, :2] @ [columns.start, rows.start]
+    extent = columns.stop - columns.start, rows.stop - rows.start
+    if not min(extent):
+        return np.zeros((extent[1], extent[0], *image.shape[2:]), np.float32)
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return cv2.warpAffine(image, local, extent, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+
+
+def lay(
+    crop: np.ndarray, alpha: np.ndarray, transform: np.ndarray, picture: Picture
+) -> list[Layer]:
+    """A crop brought to every plane of its picture, as far as it is shown.
+
+    Args:
+      crop: `[R, R, 3]` float32 in 0..1.
+      alpha: `[S, S]` float32, 0..1, of the same crop; 0 on its border.
+      transform: `[2, 3]` from pixels of the picture to those of `alpha`.
+      picture: which.
+    """
+    layers: list[Layer] = []
+    for index, levels in enumerate(picture.coding.levels(crop)):
+        of_plane, plane = picture.coding.of_plane(index, transform), picture.planes[index]
+        if index == 2:  # where the other chroma is
+            place, shown = layers[1].place, layers[1].alpha
+        else:
+            place = shown_in(plane.shape, alpha, of_plane)
+            shown = warped(alpha, of_plane, place)
+        of_crop = alignment.resize_transform(of_plane, len(alpha), len(crop))
+        face = warped(levels, of_crop, place)
+        layers.append(Layer(place, face, shown, plane[place].astype(np.float32)))
+    return layers
+
+
+def mixed(layer: Layer, method: Blend, deepest: int) -> np.ndarray:
+    """The plane with the face in it; as it was where alpha is 0.
+
+    Args:
+      layer: of the plane.
+      method: how the edge is hidden.
+      deepest: the highest level of the plane.
 
     Returns:
-      0 (crisp enough) to `_MAX_SHARPENING`.
+      Like `layer.scene`, levels of the plane.
     """
-    if not patch.alpha.any():
-        return 0.0
-    scene = frame[patch.place].astype(np.float32) / 255
-    wanted, have, detail = (
-        _crispness(image, patch.alpha) for image in (scene, patch.image, _detail(patch))
-    )
-    return float(np.clip((wanted - have) / max(detail, 1e-6), 0, _MAX_SHARPENING))
-
-
-def sharpen(patch: Patch, amount: float) -> Patch:
-    """Unsharp masking."""
-    image = np.clip(patch.image + amount * _detail(patch), 0, 1)
-    return dataclasses.replace(patch, image=image)
-
-
-def composite(frame: np.ndarray, patch: Patch, method: Blend = Blend.ALPHA) -> np.ndarray:
-    """The frame with a face laid into it; pixels where alpha is 0 stay bit for bit.
-
-    Args:
-      frame: `[height, width, 3]` uint8.
-      patch: the face.
-      method: how its edge is hidden.
-
-    Returns:
-      A new `[height, width, 3]` uint8.
-    """
-    result = frame.copy()
-    if not patch.alpha.any():
-        return result
-    part, share = result[patch.place], patch.alpha[..., None]
+    scene = layer.scene
+    if not scene.size:
+        return scene
     if method is Blend.MULTI_BAND:
-        mixed = _multi_band(part, patch)
-    elif method is Blend.POISSON:
-        mixed = part + share * (_cloned(part, patch) - part.astype(np.float32))
-    else:
-        mixed = part + share * (255 * patch.image - part)
-    part[:] = np.where(share > 0, np.clip(np.round(mixed), 0, 255).astype(np.uint8), part)
-    return result
+        return _between(scene, _multi_band(layer), np.minimum(layer.alpha / _BAND_FADE, 1.0))
+    face = _cloned(layer, deepest) if method is Blend.POISSON else layer.face
+    return _between(scene, face, layer.alpha)
 
 
-def _multi_band(part: np.ndarray, patch: Patch) -> np.ndarray:
-    """`[h, w, 3]` float32, 0..255: every band of details mixed over an edge of its own width."""
-    scene = part.astype(np.float32)
-    bands = min(int(np.log2(max(min(patch.alpha.shape), 8))) - 3, _MAX_BANDS)
+def _multi_band(layer: Layer) -> np.ndarray:
+    """Every band of details mixed over an edge of its own width."""
+    bands = min(int(np.log2(max(min(layer.alpha.shape), 8))) - 3, _MAX_BANDS)
     # The widest edge has to end within the mask.
     edge = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * 2**bands + 1,) * 2)
-    mixed = _splined(255 * patch.image, scene, cv2.erode(patch.alpha, edge), bands)
-    shown = np.minimum(patch.alpha / _BAND_FADE, 1.0)[..., None]
-    return scene + shown * (mixed - scene)
+    return _splined(layer.face, layer.scene, cv2.erode(layer.alpha, edge), bands)
 
 
 def _splined(face: np.ndarray, scene: np.ndarray, alpha: np.ndarray, bands: int) -> np.ndarray:
     if bands <= 0:
-        return scene + alpha[..., None] * (face - scene)
+        return _between(scene, face, alpha)
     coarse_face, coarse_scene = cv2.pyrDown(face), cv2.pyrDown(scene)
     below = _splined(coarse_face, coarse_scene, cv2.pyrDown(alpha), bands - 1)
     size = alpha.shape[1::-1]
     fine_face = face - cv2.pyrUp(coarse_face, dstsize=size)
     fine_scene = scene - cv2.pyrUp(coarse_scene, dstsize=size)
-    fine = fine_scene + alpha[..., None] * (fine_face - fine_scene)
-    return cv2.pyrUp(below, dstsize=size) + fine
+    return cv2.pyrUp(below, dstsize=size) + _between(fine_scene, fine_face, alpha)
 
 
-def _cloned(part: np.ndarray, patch: Patch) -> np.ndarray:
-    """`[h, w, 3]` float32, 0..255: the face with the colours of the scene along its edge."""
-    mask = np.zeros(patch.alpha.shape, np.uint8)
-    # The solver needs a border to take colours from.
-    mask[1:-1, 1:-1] = (patch.alpha[1:-1, 1:-1] > 0.5) * np.uint8(255)
+def _between(scene: np.ndarray, face: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    return scene + (alpha if face.ndim == 2 else alpha[..., None]) * (face - scene)
+
+
+def _cloned(layer: Layer, deepest: int) -> np.ndarray:
+    """The face with the levels of the scene along its edge; to 8 bits, as OpenCV solves it."""
+    mask = np.zeros(layer.alpha.shape, np.uint8)
+    # The solver needs a border to take levels from.
+    mask[1:-1, 1:-1] = (layer.alpha[1:-1, 1:-1] > 0.5) * np.uint8(255)
     if not mask.any():
-        return part.astype(np.float32)
+        return layer.scene
     left, top, width, height = cv2.boundingRect(mask)
     centre = (left + width // 2, top + height // 2)
-    face = np.clip(np.round(255 * patch.image), 0, 255).astype(np.uint8)
-    return cv2.seamlessClone(face, part, mask, centre, cv2.NORMAL_CLONE).astype(np.float32)
+    face, scene = (_three_channels(one * (255 / deepest)) for one in (layer.face, layer.scene))
+    cloned = cv2.seamlessClone(face, scene, mask, centre, cv2.NORMAL_CLONE)
+    return (cloned if layer.scene.ndim == 3 else cloned[..., 0]).astype(np.float32) * (
+        deepest / 255
+    )
 
 
-def _crispness(image: np.ndarray, mask: np.ndarray) -> float:
-    luma = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-    return float((np.abs(cv2.Laplacian(luma, cv2.CV_32F)) * mask).sum())
+def _three_channels(levels: np.ndarray) -> np.ndarray:
+    """Of one or three, as uint8."""
+    rounded = np.clip(np.round(levels), 0, 255).astype(np.uint8)
+    return rounded if rounded.ndim == 3 else cv2.merge([rounded] * 3)
 
 
-def _detail(patch: Patch) -> np.ndarray:
-    """What a blur by the radius of the detail takes away, `[h, w, 3]`."""
-    if not patch.image.size:
-        return patch.image
-    return patch.image - cv2.GaussianBlur(patch.image, (0, 0), patch.detail)
-
-
-def _covered(frame: np.ndarray, size: int, transform: np.ndarray) -> tuple[int, int, int, int]:
-    """Left, top, right, bottom of the part of the frame under the crop."""
-    corners = np.array([[0, 0], [size, 0], [0, size], [size, size]], np.float64) - 0.5
-    points = alignment.apply(alignment.inverse(transform.astype(np.float64)), corners)
-    low = np.maximum(np.floor(points.min(0)), 0).astype(int)
-    high = np.minimum(np.ceil(points.max(0)) + 1, frame.shape[1::-1]).astype(int)
-    return int(low[0]), int(low[1]), int(high[0]), int(high[1])
+def _grown(mask: np.ndarray, radius: float) -> np.ndarray:
+    width = 2 * round(abs(radius)) + 1
+    if width == 1:
+        return mask
+    ball = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (width, width))
+    return cv2.dilate(mask, ball) if radius > 0 else cv2.erode(mask, ball)

@@ -1,7 +1,7 @@
 """Colours of the swapped face made those of the scene it goes into.
 
-A transfer is fitted in CIELAB to what lies inside the mask of each frame, and steadied over
-time, so that it follows the light and cannot flicker.
+A transfer is fitted in CIELAB to what lies inside the mask of each frame. What it consists of
+are arrays, so that it can be steadied over time (`finish`) and follow the light without flicker.
 """
 
 from __future__ import annotations
@@ -9,15 +9,12 @@ from __future__ import annotations
 import dataclasses
 import enum
 import functools
-from collections.abc import Mapping
-from typing import Any
 
 import cv2
 import numpy as np
 
 # A rendered face that lies outside these needs a better model, not more contrast.
 _GAIN_LIMITS = (0.8, 1.25)
-_TIME_CONSTANT_S = 0.4
 _QUANTILES = np.linspace(0.005, 0.995, 64)
 # Of the pixels in the mask: quantiles of as many are as good as of all.
 _SAMPLES = 4096
@@ -58,8 +55,9 @@ class LinearTransfer:
     goal: np.ndarray
 
     def of_lab(self, lab: np.ndarray) -> np.ndarray:
-        """Colours `[..., 3]` moved."""
-        return (lab - self.mean) @ self.matrix.T + self.goal
+        """Colours `[H, W, 3]` float32 moved."""
+        shift = self.goal - self.matrix @ self.mean
+        return cv2.transform(lab, np.column_stack([self.matrix, shift]))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,10 +91,10 @@ def fit(method: Method, rendered: np.ndarray, scene: np.ndarray, mask: np.ndarra
       method: how.
       rendered: `[H, W, 3]` float32 in 0..1.
       scene: likewise, the same crop of the frame.
-      mask: `[H, W]`, 0..1; what is at least half inside counts.
+      mask: `[H, W]`, 0..1; what is at least half inside counts, three pixels or more.
     """
     inside = mask >= 0.5
-    if method is Method.NONE or np.count_nonzero(inside) < 3:
+    if method is Method.NONE:
         return LinearTransfer(np.eye(3), np.zeros(3), np.zeros(3))
     ours, theirs = (_pixels(image, inside) for image in (rendered, scene))
     if method is Method.MEAN_STD:
@@ -114,57 +112,15 @@ def apply(transfer: Transfer, rgb: np.ndarray) -> np.ndarray:
     return np.clip(cv2.cvtColor(lab, cv2.COLOR_LAB2RGB), 0, 1)
 
 
-class SteadyColour:
-    """Smooths the transfers of one method over time; `reset` at a cut."""
-
-    def __init__(self) -> None:
-        self._state: Transfer | None = None
-        self._timestamp_us = 0
-
-    def reset(self) -> None:
-        """Forgets the shot before."""
-        self._state = None
-
-    def state(self) -> dict[str, Any]:
-        """What the next frame depends on, as JSON has it."""
-        numbers = self._state and {k: v.tolist() for k, v in vars(self._state).items()}
-        return {"transfer": numbers, "timestamp_us": self._timestamp_us}
-
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Goes on from there."""
-        numbers = {k: np.array(v) for k, v in (state["transfer"] or {}).items()}
-        kind = QuantileTransfer if "rotations" in numbers else LinearTransfer
-        self._state = kind(**numbers) if numbers else None
-        self._timestamp_us = state["timestamp_us"]
-
-    def __call__(self, transfer: Transfer, timestamp_us: int) -> Transfer:
-        """The transfer to use for the frame at this time, in order of time."""
-        if self._state is None:
-            self._state = transfer
-        else:
-            elapsed = (timestamp_us - self._timestamp_us) * 1e-6
-            share = 1 - np.exp(-elapsed / _TIME_CONSTANT_S)
-            self._state = _between(self._state, transfer, share)
-        self._timestamp_us = timestamp_us
-        return self._state
-
-
 def to_lab(rgb: np.ndarray) -> np.ndarray:
     """sRGB `[H, W, 3]` float32 in 0..1 to CIELAB float32 (L 0..100)."""
     return cv2.cvtColor(np.asarray(rgb, np.float32), cv2.COLOR_RGB2LAB)
 
 
-def _between(one: Transfer, other: Transfer, share: float) -> Transfer:
-    """Moved by a share of the way to another transfer of the same method."""
-    fields = (field.name for field in dataclasses.fields(one))
-    pairs = {name: (getattr(one, name), getattr(other, name)) for name in fields}
-    return dataclasses.replace(one, **{n: a + share * (b - a) for n, (a, b) in pairs.items()})
-
-
 def _pixels(image: np.ndarray, inside: np.ndarray) -> np.ndarray:
     """An even sample of the colours inside, `[N, 3]` Lab float64."""
-    pixels = to_lab(image)[inside]
-    return pixels[:: max(1, len(pixels) // _SAMPLES)].astype(np.float64)
+    pixels = image[inside]
+    return to_lab(pixels[None, :: max(1, len(pixels) // _SAMPLES)])[0].astype(np.float64)
 
 
 def _spread(pixels: np.ndarray) -> np.ndarray:

@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
+import functools
 import hashlib
-import importlib.metadata
 import json
 import pathlib
-from collections.abc import Mapping
+import time
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
 from absl import logging
 
-from data_prep import faces, fingerprint, people, segments, video, weights
+from data_prep import analysis_file, faces, fingerprint, segments, video, weights
 from data_prep.audio import Sound
 from data_prep.encoding import Encoding
 from data_prep.errors import InputError
 from data_prep.masks import Masker, MaskSource
 from data_prep.progress import Progress
-from sagan_jax import blend, colour, provenance
+from data_prep.records import EMBEDDING_SIZE
+from data_prep.video_writer import picture_format
+from sagan_jax import provenance, record
+from sagan_jax.casting import Casting, Wanted, cast
+from sagan_jax.finish import Look
 from sagan_jax.marking import FrameMarker, Marks
 from sagan_jax.provenance import Origin
-from sagan_jax.renderer import BATCH, Renderer, clip_colour
+from sagan_jax.record import Conversion
+from sagan_jax.renderer import BATCH, Read, Renderer, lights_of
 from sagan_jax.swap import Swapper
 from sagan_jax.views import View, show, write_transforms
 
@@ -32,10 +40,9 @@ class ConvertSettings:
 
     Attributes:
       span: which part of the video.
+      wanted: whose faces are replaced.
       face: how faces are found; as in preparation.
-      colour: how the face gets the colours of the scene.
-      blend: how its edge is hidden.
-      sharpen: whether the swapped face is made as crisp as the scene.
+      look: how a swapped face is made part of its scene.
       encoding: how the videos are coded.
       sound: what they sound like; None for silence.
       segment: frames from one point where a stopped conversion can go on to the next,
@@ -43,10 +50,9 @@ class ConvertSettings:
     """
 
     span: video.Span = video.WHOLE
+    wanted: Wanted = Wanted()
     face: faces.FaceSettings = faces.FaceSettings()
-    colour: colour.Method = colour.Method.MEAN_STD
-    blend: blend.Blend = blend.Blend.ALPHA
-    sharpen: bool = True
+    look: Look = Look()
     encoding: Encoding = Encoding()
     sound: Sound | None = Sound()
     segment: int = segments.SEGMENT_FRAMES
@@ -61,33 +67,19 @@ class ConvertSettings:
         return dict(json.loads(text))
 
 
-@dataclasses.dataclass(frozen=True)
-class Conversion:
-    """What came of it, as written to `<output>.json`.
-
-    Attributes:
-      frames: frames written.
-      swapped: frames in which a face was replaced.
-      kept: frames left as they were, because no face of the person was found.
-    """
-
-    frames: int
-    swapped: int
-    kept: int
-
-
 def convert(
     swapper: Swapper,
     source: pathlib.Path,
     outputs: Mapping[View, pathlib.Path],
     marks: Marks,
     settings: ConvertSettings = ConvertSettings(),
-    discard: bool = False,
+    force: bool = False,
 ) -> Conversion:
-    """Replaces the most-seen person of a video.
+    """Replaces faces of a video.
 
     Frame count, size and timestamps are those of the input. Files appear under their names
-    only when they are complete; a conversion that was stopped goes on where it was.
+    only when they are complete; a conversion that was stopped goes on where it was, and one
+    that is done is left as it is.
 
     Args:
       swapper: the trained generator.
@@ -95,69 +87,156 @@ def convert(
       outputs: the videos to be written, and what each shows.
       marks: how they are marked as synthetic.
       settings: what and how.
-      discard: whether an unfinished conversion of something else may be deleted.
+      force: whether other outputs of these names, and an unfinished conversion of something
+        else, are replaced.
 
     Raises:
-      InputError: if the video cannot be read, shows no face, or cannot be written.
+      InputError: if the video cannot be read, does not show the person, or cannot be written.
     """
     info, first = video.probe(source), next(iter(outputs.values()))
-    settings = _with_masks_of(swapper, settings)
-    masker, span = Masker(settings.face.masks), settings.span
+    settings = with_masks_of(swapper, settings)
     target = {"name": source.name, "sha256": fingerprint.of_file(source)}
-    unfinished = segments.Unfinished(
-        first, _key(swapper, target, list(outputs), marks, settings), discard
+    key = key_of(swapper, target, outputs, marks, settings)
+    whole = hash_of(key, settings.said())
+    if (done := done_before(outputs, whole, force)) is not None:
+        return done
+    unfinished = segments.Unfinished(first, key, force)
+    started = time.monotonic()
+    analysis = _find_faces(unfinished, target, info, settings)
+    searched = time.monotonic()
+    pixel_format = picture_format(
+        info, settings.encoding, any(view.transparent for view in outputs)
     )
-    with Progress("finding faces", total=info.expected_frames(span), unit="frames") as bar:
-        analysis = faces.analyse(source, settings.face, span, bar.advance)
-    tracks = people.choose(analysis.people).tracks
-    light = clip_colour(source, tracks, span, masker)
-    renderer = Renderer(
-        swapper, light, tracks, masker,
-        method=settings.colour, edge=settings.blend, sharpen=settings.sharpen,
-    )  # fmt: skip
-    watermark, swapped = provenance.new_identifier() if marks.signer else None, 0
+    read = functools.partial(video.read_pictures, source, settings.span, pixel_format=pixel_format)
+    casting, renderer = stage(swapper, analysis, lambda wanted: read(wanted=wanted), settings)
+    watermark = provenance.new_identifier() if marks.signer else None
+    kept = collections.Counter[str]()
     if unfinished.segments:
         logging.info("%s: going on after frame %d.", first, unfinished.frames)
-        watermark, swapped = unfinished.state["watermark"], unfinished.state["swapped"]
+        watermark = unfinished.state["watermark"]
+        kept.update(unfinished.state["kept"])
         renderer.restore(unfinished.state["renderer"])
-    origin = _origin(swapper, target, settings, watermark)
+    origin = record.origin(swapper, target, settings.said(), settings.face, watermark)
     mark = FrameMarker(marks, info.height, info.width, watermark or 0)
-    frames = video.read_frames(
-        source, span, deep=min(info.bits, settings.encoding.depth) > 8,
-        first=analysis.first_frame + unfinished.frames,
-    )  # fmt: skip
-
-    progress = Progress("swapping", total=analysis.frames, unit="frames", done=unfinished.frames)
+    pictures = read(first=analysis.first_frame + unfinished.frames)
+    before = count = unfinished.frames
+    progress = Progress("swapping", total=analysis.frames, unit="frames", done=count)
     with _writer(unfinished, outputs, info, settings, marks, origin) as writer, progress as bar:
-        for frame, image, alpha in renderer(frames):
-            swapped += bool(alpha.any())
-            state = {"watermark": watermark, "swapped": swapped, "renderer": renderer.state()}
-            marked = mark(image, alpha)
-            views = [show(view, frame, marked, alpha) for view in outputs]
-            writer.write(views, frame.timestamp_us, state)
-            bar.advance(1)
-    conversion = Conversion(analysis.frames, swapped, analysis.frames - swapped)
+        for target_picture, result, alpha, steadied in renderer(pictures):
+            count += 1
+            if not alpha.any():
+                kept[casting.why_kept(target_picture.index)] += 1
+            state = {"watermark": watermark, "kept": dict(kept), "renderer": steadied}
+            mark(result, alpha)
+            views = [show(view, target_picture, result, alpha) for view in outputs]
+            writer.write(views, target_picture.timestamp_us, state)
+            bar.advance(1, f"{count - kept.total()} swapped, {kept.total()} kept")
     if View.FACE in outputs:
         face = outputs[View.FACE]
-        write_transforms(face.with_name(f"{face.stem}.transforms.json"), tracks)
-    _write_record(first, origin, swapper, marks, conversion)
+        write_transforms(face.with_name(f"{face.stem}.transforms.json"), casting.tracks)
+    seconds = {"faces": searched - started, "swap": time.monotonic() - searched}
+    rate = (count - before) / seconds["swap"]
+    conversion = Conversion(count, count - kept.total(), dict(kept), casting.found, seconds, rate)
+    record.write(first, whole, origin, swapper, marks, conversion)
     return conversion
 
 
-def _key(
+def stage(
+    swapper: Swapper, analysis: faces.Analysis, read: Read, settings: ConvertSettings
+) -> tuple[Casting, Renderer]:
+    """Settles who is replaced, and gets everything ready to render.
+
+    Args:
+      swapper: the trained generator.
+      analysis: of the target.
+      read: gives pictures of the target, to see the light in.
+      settings: what and how.
+
+    Raises:
+      InputError: if the target does not show the person.
+    """
+    masker = Masker(settings.face.masks)
+    casting = cast(analysis, settings.wanted, _trained_on(swapper), settings.face)
+    lights = lights_of(read, casting.people, masker)
+    shots = {analysis.first_frame, *analysis.cuts, analysis.first_frame + analysis.frames}
+    renderer = Renderer(
+        swapper, casting.tracks, lights, masker, shots, settings.look, casting.nearer
+    )
+    return casting, renderer
+
+
+def key_of(
     swapper: Swapper,
     target: Mapping[str, str],
-    views: list[View],
+    outputs: Iterable[View],
     marks: Marks,
     settings: ConvertSettings,
 ) -> str:
-    """SHA-256 of all that the frames depend on, but for the machine."""
-    facts = [
-        target["sha256"], swapper.fingerprint, swapper.to, views, marks.record(), marks.label,
-        hashlib.sha256(marks.watermark_key.encode()).hexdigest(), settings.of_pictures(),
-        [importlib.metadata.version(package) for package in ("sagan-jax", "av", "jax")],
-    ]  # fmt: skip
+    """SHA-256 of all that the pictures depend on, but for the machine."""
+    reference = settings.wanted.reference
+    return hash_of(
+        target["sha256"], swapper.fingerprint, swapper.to, list(outputs), marks.record(),
+        marks.label, hashlib.sha256(marks.watermark_key.encode()).hexdigest(),
+        settings.of_pictures(), reference and fingerprint.of_file(reference), record.versions(),
+    )  # fmt: skip
+
+
+def hash_of(*facts: Any) -> str:
+    """SHA-256 of what JSON can hold."""
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+
+def done_before(outputs: Mapping[View, pathlib.Path], key: str, force: bool) -> Conversion | None:
+    """What came of this very conversion, if it was done before.
+
+    Raises:
+      InputError: if there is something else, and `force` is not given.
+    """
+    there = [path for path in outputs.values() if path.exists()]
+    if force or not there:
+        return None
+    done = record.made_before(next(iter(outputs.values())), key)
+    if done is None or len(there) < len(outputs):
+        raise InputError(f"{there[0]}: exists; give another --out, or --force to replace it")
+    logging.info("%s: is there, made of this by this model; nothing to do.", there[0])
+    return done
+
+
+def with_masks_of(swapper: Swapper, settings: ConvertSettings) -> ConvertSettings:
+    """The masks of the target are made as those were that the model learned its own from."""
+    made_with = MaskSource(_replaced(swapper)["settings"]["face"]["masks"])
+    return dataclasses.replace(settings, face=dataclasses.replace(settings.face, masks=made_with))
+
+
+def _replaced(swapper: Swapper) -> dict[str, Any]:
+    """What the checkpoint says of the identity that is replaced."""
+    identity: dict[str, Any] = swapper.facts["identities"][1 - swapper.to]
+    return identity
+
+
+def _trained_on(swapper: Swapper) -> np.ndarray:
+    """Of the identity that is replaced, as seen in each of its videos, `[K, EMBEDDING_SIZE]`."""
+    read = [one["embedding"] for one in _replaced(swapper)["videos"] if "embedding" in one]
+    return np.array(read, np.float32).reshape(-1, EMBEDDING_SIZE)
+
+
+def _find_faces(
+    unfinished: segments.Unfinished,
+    target: Mapping[str, str],
+    info: video.VideoInfo,
+    settings: ConvertSettings,
+) -> faces.Analysis:
+    """The faces of the target; those that a stopped conversion found are not looked for again."""
+    models = [model.sha256 for model in settings.face.models]
+    asked = [dataclasses.asdict(one) for one in (settings.span, settings.face)]
+    key = hash_of(target["sha256"], asked, models, record.versions())
+
+    def find() -> faces.Analysis:
+        total = info.expected_frames(settings.span)
+        with Progress("finding faces", total=total, unit="frames") as bar:
+            return faces.analyse(info.path, settings.face, settings.span, bar.advance)
+
+    return analysis_file.load_or_make(unfinished.faces, key, find)
 
 
 def _writer(
@@ -191,71 +270,3 @@ def _writer(
         metadata={"comment": notice, "description": notice},
         length=-(-settings.segment // BATCH) * BATCH,
     )
-
-
-def _origin(
-    swapper: Swapper, target: dict[str, str], settings: ConvertSettings, watermark: int | None
-) -> Origin:
-    people = swapper.facts["identities"]
-    return Origin(
-        target=target,
-        identities=tuple(
-            {key: one[key] for key in ("identity", "consent", "fingerprint")} for one in people
-        ),
-        rendered=people[swapper.to]["identity"],
-        weights=_models(people, settings.face),
-        model={"sha256": swapper.fingerprint, "step": swapper.step},
-        settings=settings.said(),
-        watermark=watermark,
-    )
-
-
-def _with_masks_of(swapper: Swapper, settings: ConvertSettings) -> ConvertSettings:
-    """The masks of the target are made as those were that the model learned its own from."""
-    target = swapper.facts["identities"][1 - swapper.to]
-    made_with = MaskSource(target["settings"]["face"]["masks"])
-    return dataclasses.replace(settings, face=dataclasses.replace(settings.face, masks=made_with))
-
-
-def _models(people: list[dict[str, Any]], face: faces.FaceSettings) -> tuple[dict[str, Any], ...]:
-    """Of both data sets and of this conversion, each once."""
-    used = [*(model for one in people for model in one["models"]), *weights.licences(face.models)]
-    return tuple({model["sha256"]: model for model in used}.values())
-
-
-def _write_record(
-    output: pathlib.Path, origin: Origin, swapper: Swapper, marks: Marks, conversion: Conversion
-) -> None:
-    """`<output>.json`: what was made, of what, by which model, with whose consent."""
-    said = dataclasses.asdict(origin)
-    record = {
-        "notice": provenance.NOTICE,
-        "synthetic": True,
-        **said,
-        "identities": swapper.facts["identities"],
-        "non_commercial_weights": weights.non_commercial(origin.weights),
-        "watermark": None if origin.watermark is None else f"{origin.watermark:016x}",
-        "marking": marks.record(),
-        **dataclasses.asdict(conversion),
-    }
-    path = output.with_suffix(".json")
-    aside = path.with_suffix(".json.partial")
-    aside.write_text(json.dumps(record, indent=2))
-    aside.rename(path)
-
-
-def check_outputs(
-    outputs: Mapping[View, pathlib.Path], source: pathlib.Path, encoding: Encoding, force: bool
-) -> None:
-    """Checks outputs before any work is done.
-
-    Raises:
-      InputError: if an output is the input, has a name that does not fit the encoding, or
-        exists and `force` is not given.
-    """
-    for view, path in outputs.items():
-        encoding.check(path, view.transparent)
-        if path.exists() and path.samefile(source):
-            raise InputError(f"{path}: is the input itself; give another --out")
-        if path.exists() and not force:
-            raise InputError(f"{path}: exists; give another --out, or --force to replace it")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -12,7 +12,8 @@ from data_prep import faces, fingerprint, people, shards, video
 from data_prep.blendshapes import Blendshapes
 from data_prep.errors import InputError
 from data_prep.progress import Progress
-from data_prep.records import CROP_SIZE, Face
+from data_prep.records import CROP_SIZE, Face, Track
+from data_prep.tracking import overlap
 from sagan_jax import distribution, gallery, metrics, observe
 from sagan_jax.bootstrap import Estimate, Series, bootstrap, jackknife
 from sagan_jax.evaluation import Evaluation, Part
@@ -20,6 +21,7 @@ from sagan_jax.gallery import Gallery, Judges
 from sagan_jax.observe import EveryFrame, Observation, Pair, SampledFrames
 
 Figures = dict[str, Estimate]
+_Place = tuple[Face, int, np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,7 +92,8 @@ def evaluate_clip(
         frames do not pair up.
     """
     subject = _subject(source, target, swapped, span)
-    before, after = _follow(target, span), _follow(swapped, video.WHOLE)
+    before = _follow(target, span)
+    after = _follow_swap(swapped, before)
     if before.frames != after.frames:
         raise InputError(
             f"{swapped}: {after.frames} frames, its target has {before.frames}; give the video it "
@@ -283,15 +286,39 @@ def _pairs(before: Followed, after: Followed) -> dict[int, Pair]:
 
 
 def _follow(path: pathlib.Path, span: video.Span) -> Followed:
-    total = video.probe(path).expected_frames(span)
-    with Progress(f"{path.name}: finding faces", total=total, unit="frames") as bar:
+    with _finding_faces(path, span) as bar:
         analysis = faces.analyse(path, span=span, progress=bar.advance)
-    first = analysis.first_frame
-    found = {
-        face.frame_index - first: (face, track.track_id, transform)
-        for track in people.choose(analysis.people).tracks
-        for face, transform in zip(track.faces, track.transforms, strict=True)
-    }
+    return _followed(_places(people.choose(analysis.people).tracks, analysis), analysis)
+
+
+def _follow_swap(path: pathlib.Path, before: Followed) -> Followed:
+    """Whoever is where the target's person was: a poor swap may pass for nobody."""
+    with _finding_faces(path, video.WHOLE) as bar:
+        analysis = faces.search(path, progress=bar.advance)
+    near = [
+        (overlap(place[0].detection.box, before.faces[index].detection.box), index, place)
+        for index, place in _places(analysis.tracks, analysis)
+        if index in before.faces
+    ]
+    near.sort(key=lambda one: one[0])
+    return _followed(((index, place) for share, index, place in near if share > 0), analysis)
+
+
+def _finding_faces(path: pathlib.Path, span: video.Span) -> Progress:
+    total = video.probe(path).expected_frames(span)
+    return Progress(f"{path.name}: finding faces", total=total, unit="frames")
+
+
+def _places(tracks: Sequence[Track], analysis: faces.Analysis) -> Iterator[tuple[int, _Place]]:
+    """Every face by the position of its frame in the span."""
+    for track in tracks:
+        for face, transform in zip(track.faces, track.transforms, strict=True):
+            yield face.frame_index - analysis.first_frame, (face, track.track_id, transform)
+
+
+def _followed(places: Iterable[tuple[int, _Place]], analysis: faces.Analysis) -> Followed:
+    """Of several in one frame the last."""
+    found = dict(places)
     return Followed(
         {index: face for index, (face, _, _) in found.items()},
         {index: track_id for index, (_, track_id, _) in found.items()},

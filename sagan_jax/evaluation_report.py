@@ -12,6 +12,7 @@ import numpy as np
 from markupsafe import Markup
 
 from data_prep import plots, report
+from data_prep.picture import Picture
 from sagan_jax import comparison
 from sagan_jax.comparison import Column
 from sagan_jax.evaluation import Evaluation, Part
@@ -181,4 +182,6 @@ def _labelled(image: np.ndarray) -> np.ndarray:
     """With a visible mark: these come from no marked video."""
     height, width = image.shape[:2]
     mark = FrameMarker(Marks(signer=None, label=_SYNTHETIC), height, width, payload=0)
-    return mark(image, np.ones((height, width), np.float32))
+    picture = Picture.of_rgb(0, 0, image)
+    mark(picture, np.ones((height, width), np.float32))
+    return picture.rgb()

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from data_prep.container import Seal
+from data_prep.picture import Picture
 from sagan_jax import provenance, watermark
 from sagan_jax.provenance import Origin
 from sagan_jax.signing import SigningIdentity
@@ -73,19 +74,21 @@ class FrameMarker:
             watermark.Marker(height, width, payload, marks.watermark_key) if marks.signer else None
         )
 
-    def __call__(self, image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-        """The image `[H, W, 3]` uint8, marked; alpha `[H, W]` says where the new face is."""
+    def __call__(self, picture: Picture, alpha: np.ndarray) -> None:
+        """Marks a picture; alpha `[H, W]` float32 in 0..1 says where the new face is."""
         if self._watermark:
-            image = self._watermark(image, alpha)
-        return _labelled(image, self._label) if self._label else image
+            picture.brighten(self._watermark(picture.luma(), alpha))
+        if self._label:
+            _label(picture, self._label)
 
 
-def _labelled(image: np.ndarray, text: str) -> np.ndarray:
-    image, height = image.copy(), image.shape[0]
-    font = cv2.FONT_HERSHEY_SIMPLEX
+def _label(picture: Picture, text: str) -> None:
+    height, font = picture.shape[0], cv2.FONT_HERSHEY_SIMPLEX
     scale = cv2.getFontScaleFromHeight(font, max(round(_LABEL_HEIGHT * height), 8))
     corner = (round(_LABEL_MARGIN * height), round((1 - _LABEL_MARGIN) * height))
+    luma = picture.luma()
+    labelled = np.round(luma).astype(np.uint8)
     # Dark around light is read on any ground.
-    for colour, thickness in (((0, 0, 0), 4), ((255, 255, 255), 1)):
-        cv2.putText(image, text, corner, font, scale, colour, thickness, cv2.LINE_AA)
-    return image
+    for level, thickness in ((0, 4), (255, 1)):
+        cv2.putText(labelled, text, corner, font, scale, level, thickness, cv2.LINE_AA)
+    picture.brighten(labelled - luma)

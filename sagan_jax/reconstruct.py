@@ -127,8 +127,9 @@ def perceptual_distances(
 
 def _draw(swapper: Swapper, crops: Gallery) -> Drawn:
     size = (swapper.resolution,) * 2
-    mean, std = face_colour(crops.images, crops.masks)
-    rgb, learned = swapper(crops.images, mean, std)
+    colours = face_colour(crops.images, crops.masks)
+    everywhere = (np.tile(colour, (len(crops.images), 1)) for colour in colours)
+    rgb, learned = swapper(crops.images, crops.masks, *everywhere)
     real = [cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in crops.images]
     pasted = [_paste(*one) for one in zip(crops.images, crops.masks, rgb, learned, strict=True)]
     return Drawn(np.stack(real), _to_bytes(rgb), np.stack(pasted))

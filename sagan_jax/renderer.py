@@ -1,194 +1,220 @@
-"""Frames of a target to frames with the other face: crop, generator, colour, blend."""
+"""Pictures of a target to pictures with the other face: crop, generator, finish, paste.
+
+Any number of faces of a picture are replaced, each with the colours of its own scene. Decoding,
+cropping, drawing and finishing each have threads of their own, a few pictures ahead.
+"""
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
-import pathlib
-from collections.abc import Iterator, Mapping
-from concurrent import futures
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from data_prep import faces, video
+from data_prep import faces
+from data_prep.ahead import fetch, map_ahead
 from data_prep.masks import Masker
-from data_prep.records import AlignedFace, Frame, Track
-from sagan_jax import blend, colour
-from sagan_jax.blend import Blend
+from data_prep.picture import Picture
+from data_prep.records import AlignedFace, Face, Person, Track
+from data_prep.sightings import mesh_box
+from sagan_jax import blend
+from sagan_jax.finish import Drawn, Finish, Look
 from sagan_jax.swap import Swapper
 
 BATCH = 16
 _COLOUR_SAMPLES = 64
+_DECODED_AHEAD = 4
+_FINISHED_AHEAD = 2
+
+# Gives the pictures whose index is wanted.
+Read = Callable[[Callable[[int], bool]], Iterable[Picture]]
 
 
-class _Swapped(NamedTuple):
-    """A face of the target, and what the generator drew in its place.
+class Light(NamedTuple):
+    """The colours of one person's face in one clip, which depend on its light.
 
     Attributes:
-      face: of the target, aligned.
-      rgb: `[R, R, 3]` float32 in 0..1.
-      mask: `[R, R, 1]` float32 in 0..1.
+      mean: `[3]` float32 in 0..1.
+      std: `[3]` float32, their spread.
     """
 
+    mean: np.ndarray
+    std: np.ndarray
+
+
+class Rendered(NamedTuple):
+    """A picture and what became of it.
+
+    Attributes:
+      target: as it was.
+      result: with the new faces.
+      alpha: `[height, width]` float32 in 0..1, where they are.
+      state: what the pictures after it depend on, as JSON has it.
+    """
+
+    target: Picture
+    result: Picture
+    alpha: np.ndarray
+    state: dict[str, Any]
+
+
+class _Place(NamedTuple):
+    """A face that is replaced: which of a track, and how much of the new one is shown, 0..1."""
+
+    track: Track
+    position: int
+    share: float
+
+
+class Cropped(NamedTuple):
+    """A face of a picture; see `Drawn`."""
+
     face: AlignedFace
-    rgb: np.ndarray
-    mask: np.ndarray
+    share: float
 
 
 class Renderer:
-    """Frames to swapped frames, in order of time.
+    """Pictures to swapped pictures, in order of time.
 
     Args:
       swapper: the trained generator.
-      light: mean and spread of the colour of the face in this clip, see `clip_colour`.
-      tracks: whose faces are replaced; no two at the same time.
+      tracks: the faces that are replaced; parts of one track have its number.
+      lights: of the person of each track, by its number (see `lights_of`).
       masker: makes the masks of the target.
-      method: how a face gets the colours of the scene.
-      edge: how its edge is hidden.
-      sharpen: whether it is made as crisp as the scene.
+      shots: index of the first picture of each shot, and the one after the last picture: where
+        a face is lost or found there, it does not fade.
+      look: how a swapped face is made part of its scene.
+      nearer: meshes of faces that cover a part of one, by its track and frame.
     """
 
     def __init__(
         self,
         swapper: Swapper,
-        light: tuple[np.ndarray, np.ndarray],
-        tracks: tuple[Track, ...],
+        tracks: Sequence[Track],
+        lights: Mapping[int, Light],
         masker: Masker,
-        *,
-        method: colour.Method,
-        edge: Blend,
-        sharpen: bool,
+        shots: Collection[int],
+        look: Look = Look(),
+        nearer: Mapping[tuple[int, int], Sequence[np.ndarray]] = MappingProxyType({}),
     ):
-        self._swapper = swapper
-        self._masker = masker
-        self._light = light
-        self._where = {
-            face.frame_index: (track, position)
-            for track in tracks
-            for position, face in enumerate(track.faces)
-        }
-        self._edge = edge
-        self._finish = _Finish(method, sharpen)
+        self._swapper, self._masker, self._lights, self._look = swapper, masker, lights, look
+        self._nearer = nearer
+        self._where: dict[int, list[_Place]] = {}
+        self._last: dict[int, int] = {}
+        for track in tracks:
+            shares = _shares(track, shots, look.fade_s).tolist()
+            for position, (face, share) in enumerate(zip(track.faces, shares, strict=True)):
+                place = _Place(track, position, share)
+                self._where.setdefault(face.frame_index, []).append(place)
+                self._last[track.track_id] = face.frame_index
+        for found in self._where.values():
+            # The larger face is the nearer one: it lies on top.
+            found.sort(key=lambda one: _size(one.track.faces[one.position]))
+        self._finish: dict[int, Finish] = {}
 
-    def __call__(self, frames: Iterator[Frame]) -> Iterator[tuple[Frame, np.ndarray, np.ndarray]]:
-        """Each frame with its swapped image and the `[height, width]` float32 alpha."""
-
-        def swap_next() -> list[tuple[Frame, _Swapped | None]]:
-            return self._swap(list(itertools.islice(frames, BATCH)))
-
-        # The next batch is decoded, cropped and rendered while this one is pasted and coded.
-        with futures.ThreadPoolExecutor(max_workers=1) as ahead:
-            following = ahead.submit(swap_next)
-            while batch := following.result():
-                following = ahead.submit(swap_next)
-                for frame, swapped in batch:
-                    yield frame, *self._paste(frame, swapped)
-
-    def state(self) -> dict[str, Any]:
-        """What the frames after the last one depend on, as JSON has it."""
-        return self._finish.state()
+    def __call__(self, pictures: Iterable[Picture]) -> Iterator[Rendered]:
+        """Each picture with what became of it."""
+        cropped = map_ahead(self.crop, fetch(iter(pictures), _DECODED_AHEAD))
+        batches = iter(lambda: list(itertools.islice(cropped, BATCH)), [])
+        drawn = fetch(map(self.draw, batches), 1)
+        finished = (self.paste(*one) for batch in drawn for one in batch)
+        return fetch(finished, _FINISHED_AHEAD)
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Goes on from there."""
-        self._finish.restore(state)
+        """Goes on after the picture with that state."""
+        for number, finish in state.items():
+            self._finish_of(int(number)).restore(finish)
 
-    def _swap(self, batch: list[Frame]) -> list[tuple[Frame, _Swapped | None]]:
-        """Crops of a batch through the generator; None where there is no face."""
-        seen = [frame for frame in batch if frame.index in self._where]
-        aligned = [
-            faces.align(frame.image, *self._where[frame.index], masker=self._masker)
-            for frame in seen
-        ]
-        if not aligned:
-            return [(frame, None) for frame in batch]
-        rgb, masks = self._swapper(
-            np.stack([face.image for face in aligned]),
-            np.stack([face.masks["face"] for face in aligned]),
-            *self._light,
-        )
-        swapped = {
-            face.frame_index: _Swapped(face, *drawn)
-            for face, *drawn in zip(aligned, rgb, masks, strict=True)
-        }
-        return [(frame, swapped.get(frame.index)) for frame in batch]
+    def crop(self, picture: Picture) -> tuple[Picture, list[Cropped]]:
+        """A picture and its faces that are replaced; can be called in any number of threads."""
+        found = self._where.get(picture.index, [])
+        return picture, [Cropped(self._aligned(picture, one), one.share) for one in found]
 
-    def _paste(self, frame: Frame, swapped: _Swapped | None) -> tuple[np.ndarray, np.ndarray]:
-        alpha = np.zeros(frame.image.shape[:2], np.float32)
-        if swapped is None:
-            return frame.image, alpha
-        patch = self._finish(swapped, frame.image)
-        alpha[patch.place] = patch.alpha
-        return blend.composite(frame.image, patch, self._edge), alpha
+    def draw(self, batch: list[tuple[Picture, list[Cropped]]]) -> list[tuple[Picture, list[Drawn]]]:
+        """The faces of a batch through the generator."""
+        every = [one for _, found in batch for one in found]
+        if not every:
+            return [(picture, []) for picture, _ in batch]
+        means, stds = zip(*(self._lights[one.face.track_id] for one in every), strict=True)
+        crops = np.stack([one.face.image for one in every])
+        shown = np.stack([one.face.masks["face"] for one in every])
+        rgb, masks = self._swapper(crops, shown, np.stack(means), np.stack(stds))
+        drawn = iter([Drawn(*one, *of) for one, *of in zip(every, rgb, masks, strict=True)])
+        return [(picture, list(itertools.islice(drawn, len(found)))) for picture, found in batch]
 
+    def paste(self, picture: Picture, drawn: list[Drawn]) -> Rendered:
+        """The faces finished and laid into the picture; to be called in order of time."""
+        result, alpha = picture.copy(), np.zeros(picture.shape[:2], np.float32)
+        for one in drawn:
+            number = one.face.track_id
+            layers = self._finish_of(number)(one, result)
+            for index, layer in enumerate(layers):
+                most = 2**picture.coding.bits - 1
+                result.put(index, layer.place, blend.mixed(layer, self._look.blend, most))
+            below = alpha[layers[0].place]
+            below += layers[0].alpha * (1 - below)
+            if self._last[number] == picture.index:
+                del self._finish[number]
+        state = {str(number): finish.state() for number, finish in self._finish.items()}
+        return Rendered(picture, result, alpha, state)
 
-class _Finish:
-    """Colour and sharpness of the swapped face, steadied over time within one track."""
+    def _aligned(self, picture: Picture, one: _Place) -> AlignedFace:
+        nearer = self._nearer.get((one.track.track_id, picture.index), ())
+        return faces.align(picture, one.track, one.position, masker=self._masker, nearer=nearer)
 
-    _TIME_CONSTANT_S = 0.4
-
-    def __init__(self, method: colour.Method, sharpen: bool):
-        self._method, self._sharpen = method, sharpen
-        self._colour = colour.SteadyColour()
-        self._amount: float | None = None
-        self._track: int | None = None
-        self._timestamp_us = 0
-
-    def __call__(self, swapped: _Swapped, frame: np.ndarray) -> blend.Patch:
-        """What is to be laid into the frame, `[height, width, 3]` uint8."""
-        face = swapped.face
-        if face.track_id != self._track:
-            self._colour.reset()
-            self._amount, self._track = None, face.track_id
-        scene = face.image.astype(np.float32) / 255
-        alpha = blend.alpha_of(face.masks["face"], swapped.mask)
-        crop = blend.enlarge(swapped.rgb, face.image.shape[0])
-        transfer = colour.fit(self._method, crop, scene, alpha)
-        crop = colour.apply(self._colour(transfer, face.timestamp_us), crop)
-        patch = blend.lay(crop, alpha, face.transform, frame)
-        if self._sharpen:
-            amount = self._steady(blend.sharpening_of(patch, frame), face.timestamp_us)
-            patch = blend.sharpen(patch, amount)
-        self._timestamp_us = face.timestamp_us
-        return patch
-
-    def state(self) -> dict[str, Any]:
-        """What the frames after the last one depend on, as JSON has it."""
-        return {
-            "colour": self._colour.state(),
-            "amount": self._amount,
-            "track": self._track,
-            "timestamp_us": self._timestamp_us,
-        }
-
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Goes on from there."""
-        self._colour.restore(state["colour"])
-        self._amount, self._track = state["amount"], state["track"]
-        self._timestamp_us = state["timestamp_us"]
-
-    def _steady(self, amount: float, timestamp_us: int) -> float:
-        if self._amount is not None:
-            elapsed = (timestamp_us - self._timestamp_us) * 1e-6
-            share = 1 - np.exp(-elapsed / self._TIME_CONSTANT_S)
-            amount = self._amount + share * (amount - self._amount)
-        self._amount = float(amount)
-        return self._amount
+    def _finish_of(self, number: int) -> Finish:
+        return self._finish.setdefault(number, Finish(self._look))
 
 
-def clip_colour(
-    source: pathlib.Path, tracks: tuple[Track, ...], span: video.Span, masker: Masker
-) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and spread of the colour of the face in this very clip (its own light)."""
-    total = sum(len(track.faces) for track in tracks)
-    every = max(1, total // _COLOUR_SAMPLES)
-    sampled = tuple(
-        dataclasses.replace(t, faces=t.faces[::every], transforms=t.transforms[::every])
-        for t in tracks
-    )
-    aligned = faces.aligned_faces(source, sampled, span, masker=masker)
-    pixels = np.concatenate([_face_pixels(face) for face in aligned])
-    return pixels.mean(0), pixels.std(0) + 1e-3
+def lights_of(read: Read, people: Sequence[Person], masker: Masker) -> dict[int, Light]:
+    """The light of each person in this very clip, by the numbers of the person's tracks.
+
+    Args:
+      read: gives pictures of the clip.
+      people: who are to be replaced.
+      masker: makes the masks of their faces.
+    """
+    sampled: dict[int, list[tuple[Track, int]]] = {}
+    for person in people:
+        every = max(1, person.frames // _COLOUR_SAMPLES)
+        for track in person.tracks:
+            for position in range(0, len(track.faces), every):
+                index = track.faces[position].frame_index
+                sampled.setdefault(index, []).append((track, position))
+
+    def look(picture: Picture) -> list[tuple[int, np.ndarray]]:
+        seen = [faces.align(picture, *one, masker=masker) for one in sampled[picture.index]]
+        return [(face.track_id, _face_pixels(face)) for face in seen]
+
+    pixels: dict[int, list[np.ndarray]] = {}
+    for seen in map_ahead(look, fetch(iter(read(sampled.__contains__)), _DECODED_AHEAD)):
+        for number, some in seen:
+            pixels.setdefault(number, []).append(some)
+    lights = dict[int, Light]()
+    for person in people:
+        numbers = [track.track_id for track in person.tracks]
+        of_person = np.concatenate([some for n in numbers for some in pixels.get(n, [])])
+        lights |= dict.fromkeys(numbers, Light(of_person.mean(0), of_person.std(0) + 1e-3))
+    return lights
+
+
+def _shares(track: Track, shots: Collection[int], fade_s: float) -> np.ndarray:
+    """How much is shown of each face of a track, `[len(faces)]`: where it is lost, it fades."""
+    times = np.array([face.timestamp_us for face in track.faces]) * 1e-6
+    step = max(float(np.ptp(times)) / max(len(times) - 1, 1), 0.1 * fade_s)
+    shares = np.ones(len(times))
+    if fade_s and track.faces[0].frame_index not in shots:
+        shares = np.minimum(shares, (times - times[0] + step) / fade_s)
+    if fade_s and track.faces[-1].frame_index + 1 not in shots:
+        shares = np.minimum(shares, (times[-1] - times + step) / fade_s)
+    return shares
+
+
+def _size(face: Face) -> float:
+    left, top, right, bottom = mesh_box(face.landmarks)
+    return float((right - left) * (bottom - top))
 
 
 def _face_pixels(face: AlignedFace) -> np.ndarray:

@@ -26,8 +26,8 @@ def seen(images: Array, face: Array, mean: Array, std: Array, config: ModelConfi
       images: `[..., R, R, 3]` float32 in 0..1.
       face: `[..., R, R, 1]` float32, 0..1, mask of the face; not read if `config.sees` is
         `crop`.
-      mean: `[3]` float32, colour of the face in this footage, 0..1.
-      std: `[3]` float32, its spread.
+      mean: `[..., 3]` float32, colour of the face in this footage, 0..1.
+      std: `[..., 3]` float32, its spread.
       config: of the networks.
 
     Returns:

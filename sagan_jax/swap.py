@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import cv2
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import SingleDeviceSharding
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from sagan_jax import checkpoint
 from sagan_jax import config as config_lib
+from sagan_jax.distributed import DATA_AXIS, replicated
 from sagan_jax.generator import Generator
 from sagan_jax.sight import seen
 
@@ -34,12 +35,16 @@ class Swapper:
     Args:
       workdir: a training folder.
       to: 0 to render A, 1 to render B.
+      devices: that share every batch; default: all of this process. The virtual devices of a
+        CPU share its cores, so there it is one.
 
     Raises:
       InputError: if there is no usable checkpoint.
     """
 
-    def __init__(self, workdir: str | pathlib.Path, to: int):
+    def __init__(
+        self, workdir: str | pathlib.Path, to: int, devices: Sequence[jax.Device] | None = None
+    ):
         self.to = to
         with checkpoint.Checkpoints(workdir) as checkpoints:
             self.facts = checkpoints.facts()
@@ -50,7 +55,10 @@ class Swapper:
             shapes = jax.eval_shape(
                 lambda: generator.init(jax.random.key(0), jnp.zeros((2, 1, side, side, 3)))
             )["params"]
-            here = SingleDeviceSharding(jax.devices()[0])
+            mesh = Mesh(np.array(devices or _devices()), (DATA_AXIS,), axis_types=(AxisType.Auto,))
+            self._batch = -(-_BATCH // mesh.size) * mesh.size
+            self._split = NamedSharding(mesh, PartitionSpec(DATA_AXIS))
+            here = replicated(mesh)
             self._params = checkpoints.restore(ema=checkpoint.abstract_like(shapes, here))["ema"]
             self.step = checkpoints.latest
         self.fingerprint = _fingerprint(self._params)
@@ -60,7 +68,8 @@ class Swapper:
             params: Mapping[str, Any], crops: jax.Array, mean: jax.Array, std: jax.Array
         ) -> tuple[jax.Array, jax.Array]:
             crops = crops.astype(jnp.float32) / 255
-            shown = seen(crops[..., :3], crops[..., 3:], mean, std, config.model)
+            light = mean[:, None, None], std[:, None, None]
+            shown = seen(crops[..., :3], crops[..., 3:], *light, config.model)
             code = generator.apply({"params": params}, shown, method="encode")
             out = generator.apply({"params": params}, code, to, method="decode")
             return out.rgb, out.mask
@@ -73,10 +82,10 @@ class Swapper:
         """Renders a batch.
 
         Args:
-          crops: `[N, S, S, 3]` uint8 of the person to be replaced.
-          masks: `[N, S, S, 1]` uint8, 0 or 255, of that person's face.
-          mean: `[3]` float32, colour of that person's face in this clip, 0..1.
-          std: `[3]` float32, its spread.
+          crops: `[N, S, S, 3]` uint8 of those to be replaced.
+          masks: `[N, S, S, 1]` uint8, 0 or 255, of their faces.
+          mean: `[N, 3]` float32, colour of each one's face in this clip, 0..1.
+          std: `[N, 3]` float32, its spread.
 
         Returns:
           rgb `[N, R, R, 3]` and mask `[N, R, R, 1]`, float32 in 0..1.
@@ -87,20 +96,24 @@ class Swapper:
             for crop in np.concatenate([crops, masks], -1)
         ])  # fmt: skip
         parts = [
-            self._render_padded(inputs[i : i + _BATCH], mean, std)
-            for i in range(0, len(inputs), _BATCH)
+            self._render_padded(*(array[i : i + self._batch] for array in (inputs, mean, std)))
+            for i in range(0, len(inputs), self._batch)
         ]
         rgb, mask = zip(*parts, strict=True)
         return np.concatenate(rgb), np.concatenate(mask)
 
-    def _render_padded(
-        self, inputs: np.ndarray, mean: np.ndarray, std: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def _render_padded(self, *inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """One compiled shape for every batch."""
-        count = len(inputs)
-        padded = np.pad(inputs, [(0, _BATCH - count)] + [(0, 0)] * 3)
-        rgb, mask = jax.device_get(self._render(self._params, padded, mean, std))
+        count = len(inputs[0])
+        padded = [np.resize(array, (self._batch, *array.shape[1:])) for array in inputs]
+        padded = jax.device_put(padded, self._split)
+        rgb, mask = jax.device_get(self._render(self._params, *padded))
         return rgb[:count], mask[:count]
+
+
+def _devices() -> list[jax.Device]:
+    devices = jax.local_devices()
+    return devices[:1] if devices[0].platform == "cpu" else devices
 
 
 def _fingerprint(params: Any) -> str:

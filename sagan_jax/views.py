@@ -9,10 +9,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from data_prep.records import CROP_SIZE, Frame, Track
-
-# From 8 to 16 bits: 255 becomes 65535.
-_DEEPER = 257
+from data_prep.picture import Picture
+from data_prep.records import CROP_SIZE, Track
 
 
 class View(enum.StrEnum):
@@ -39,28 +37,26 @@ class View(enum.StrEnum):
         return 3 if self is View.SIDE_BY_SIDE else 1
 
 
-def show(view: View, frame: Frame, result: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """A frame of a view.
+def show(view: View, target: Picture, result: Picture, alpha: np.ndarray) -> Picture | np.ndarray:
+    """A picture of a view.
 
     Args:
       view: which.
-      frame: of the target.
-      result: `[H, W, 3]` uint8, what it became.
+      target: as it was.
+      result: what it became; both RGB for `View.FACE`.
       alpha: `[H, W]` float32 in 0..1, where the new face is.
 
     Returns:
-      `[H, columns * W, 3]`, or `[H, W, 4]` with straight alpha; uint8, or uint16 if the frame
-      is deep.
+      A picture, `columns` as wide, or for `View.FACE` `[H, W, 4]` RGB with straight alpha,
+      uint8 or uint16.
     """
-    target, mask = frame.image, _grey(alpha)
-    if frame.deep is not None:
-        target, result = frame.deep, deepen(frame, result)
-        mask = mask.astype(np.uint16) * _DEEPER
     if view is View.RESULT:
         return result
     if view is View.FACE:
-        return np.dstack([_alone(target, result, mask), mask[..., :1]])
-    return mask if view is View.MASK else np.hstack([target, result, mask])
+        (before,), (after,), (share,) = target.planes, result.planes, target.grey(alpha).planes
+        return np.dstack([_alone(before, after, share), share[..., :1]])
+    mask = target.grey(alpha)
+    return mask if view is View.MASK else target.beside(result, mask)
 
 
 def write_transforms(path: pathlib.Path, tracks: Sequence[Track]) -> None:
@@ -85,17 +81,3 @@ def _alone(target: np.ndarray, result: np.ndarray, mask: np.ndarray) -> np.ndarr
     most = np.iinfo(mask.dtype).max
     change = (result.astype(np.float32) - target) * most / np.maximum(mask, 1)
     return np.where(mask > 0, np.clip(np.round(target + change), 0, most), 0).astype(mask.dtype)
-
-
-def _grey(alpha: np.ndarray) -> np.ndarray:
-    return np.repeat(np.round(alpha * 255).astype(np.uint8)[..., None], 3, -1)
-
-
-def deepen(frame: Frame, result: np.ndarray) -> np.ndarray:
-    """A result with what lies below the 8 bits of its frame: `[H, W, 3]` uint16.
-
-    What was changed is changed likewise; what was not keeps every bit.
-    """
-    assert frame.deep is not None
-    change = result.astype(np.int32) - frame.image
-    return np.clip(frame.deep + _DEEPER * change, 0, 65535).astype(np.uint16)

@@ -22,8 +22,6 @@ import math
 from collections.abc import Iterable
 
 import cv2
-import jax
-import jax.numpy as jnp
 import numpy as np
 import reedsolo
 
@@ -82,37 +80,34 @@ class Marker:
 
     def __init__(self, height: int, width: int, payload: int, key: str = PUBLIC_KEY):
         repeats = -(-height // _TILE), -(-width // _TILE)
-        self._pattern = jnp.asarray(np.tile(_tile(payload, key), repeats)[:height, :width])
+        self._pattern = np.tile(_tile(payload, key), repeats)[:height, :width].copy()
 
-    def __call__(self, frame: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-        """A marked copy.
+    def __call__(self, luma: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+        """What is to be added to red, green and blue alike, `[height, width]` float32.
 
         Args:
-          frame: `[height, width, 3]` uint8.
+          luma: `[height, width]` float32, levels of 0..255.
           alpha: `[height, width]` float32 in 0..1, where the rendered face is: the mark is
             stronger there.
         """
-        return np.asarray(_add(frame, self._pattern, alpha))
+        share = cv2.scaleAdd(alpha, _IN_FACE - _OUTSIDE, np.full_like(alpha, _OUTSIDE))
+        return cv2.multiply(cv2.multiply(_strength(luma), share), self._pattern)
 
 
-@jax.jit
-def _add(frame: jax.Array, pattern: jax.Array, alpha: jax.Array) -> jax.Array:
-    image = frame.astype(jnp.float32)
-    variance = _local_variance(image @ jnp.array([0.299, 0.587, 0.114]))
-    invisible = jnp.minimum(jnp.sqrt(_FLAT + _BUSY * variance), _MOST)
-    strength = invisible * (_OUTSIDE + (_IN_FACE - _OUTSIDE) * alpha)
-    marked = image + (strength * pattern)[..., None]
-    return jnp.clip(jnp.round(marked), 0, 255).astype(jnp.uint8)
-
-
-def _local_variance(luma: jax.Array) -> jax.Array:
-    """`[H, W]` variance about the mean of blocks, between blocks bilinear."""
+def _strength(luma: np.ndarray) -> np.ndarray:
+    """`[H, W]` amplitude that passes unseen, by the variance of blocks; between them bilinear."""
     height, width = luma.shape
-    padded = jnp.pad(luma, [(0, -height % _BLOCK), (0, -width % _BLOCK)], mode="edge")
-    rows, columns = (side // _BLOCK for side in padded.shape)
-    blocks = padded.reshape(rows, _BLOCK, columns, _BLOCK)
-    variance = jnp.var(blocks, axis=(1, 3))
-    return jax.image.resize(variance, padded.shape, "linear")[:height, :width]
+    padded = cv2.copyMakeBorder(luma, 0, -height % _BLOCK, 0, -width % _BLOCK, cv2.BORDER_REPLICATE)
+    blocks = padded.shape[1] // _BLOCK, padded.shape[0] // _BLOCK
+    mean, square = (
+        cv2.resize(image, blocks, interpolation=cv2.INTER_AREA)
+        for image in (padded, cv2.multiply(padded, padded))
+    )
+    variance = np.maximum(square - mean * mean, 0)
+    amplitude = np.minimum(np.sqrt(_FLAT + _BUSY * variance), _MOST)
+    return cv2.resize(amplitude, padded.shape[1::-1], interpolation=cv2.INTER_LINEAR)[
+        :height, :width
+    ]
 
 
 def find(frames: Iterable[np.ndarray], key: str = PUBLIC_KEY) -> Finding:

@@ -3,14 +3,38 @@
 import pathlib
 
 import av
+import cv2
 import numpy as np
 
 from data_prep import segments, video
+from data_prep.picture import Picture
+from sagan_jax.marking import FrameMarker
 
 
 def psnr(a: np.ndarray, b: np.ndarray) -> float:
     """Decibels, of 8-bit pictures."""
     return 10 * np.log10(255**2 / np.square(a.astype(float) - b).mean())
+
+
+def oval(canvas, x, y=180):
+    """What a head covers that is pasted about that point, as `[H, W]` bool."""
+    covered = np.zeros(canvas.shape[:2], np.uint8)
+    return cv2.ellipse(covered, (int(x), int(y)), (70, 95), 0, 0, 360, 255, -1) > 0
+
+
+def head_at(canvas, image, head, x, y=180):
+    """Pastes the head of an image, which is at `head` there, onto a canvas about that point."""
+    shift = np.array([x, y]) - head
+    moved = cv2.warpAffine(image, np.float32([[1, 0, shift[0]], [0, 1, shift[1]]]),
+                           canvas.shape[1::-1], borderMode=cv2.BORDER_REPLICATE)  # fmt: skip
+    return np.where(oval(canvas, x, y)[..., None], moved, canvas)
+
+
+def marked(mark: FrameMarker, image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """A copy of an RGB image with the marks in it."""
+    picture = Picture.of_rgb(0, 0, image.copy())
+    mark(picture, alpha)
+    return picture.rgb()
 
 
 def writer(out: pathlib.Path, info: video.VideoInfo, key: str = "key", **settings):

@@ -12,10 +12,13 @@ from clips import contents, psnr
 from data_prep import video
 from data_prep.audio import Sound
 from data_prep.encoding import Codec, Encoding
+from data_prep.errors import InputError
+from data_prep.picture import Picture
 from data_prep.video_writer import VideoWriter
 from sagan_jax import colour, convert, provenance, signing
+from sagan_jax.finish import Look
 from sagan_jax.marking import Marks
-from sagan_jax.views import View, deepen, show
+from sagan_jax.views import View, show
 
 _SPAN = video.Span(0.0, 1.2)
 
@@ -26,7 +29,7 @@ class _Blurring:
     step, to, fingerprint = 1, 0, "0" * 64
 
     def __init__(self, batches=1000):
-        prepared = {"settings": {"face": {"masks": "mesh"}}, "models": []}
+        prepared = {"settings": {"face": {"masks": "mesh"}}, "models": [], "videos": []}
         people = [{"identity": n, "consent": "test", "fingerprint": n} | prepared for n in "AB"]
         self.facts, self._left = {"identities": people}, batches
 
@@ -57,22 +60,47 @@ def _convert(samples, out, swapper, views=(View.RESULT,), marks=Marks(None), **s
     return done, list(outputs.values())
 
 
+def _not_again(*_):
+    raise AssertionError("the faces were looked for again")
+
+
 @pytest.mark.parametrize("method", [colour.Method.MEAN_STD, colour.Method.TRANSPORT])
-def test_stopped_and_started_again_it_is_the_same_video(samples, tmp_path, method):
+def test_stopped_and_started_again_it_is_the_same_video(samples, tmp_path, method, monkeypatch):
     for name in ("whole", "resumed"):
         (tmp_path / name).mkdir()
+    look = Look(colour=method)
     views = (View.RESULT, View.MASK)
-    whole, paths = _convert(samples, tmp_path / "whole/x.mp4", _Blurring(), views, colour=method)
+    whole, paths = _convert(samples, tmp_path / "whole/x.mp4", _Blurring(), views, look=look)
     with pytest.raises(KeyboardInterrupt):
-        _convert(samples, tmp_path / "resumed/x.mp4", _Blurring(2), views, colour=method)
+        _convert(samples, tmp_path / "resumed/x.mp4", _Blurring(2), views, look=look)
     assert (tmp_path / "resumed/x0.unfinished.mp4").exists()
-    resumed, again = _convert(
-        samples, tmp_path / "resumed/x.mp4", _Blurring(2), views, colour=method
-    )
+    monkeypatch.setattr(convert.faces, "analyse", _not_again)
+    resumed, again = _convert(samples, tmp_path / "resumed/x.mp4", _Blurring(2), views, look=look)
     assert resumed == whole and whole.frames == whole.swapped == 36
     for one, other in zip(paths, again, strict=True):
         assert one.read_bytes() == other.read_bytes()
     assert contents(again[0])
+    names = ("x0.json", "x0.mp4", "x1.mp4")
+    assert sorted(path.name for path in (tmp_path / "resumed").iterdir()) == list(names)
+
+
+def test_what_is_done_is_not_done_again(samples, tmp_path, monkeypatch):
+    first, _ = _convert(samples, tmp_path / "x.mp4", _Blurring(), span=video.Span(0.0, 0.4))
+    monkeypatch.setattr(convert.faces, "analyse", _not_again)
+    again, _ = _convert(samples, tmp_path / "x.mp4", _Blurring(0), span=video.Span(0.0, 0.4))
+    assert again == first
+    with pytest.raises(InputError, match="exists; give another --out, or --force"):
+        _convert(samples, tmp_path / "x.mp4", _Blurring(0), span=video.Span(0.0, 0.4), sound=None)
+
+
+def test_faces_are_kept_when_stopped_before_the_first_segment(samples, tmp_path, monkeypatch):
+    with pytest.raises(KeyboardInterrupt):
+        _convert(samples, tmp_path / "x.mp4", _Blurring(0))
+    assert [path.name for path in tmp_path.glob("*/*")] == ["faces.npz"]
+    monkeypatch.setattr(convert.faces, "analyse", _not_again)
+    # Not the faces depend on it, so that it may be another now.
+    done, _ = _convert(samples, tmp_path / "x.mp4", _Blurring(), look=Look(sharpen=False))
+    assert done.swapped == 36
 
 
 def test_the_watermark_of_a_resumed_video_is_one(samples, tmp_path, monkeypatch):
@@ -108,12 +136,13 @@ def test_settings_are_told_without_the_paths_of_files(tmp_path):
 
 def test_views():
     random = np.random.default_rng(0)
-    image, result = random.integers(0, 256, (2, 8, 6, 3), dtype=np.uint8)
-    frame, alpha = video.Frame(0, 0, image), np.full((8, 6), 0.5, np.float32)
-    assert show(View.RESULT, frame, result, alpha) is result
-    assert (show(View.MASK, frame, result, alpha) == 128).all()
-    beside = show(View.SIDE_BY_SIDE, frame, result, alpha)
-    assert beside.shape == (8, 18, 3) and np.array_equal(beside[:, 6:12], result)
+    image, changed = random.integers(0, 256, (2, 8, 6, 3), dtype=np.uint8)
+    target, result = (Picture.of_rgb(0, 0, one) for one in (image, changed))
+    alpha = np.full((8, 6), 0.5, np.float32)
+    assert show(View.RESULT, target, result, alpha) is result
+    assert (show(View.MASK, target, result, alpha).planes[0] == 128).all()
+    (beside,) = show(View.SIDE_BY_SIDE, target, result, alpha).planes
+    assert beside.shape == (8, 18, 3) and np.array_equal(beside[:, 6:12], changed)
 
 
 @pytest.mark.parametrize("depth", [np.uint8, np.uint16])
@@ -122,8 +151,9 @@ def test_the_face_laid_over_the_target_is_the_result(depth):
     image, face = random.integers(0, 256, (2, 16, 12, 3)).astype(np.uint8)
     alpha = random.random((16, 12)).astype(np.float32) * (random.random((16, 12)) > 0.5)
     result = np.round(image + alpha[..., None] * (face.astype(float) - image)).astype(np.uint8)
-    deep = None if depth is np.uint8 else image.astype(np.uint16) * 257
-    laid = show(View.FACE, video.Frame(0, 0, image, deep), result, alpha)
+    step = 1 if depth is np.uint8 else 257
+    before, after = (Picture.of_rgb(0, 0, one.astype(depth) * step) for one in (image, result))
+    laid = show(View.FACE, before, after, alpha)
     assert laid.dtype == depth and laid.shape == (16, 12, 4)
     most = np.iinfo(depth).max
     over = laid[..., 3:] / most
@@ -149,19 +179,6 @@ def test_a_face_for_compositors(samples, tmp_path):
     assert np.abs(middle - placed["crop_size"] / 2).max() < 40
 
 
-def test_what_is_not_changed_keeps_every_bit():
-    random = np.random.default_rng(0)
-    deep = random.integers(0, 65536, (8, 6, 3), dtype=np.uint16)
-    frame = video.Frame(0, 0, (deep / 257).round().astype(np.uint8), deep)
-    result = frame.image.copy()
-    result[2:4] = 200
-    deepened = deepen(frame, result)
-    assert np.array_equal(deepened[4:], deep[4:]) and np.array_equal(deepened[:2], deep[:2])
-    assert np.abs(deepened[2:4] / 257 - 200).max() < 1
-    side = show(View.SIDE_BY_SIDE, frame, result, np.ones((8, 6), np.float32))
-    assert side.dtype == np.uint16 and side[:, 12:].min() == 65535
-
-
 def test_ten_bits_in_ten_bits_out(samples, tmp_path):
     """Outside the face the gradations between 8-bit steps survive."""
     source = tmp_path / "deep.mp4"
@@ -179,10 +196,12 @@ def test_ten_bits_in_ten_bits_out(samples, tmp_path):
         convert.ConvertSettings(encoding=encoding, sound=None),
     )  # fmt: skip
     before, after = (
-        next(video.read_frames(path, deep=True)) for path in (source, tmp_path / "x.mp4")
+        next(video.read_pictures(path, pixel_format="rgb48le"))
+        for path in (source, tmp_path / "x.mp4")
     )
     with av.open(str(tmp_path / "x.mp4")) as container:
         assert container.streams.video[0].pix_fmt == "yuv420p10le"
-    assert len(np.unique(before.deep[:30, :, 1])) > 2  # the source has such gradations
-    assert np.abs(after.deep[:30].astype(int) - before.deep[:30]).mean() < 64
-    assert psnr(after.image, before.image) > 20
+    deep = [one.planes[0] for one in (before, after)]
+    assert len(np.unique(deep[0][:30, :, 1])) > 2  # the source has such gradations
+    assert np.abs(deep[1][:30].astype(int) - deep[0][:30]).mean() < 64
+    assert psnr(after.rgb(), before.rgb()) > 20

@@ -9,10 +9,12 @@ import sys
 
 import av
 import cv2
+import jax
 import numpy as np
 import pytest
 
 from data_prep import faces, tracking, video
+from sagan_jax.swap import Swapper
 
 _ROOT = pathlib.Path(__file__).parent.parent
 _SECONDS = 6.0
@@ -183,3 +185,14 @@ def test_outputs_and_inputs_are_never_overwritten(demo, samples, tmp_path):
 def test_contact_sheet_shows_eight_pairs(demo):
     sheet = cv2.imread(str(demo / "contact_sheet.png"))
     assert sheet.shape[0] == 440 and sheet.shape[1] == pytest.approx(8 * 293, abs=16)
+
+
+def test_devices_share_what_is_rendered(demo):
+    crops = np.random.default_rng(0).integers(0, 256, (19, 256, 256, 3), np.uint8)
+    masks = np.full((19, 256, 256, 1), 255, np.uint8)
+    light = np.full((19, 3), 0.5, np.float32), np.full((19, 3), 0.2, np.float32)
+    alone = Swapper(demo / "model", 0)(crops, masks, *light)
+    shared = Swapper(demo / "model", 0, devices=jax.devices())(crops, masks, *light)
+    assert len(jax.devices()) == 4
+    for one, other in zip(alone, shared, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-4)

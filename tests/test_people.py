@@ -151,6 +151,21 @@ def test_a_reference_chooses(person):
         people.choose([])
 
 
+def test_everybody_alike_but_nobody_in_two_places(person):
+    """Somebody who is left for another 20 frames in a mirror is further from herself."""
+    known = person(0, 3)
+    elsewhere = person(0, 4) + 0.3 * np.eye(128)[0]
+    tracks = [_track(0, 0, person(0, 8)), _track(1, 20, elsewhere), _track(2, 100, person(1, 4))]
+    three = [people._person([track]) for track in tracks]
+    away = people.distances(three, known)
+    assert away[0] < away[1] < 0.6 < away[2]
+    assert people.alike(three[::-1], known) == (three[0],)
+    later = people._person([_track(3, 200, elsewhere)])
+    assert people.alike([later, *three], known) == (three[0], later)
+    with pytest.raises(InputError, match="nobody in the video"):
+        people.alike(three[2:], known)
+
+
 def test_no_tracks_are_nobody():
     assert people.tell_apart([]) == people.Cast((), (), ())
 
@@ -178,7 +193,7 @@ def clips(samples):
 
 def _pieces(track, length, first):
     return [
-        dataclasses.replace(people._part(track, i, i + length), track_id=first + i)
+        dataclasses.replace(people.part(track, i, i + length), track_id=first + i)
         for i in range(0, len(track.faces), length)
     ]
 

@@ -9,6 +9,7 @@ import av
 import c2pa
 import numpy as np
 import pytest
+from clips import marked
 from cryptography import x509
 
 from data_prep import data_card, video, weights
@@ -19,7 +20,16 @@ from data_prep.masks import MaskSource
 from data_prep.shards import IdentityCard
 from data_prep.video import Span
 from data_prep.video_writer import VideoWriter
-from sagan_jax import convert, marking, model_card, provenance, signing, verify, watermark
+from sagan_jax import (
+    convert,
+    marking,
+    model_card,
+    provenance,
+    record,
+    signing,
+    verify,
+    watermark,
+)
 from sagan_jax.provenance import Origin, State
 from sagan_jax.verify import Verdict
 
@@ -59,7 +69,9 @@ def _render(samples, path, origin, start_s=0.0):
     ) as writer:
         span = Span(start_s, start_s + 1.0)
         for frame in video.read_frames(samples / "cap13_edit2.mp4", span):
-            writer.write(mark(frame.image, alpha), frame.timestamp_us - round(start_s * 1e6))
+            writer.write(
+                marked(mark, frame.image, alpha), frame.timestamp_us - round(start_s * 1e6)
+            )
     return path
 
 
@@ -109,11 +121,11 @@ def test_weights_for_research_only_show_in_all_that_is_made_with_them(samples, t
     swapper = types.SimpleNamespace(
         facts={"identities": people}, to=0, fingerprint="12" * 32, step=7
     )
-    settings = convert._with_masks_of(swapper, convert.ConvertSettings())
+    settings = convert.with_masks_of(swapper, convert.ConvertSettings())
     assert settings.face.masks is MaskSource.MESH  # Bob's face is masked as his data set was
     swapper.to = 1
-    assert convert._with_masks_of(swapper, settings).face.masks is MaskSource.BISENET
-    origin = convert._origin(swapper, _ORIGIN.target, settings, _PAYLOAD)
+    assert convert.with_masks_of(swapper, settings).face.masks is MaskSource.BISENET
+    origin = record.origin(swapper, _ORIGIN.target, settings.said(), settings.face, _PAYLOAD)
     hashes = [one["sha256"] for one in origin.weights]
     assert len(hashes) == len(set(hashes)) == 7
     report = verify.verify(_render(samples, tmp_path / "swapped.mp4", origin))
@@ -282,7 +294,8 @@ def test_a_key_that_does_not_fit_is_refused(tmp_path, monkeypatch):
 def test_the_label_is_seen_where_it_is_said():
     grey = np.full((200, 300, 3), 120, np.uint8)
     marks = marking.Marks(None, label="AI-generated")
-    labelled = marking.FrameMarker(marks, 200, 300, 0)(grey, np.zeros((200, 300), np.float32))
+    mark = marking.FrameMarker(marks, 200, 300, 0)
+    labelled = marked(mark, grey, np.zeros((200, 300), np.float32))
     rows, columns = np.nonzero((labelled != grey).any(-1))
     assert rows.min() > 170 and columns.max() < 150 and len(rows) > 100
     assert watermark.PUBLIC_KEY not in str(marks.record()) and marks.sealing(_ORIGIN) is None

@@ -23,7 +23,7 @@ class _Copier:
         config = {"preset": "copier", "loss": {"perceptual_network": "vgg16"}}
         self.facts = {"config": config, "identities": trained}
 
-    def __call__(self, crops, mean, std):
+    def __call__(self, crops, masks, mean, std):
         size = (_SIDE, _SIDE)
         small = [cv2.resize(crop, size, interpolation=cv2.INTER_AREA) for crop in crops]
         rgb = np.stack(small).astype(np.float32) / 255

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from data_prep import video
+from data_prep.picture import Picture
 from data_prep.video import Span
 from launch import watermark_survival as survival
 from sagan_jax import watermark
@@ -58,16 +59,17 @@ def test_it_is_found_by_its_key_only(clip):
 
 @pytest.mark.parametrize("payload", [0, 1, 2**64 - 1, 0x0123456789ABCDEF])
 def test_every_payload_comes_back(noise, payload):
-    marked = watermark.Marker(200, 300, payload)(noise, np.ones((200, 300), np.float32))
-    assert watermark.find([marked]).payload == payload
+    picture = Picture.of_rgb(0, 0, noise)
+    picture.brighten(watermark.Marker(200, 300, payload)(picture.luma(), np.ones((200, 300), "f4")))
+    assert watermark.find([picture.rgb()]).payload == payload
 
 
 @pytest.mark.parametrize("size", [(97, 131), (128, 128), (301, 259)])
 def test_any_size_can_be_marked(size):
-    grey = np.full((*size, 3), 128, np.uint8)
-    marked = watermark.Marker(*size, 5)(grey, np.ones(size, np.float32))
-    assert marked.shape == grey.shape and marked.dtype == np.uint8
-    assert 0 < np.abs(marked.astype(int) - grey).max() <= 6
+    grey = np.full(size, 128, np.float32)
+    change = watermark.Marker(*size, 5)(grey, np.ones(size, np.float32))
+    assert change.shape == grey.shape and change.dtype == np.float32
+    assert 0 < np.abs(change).max() <= 6
 
 
 def test_chance_stays_below_its_bound(samples):

@@ -1,0 +1,131 @@
+"""What is drawn made to fit: colour, sharpness and grain of the scene, steady over time."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+
+from data_prep.picture import Picture
+from data_prep.records import AlignedFace
+from sagan_jax import blend, colour, detail
+from sagan_jax.blend import Blend, Edge, Layer
+from sagan_jax.colour import Method
+from sagan_jax.detail import Grain
+from sagan_jax.low_pass import LowPass
+
+# Faster, colours flicker; slower, they lag behind the light.
+_TIME_CONSTANT_S = 0.4
+# Drawn pixels whose colours say something.
+_FEWEST = 16
+# Levels of 0..255: less is not seen.
+_LEAST_GRAIN = 0.05
+
+
+@dataclasses.dataclass(frozen=True)
+class Look:
+    """How a swapped face is made part of its scene.
+
+    Attributes:
+      colour: how it gets the colours of the scene.
+      blend: how its edge is hidden.
+      edge: where it ends.
+      sharpen: whether it is made as crisp as the scene.
+      unsharp: amount of unsharp masking beyond that.
+      grain: whether it gets the noise of the scene.
+      fade_s: how long it takes to come and go where a face is found and lost, seconds.
+      steady_s: time constant by which colour, sharpness and grain follow the scene, seconds.
+    """
+
+    colour: Method = Method.MEAN_STD
+    blend: Blend = Blend.ALPHA
+    edge: Edge = Edge()
+    sharpen: bool = True
+    unsharp: float = 0.0
+    grain: bool = True
+    fade_s: float = 0.2
+    steady_s: float = _TIME_CONSTANT_S
+
+
+class Drawn(NamedTuple):
+    """A face of the target, and what the generator drew in its place.
+
+    Attributes:
+      face: of the target, aligned.
+      share: how much of it is shown, 0..1, while it comes and goes.
+      rgb: `[R, R, 3]` float32 in 0..1.
+      mask: `[R, R, 1]` float32 in 0..1.
+    """
+
+    face: AlignedFace
+    share: float
+    rgb: np.ndarray
+    mask: np.ndarray
+
+
+class Finish:
+    """Finishes the swapped faces of one track, in order of time.
+
+    Args:
+      look: what is wanted.
+    """
+
+    def __init__(self, look: Look):
+        self._look = look
+        self._colour, self._detail = LowPass(look.steady_s), LowPass(look.steady_s)
+
+    def __call__(self, drawn: Drawn, picture: Picture) -> list[Layer]:
+        """What is to be laid into the planes of the picture."""
+        face, look = drawn.face, self._look
+        alpha = blend.alpha_of(face.masks["face"], drawn.mask, look.edge)
+        coloured = self._coloured(drawn, alpha)
+        crop = blend.enlarge(coloured, max(len(coloured), len(alpha)))
+        crop, grain = self._sharpened(crop, alpha, face, picture)
+        luma, *chroma = blend.lay(crop, drawn.share * alpha, face.transform, picture)
+        if grain.sigma >= _LEAST_GRAIN and luma.face.size:
+            seed = face.track_id, face.frame_index
+            noise = picture.coding.luma[1] * detail.noise_of(grain, luma.alpha.shape, seed)
+            rough = luma.face + (noise if luma.face.ndim == 2 else noise[..., None])
+            luma = dataclasses.replace(luma, face=rough)
+        return [luma, *chroma]
+
+    def state(self) -> dict[str, Any]:
+        """What the faces after the last one depend on, as JSON has it."""
+        return {"colour": self._colour.state(), "detail": self._detail.state()}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Goes on from there."""
+        self._colour.restore(state["colour"])
+        self._detail.restore(state["detail"])
+
+    def _coloured(self, drawn: Drawn, alpha: np.ndarray) -> np.ndarray:
+        """`[R, R, 3]` with the colours of the scene: these are no finer than what is drawn."""
+        size = drawn.rgb.shape[1::-1]
+        scene, shown = (
+            cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+            for image in (drawn.face.image, alpha)
+        )
+        if np.count_nonzero(shown >= 0.5) < _FEWEST:
+            return drawn.rgb
+        transfer = colour.fit(self._look.colour, drawn.rgb, scene.astype(np.float32) / 255, shown)
+        steady = self._colour(vars(transfer), drawn.face.timestamp_us)
+        return colour.apply(type(transfer)(**steady), drawn.rgb)
+
+    def _sharpened(
+        self, crop: np.ndarray, alpha: np.ndarray, face: AlignedFace, picture: Picture
+    ) -> tuple[np.ndarray, Grain]:
+        """The crop, as crisp as the scene, and the grain that it lacks."""
+        look, luma = self._look, 255 * cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
+        finer = detail.fine(luma)
+        seen = detail.look_at(luma, finer, alpha, face.transform, picture)
+        if seen is None:
+            return crop, Grain(0.0, 0.0)
+        missing = detail.missing_grain(seen) if look.grain else Grain(0.0, 0.0)
+        amount = detail.sharpening_of(seen, missing) if look.sharpen else 0.0
+        wanted = {"amount": np.array(amount), "grain": np.array(missing)}
+        steady = self._detail(wanted, face.timestamp_us)
+        sharper = (float(steady["amount"]) + look.unsharp) / 255 * finer
+        return np.clip(crop + sharper[..., None], 0, 1), Grain(*steady["grain"].tolist())

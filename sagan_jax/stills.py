@@ -1,0 +1,112 @@
+"""A picture to a swapped picture."""
+
+from __future__ import annotations
+
+import functools
+import pathlib
+from collections.abc import Mapping
+
+import cv2
+import numpy as np
+
+from data_prep import faces, fingerprint, video
+from data_prep.container import written_aside
+from data_prep.errors import InputError
+from data_prep.picture import Picture
+from data_prep.records import Frame
+from sagan_jax import convert, provenance, record
+from sagan_jax.convert import ConvertSettings
+from sagan_jax.marking import FrameMarker, Marks
+from sagan_jax.provenance import Origin
+from sagan_jax.record import Conversion
+from sagan_jax.swap import Swapper
+from sagan_jax.views import View, show
+
+# How each kind of picture is written; JPEG with colours as fine as brightness.
+_JPEG = [
+    cv2.IMWRITE_JPEG_QUALITY, 95,
+    cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
+]  # fmt: skip
+_OPTIONS = {
+    ".png": [cv2.IMWRITE_PNG_COMPRESSION, 4],
+    ".jpg": _JPEG,
+    ".jpeg": _JPEG,
+    ".webp": [cv2.IMWRITE_WEBP_QUALITY, 95],
+}
+_TRANSPARENT = (".png", ".webp")
+SUFFIXES = tuple(_OPTIONS)
+
+
+def is_still(path: pathlib.Path) -> bool:
+    """Whether a file is a picture, by its name."""
+    return path.suffix.lower() in SUFFIXES
+
+
+def check(path: pathlib.Path, transparent: bool) -> None:
+    """Makes sure that a picture can be written under a name, with an alpha channel or without.
+
+    Raises:
+      InputError: if not.
+    """
+    fitting = _TRANSPARENT if transparent else SUFFIXES
+    if path.suffix.lower() not in fitting:
+        raise InputError(f"{path}: a picture ends in {', '.join(fitting)}; give such a name")
+
+
+def convert_still(
+    swapper: Swapper,
+    source: pathlib.Path,
+    outputs: Mapping[View, pathlib.Path],
+    marks: Marks,
+    settings: ConvertSettings = ConvertSettings(),
+    force: bool = False,
+) -> Conversion:
+    """Replaces faces of a picture; as `convert.convert`.
+
+    More than 8 bits are kept from PNG to PNG. Colour profiles and what a camera wrote into the
+    file are not.
+    """
+    info = video.probe(source)
+    settings = convert.with_masks_of(swapper, settings)
+    target = {"name": source.name, "sha256": fingerprint.of_file(source)}
+    key = convert.key_of(swapper, target, outputs, marks, settings)
+    if (done := convert.done_before(outputs, key, force)) is not None:
+        return done
+    deep = info.bits > 8 and all(path.suffix == ".png" for path in outputs.values())
+    read = functools.partial(
+        video.read_pictures, source, pixel_format="rgb48le" if deep else "rgb24"
+    )
+    picture = next(read())
+    frame = Frame(picture.index, picture.timestamp_us, picture.rgb())
+    analysis = faces.analyse(source, settings.face, stills=[frame])
+    casting, renderer = convert.stage(swapper, analysis, lambda wanted: [picture], settings)
+    ((target_picture, result, alpha, _),) = renderer([picture])
+    watermark = provenance.new_identifier() if marks.signer else None
+    origin = record.origin(swapper, target, settings.said(), settings.face, watermark)
+    FrameMarker(marks, info.height, info.width, watermark or 0)(result, alpha)
+    for view, path in outputs.items():
+        write(path, show(view, target_picture, result, alpha), marks, origin)
+    reasons = {} if alpha.any() else {casting.why_kept(frame.index): 1}
+    conversion = Conversion(1, 1 - len(reasons), reasons, casting.found)
+    record.write(next(iter(outputs.values())), key, origin, swapper, marks, conversion)
+    return conversion
+
+
+def write(path: pathlib.Path, image: Picture | np.ndarray, marks: Marks, origin: Origin) -> None:
+    """Writes a marked picture, of RGB or `[H, W, 4]`, uint8 or uint16, and signs it.
+
+    Raises:
+      InputError: if it cannot be written.
+    """
+    image = image.planes[0] if isinstance(image, Picture) else image
+    order = cv2.COLOR_RGBA2BGRA if image.shape[2] == 4 else cv2.COLOR_RGB2BGR
+    coded = cv2.imencode(path.suffix.lower(), cv2.cvtColor(image, order), _options(path))[1]
+    with written_aside(path, marks.sealing(origin)) as aside:
+        try:
+            aside.write_bytes(coded.tobytes())
+        except OSError as error:
+            raise InputError(f"{path}: cannot be written ({error.strerror})") from error
+
+
+def _options(path: pathlib.Path) -> list[int]:
+    return _OPTIONS[path.suffix.lower()]

@@ -1,0 +1,110 @@
+"""The renderer on a real clip, with generators whose output is known."""
+
+import dataclasses
+
+import cv2
+import numpy as np
+import pytest
+from clips import psnr
+
+from data_prep import faces, video
+from data_prep.masks import Masker
+from data_prep.picture import Picture
+from sagan_jax.colour import Method
+from sagan_jax.finish import Look
+from sagan_jax.renderer import Renderer, lights_of
+
+_SPAN = video.Span(0.0, 0.8)
+_PLAIN = Look(colour=Method.NONE, sharpen=False, grain=False)
+
+
+class _Drawing:
+    """Draws every face as it is, a little different."""
+
+    def __init__(self, gain=1.0, side=256):
+        self._gain, self._side = gain, side
+
+    def __call__(self, crops, masks, mean, std):
+        size = (self._side, self._side)
+        small = [cv2.resize(crop, size, interpolation=cv2.INTER_AREA) for crop in crops]
+        rgb = self._gain * np.stack(small).astype(np.float32) / 255
+        return rgb, np.ones((*rgb.shape[:3], 1), np.float32)
+
+
+@pytest.fixture(scope="module")
+def clip(samples):
+    """Pictures, and the tracks of the one person in them."""
+    path = samples / "single_face.mp4"
+    pictures = list(video.read_pictures(path, _SPAN, pixel_format="yuv420p"))
+    return pictures, faces.analyse(path, span=_SPAN).people
+
+
+def _rendered(clip, drawing, look, shots=(0, 24), pictures=None):
+    given, people = clip
+    pictures, masker = pictures or given, Masker()
+    lights = lights_of(lambda wanted: [p for p in pictures if wanted(p.index)], people, masker)
+    renderer = Renderer(drawing, people[0].tracks, lights, masker, shots, look)
+    return list(renderer(pictures))
+
+
+@pytest.mark.parametrize(
+    ("look", "least"), [(_PLAIN, 38), (Look(), 34)], ids=["as drawn", "finished"]
+)
+def test_a_generator_that_gives_its_input_gives_the_video(clip, look, least):
+    for one in _rendered(clip, _Drawing(), look):
+        inside = one.alpha > 0.5
+        assert 0.05 < inside.mean() < 0.5
+        assert psnr(one.result.rgb()[inside], one.target.rgb()[inside]) > least
+        untouched = one.alpha == 0
+        before, after = one.target.planes, one.result.planes
+        assert np.array_equal(before[0][untouched], after[0][untouched])
+        # What lies beside four such pixels on all sides.
+        far = cv2.erode(untouched.astype(np.uint8), np.ones((5, 5)))[::2, ::2] > 0
+        assert all(np.array_equal(before[i][far], after[i][far]) for i in (1, 2))
+
+
+def test_a_face_that_is_lost_fades_and_one_that_is_cut_does_not(clip):
+    pictures, people = clip
+    (track,) = people[0].tracks
+    assert len(track.faces) == len(pictures) == 24
+    lost = dataclasses.replace(track, faces=track.faces[4:20], transforms=track.transforms[4:20])
+    some = [dataclasses.replace(people[0], tracks=(lost,))]
+
+    def amounts(shots):
+        return [one.alpha.max() for one in _rendered((pictures, some), _Drawing(), _PLAIN, shots)]
+
+    faded, cut = amounts((0, 24)), amounts((0, 4, 20, 24))
+    assert np.abs(np.diff(faded)).max() < 0.2 and max(faded) > 0.99
+    assert cut == pytest.approx([0] * 4 + [1] * 16 + [0] * 4, abs=0.02)
+
+
+def test_a_flickering_drawing_is_calmed(clip):
+    """A drawing that is darker in every other frame takes its light from the scene."""
+
+    class Flickering(_Drawing):
+        def __call__(self, crops, masks, mean, std):
+            rgb, mask = super().__call__(crops, masks, mean, std)
+            rgb[::2] *= 0.9
+            return rgb, mask
+
+    def flicker(look):
+        luma = [
+            one.result.luma()[one.alpha > 0.5].mean() - one.target.luma()[one.alpha > 0.5].mean()
+            for one in _rendered(clip, Flickering(), look)
+        ]
+        return np.abs(np.diff(luma, 2)).mean()
+
+    plain = flicker(_PLAIN)
+    followed = flicker(dataclasses.replace(_PLAIN, colour=Method.MEAN_STD, steady_s=0.0))
+    assert followed < 0.1 * plain
+
+
+def test_planes_and_rgb_give_the_same_picture(clip):
+    pictures, people = clip
+    few = pictures[:3]
+    eight = _rendered((pictures, people), _Drawing(0.9), _PLAIN, pictures=few)
+    as_rgb = [Picture.of_rgb(p.index, p.timestamp_us, p.rgb()) for p in few]
+    other = _rendered((pictures, people), _Drawing(0.9), _PLAIN, pictures=as_rgb)
+    for one, two in zip(eight, other, strict=True):
+        assert np.abs(one.alpha - two.alpha).mean() < 0.002  # a level more or less moves the mask
+        assert psnr(one.result.rgb(), two.result.rgb()) > 38
