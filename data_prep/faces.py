@@ -13,6 +13,7 @@ import functools
 import pathlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
+import cv2
 import numpy as np
 
 from data_prep import alignment, identity, landmarks, people, quality, video, weights
@@ -24,6 +25,9 @@ from data_prep.mtcnn import Detector, DetectorSettings
 from data_prep.people import LeftOut
 from data_prep.records import CROP_SIZE, AlignedFace, Face, Frame, Person, Track
 from data_prep.tracking import CutDetector, Identifier, Tracker, TrackingSettings
+
+# Of the side of a crop: three times what a blend is feathered by.
+_RIM = 0.024
 
 
 @dataclasses.dataclass(frozen=True)
@@ -258,7 +262,7 @@ def align(
     regions = masker(crop, points, image, transform)
     for mesh in nearer:
         covering = alignment.apply(transform, mesh).astype(np.float32)
-        covered = masker(crop, covering, image, transform)["face"]
+        covered = _covered(covering, masker(crop, covering, image, transform)["face"])
         regions = {name: np.where(covered > 0, 0, mask) for name, mask in regions.items()}
     return AlignedFace(
         image=crop,
@@ -274,3 +278,12 @@ def align(
         timestamp_us=face.timestamp_us,
         track_id=track.track_id,
     )
+
+
+def _covered(mesh: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """All of a face, its mesh and its mask, and a rim into which nothing may be feathered."""
+    covered = mask[..., 0].copy()
+    outline = cv2.convexHull(mesh.round().astype(np.int32))
+    cv2.fillConvexPoly(covered, outline, 255)
+    rim = round(_RIM * len(mask))
+    return cv2.dilate(covered, np.ones((2 * rim + 1,) * 2, np.uint8))[..., None]

@@ -102,8 +102,8 @@ def _cell(target: np.ndarray, result: np.ndarray, alpha: np.ndarray) -> np.ndarr
 def grid_of(cells: list[np.ndarray]) -> np.ndarray:
     """Cells in rows, with gaps between them."""
     height, width = (side + _GAP for side in cells[0].shape[:2])
-    columns = min(_COLUMNS, len(cells))
-    rows = -(-len(cells) // columns)
+    rows = -(-len(cells) // _COLUMNS)
+    columns = -(-len(cells) // rows)
     grid = np.full((rows * height - _GAP, columns * width - _GAP, 4), 255, np.uint8)
     grid[..., 3] = 0
     for cell, (row, column) in zip(

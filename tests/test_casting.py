@@ -5,7 +5,7 @@ import functools
 import cv2
 import numpy as np
 import pytest
-from clips import head_at, oval
+from clips import head_at
 
 from data_prep import faces, video
 from data_prep.encoding import Codec, Encoding
@@ -114,13 +114,13 @@ class _Painting:
         )
 
 
-def _changed(source, tmp_path, swapper, wanted=Wanted(), **settings):
-    """By frame, the columns of the pixels that are not bit for bit those of the source."""
+def _changed(source, tmp_path, swapper, wanted=Wanted()):
+    """What came of it, and where in each frame pixels are not bit for bit those of the source."""
     out = tmp_path / "out.mkv"
-    settings = ConvertSettings(wanted=wanted, encoding=_LOSSLESS, sound=None, **settings)
+    settings = ConvertSettings(wanted=wanted, encoding=_LOSSLESS, sound=None)
     done = convert.convert(swapper, source, {View.RESULT: out}, Marks(None), settings, True)
     pairs = zip(video.read_frames(source), video.read_frames(out), strict=True)
-    return done, [np.nonzero((a.image != b.image).any((0, 2)))[0] for a, b in pairs]
+    return done, [(a.image != b.image).any(-1) for a, b in pairs]
 
 
 @pytest.mark.parametrize(
@@ -137,41 +137,84 @@ def test_of_two_people_the_right_one_is_replaced_in_every_frame(
         reference = tmp_path / "face.png"
         cv2.imwrite(str(reference), face.image[..., ::-1])
     wanted = Wanted(Who(who.split()[0]), reference)
-    done, columns = _changed(beside, tmp_path, swapper, wanted)
+    done, frames = _changed(beside, tmp_path, swapper, wanted)
     assert (done.frames, done.swapped, done.reasons) == (20, 20, {})
-    for changed in columns:
-        sides = {"A" if column < 360 else "B" for column in changed}
-        assert sides == set(replaced)
+    for changed in frames:
+        assert changed[:, :360].any() == ("A" in replaced)
+        assert changed[:, 360:].any() == ("B" in replaced)
     assert [one["replaced"] for one in done.people] == ["A" in replaced, "B" in replaced]
 
 
 @pytest.fixture(scope="module")
 def crossing(actors, write):
-    """A moves to the right behind B, who moves to the left; and where B is."""
-    images, covered = [], []
+    """A moves to the right behind B, who moves to the left."""
+    images = []
     for i in range(40):
         canvas = head_at(_GREY, actors["A"][i // 2], _CLIPS["A"][1], 100 + 11 * i)
         images.append(head_at(canvas, actors["B"][i // 2], _CLIPS["B"][1], 540 - 11 * i))
-        covered.append(oval(_GREY, 540 - 11 * i))
-    return write("crossing.mkv", images), covered
+    return write("crossing.mkv", images)
 
 
-def test_people_who_cross(crossing, known, tmp_path):
-    source, covered = crossing
-    behind, columns = _changed(source, tmp_path, _Painting(known["A"]))
-    before, columns = _changed(source, tmp_path, _Painting(known["B"]))
+def _faces(source, frames):
+    """By whether it starts on the left (A), the inside of its mesh in each frame."""
+    inside = {}
+    for track in faces.analyse(source).tracks:
+        is_a = track.faces[0].landmarks[:, 0].mean() < 320
+        for face in track.faces:
+            hull = np.zeros((_HEIGHT, _WIDTH), np.uint8)
+            outline = cv2.convexHull(face.landmarks.round().astype(np.int32))
+            cv2.fillConvexPoly(hull, outline, 1)
+            # The edge of a blend is soft.
+            inside["A" if is_a else "B", face.frame_index] = cv2.erode(hull, np.ones((9, 9))) > 0
+    assert len(inside) == 2 * frames
+    return inside
+
+
+def test_who_passes_behind_somebody_is_replaced_and_nothing_is_painted_over(
+    crossing, known, tmp_path
+):
+    done, frames = _changed(crossing, tmp_path, _Painting(known["A"]))
+    inside = _faces(crossing, 40)
+    kept = [i for i, changed in enumerate(frames) if not changed.any()]
+    assert kept == list(range(kept[0], kept[-1] + 1)) and 14 <= kept[0] <= kept[-1] <= 24
+    assert done.reasons == {"the face is hidden": len(kept)}
+    for index, changed in enumerate(frames):
+        assert not (changed & inside["B", index]).any()
+        if not 12 <= index <= 26:
+            assert changed[inside["A", index]].mean() > 0.8
+
+
+def test_who_passes_before_somebody_is_replaced_in_every_frame(crossing, known, tmp_path):
+    done, frames = _changed(crossing, tmp_path, _Painting(known["B"]))
+    inside = _faces(crossing, 40)
+    assert done.swapped == 40
+    for index, changed in enumerate(frames):
+        assert changed[inside["B", index]].mean() > 0.8
+        if not 12 <= index <= 26:
+            assert not (changed & inside["A", index]).any()
 
 
 def test_a_face_that_leaves_and_returns(actors, known, write, tmp_path):
     path = [*range(180, -120, -25), *[-120] * 4, *range(-120, 200, 25)]
     images = [head_at(_GREY, actors["A"][i % 20], _CLIPS["A"][1], x) for i, x in enumerate(path)]
     source = write("leaves.mkv", images)
-    done, columns = _changed(source, tmp_path, _Painting(known["A"]))
-    changed = [bool(len(one)) for one in columns]
+    done, frames = _changed(source, tmp_path, _Painting(known["A"]))
+    changed = [bool(one.any()) for one in frames]
     gone, back = changed.index(False), len(path) - changed[::-1].index(False)
     assert all(changed[:gone]) and all(changed[back:]) and not any(changed[gone:back])
     assert 6 <= gone <= 11 and len(path) - 11 <= back <= len(path) - 6
     assert done.reasons == {"no face found": back - gone}
+
+
+def test_a_truncated_video_is_converted_as_far_as_it_goes(samples, tmp_path, known, caplog):
+    source, out = tmp_path / "cut.webm", tmp_path / "out.mkv"
+    source.write_bytes((samples / "franck.webm").read_bytes()[:30_000])
+    settings = ConvertSettings(encoding=_LOSSLESS, sound=None)
+    done = convert.convert(_Painting(known["A"]), source, {View.RESULT: out}, Marks(None), settings)
+    assert "cut.webm: damaged or truncated; read" in caplog.text
+    before, after = (list(video.read_frames(path)) for path in (source, out))
+    assert 10 < len(before) < 200 and done.frames == done.swapped == len(after) == len(before)
+    assert [f.timestamp_us for f in after] == [f.timestamp_us for f in before]
 
 
 def test_nobody_is_the_person(beside, samples, tmp_path):
@@ -182,8 +225,8 @@ def test_nobody_is_the_person(beside, samples, tmp_path):
 
 
 def test_a_model_that_does_not_say_replaces_who_is_seen_most(beside, tmp_path, caplog):
-    done, columns = _changed(beside, tmp_path, _Painting())
-    assert done.swapped == 20 and all(changed.max() < 360 for changed in columns)
+    done, frames = _changed(beside, tmp_path, _Painting())
+    assert done.swapped == 20 and not any(changed[:, 360:].any() for changed in frames)
     assert "does not say what the person to be replaced looks like" in caplog.text
 
 

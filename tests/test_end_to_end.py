@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from data_prep import faces, tracking, video
+from sagan_jax import provenance
 from sagan_jax.swap import Swapper
 
 _ROOT = pathlib.Path(__file__).parent.parent
@@ -152,7 +153,7 @@ def test_run_again_it_finds_its_work_done(demo):
     assert (demo / "swapped.mp4").stat().st_mtime_ns == before
 
 
-def _convert(demo: pathlib.Path, clip: pathlib.Path, out: pathlib.Path, *more: str):
+def _convert(demo: pathlib.Path, clip: pathlib.Path | str, out: pathlib.Path, *more: str):
     command = [
         sys.executable, "-m", "launch.convert", f"--checkpoint={demo / 'model'}",
         f"--video={clip}", "--to=a", f"--out={out}", *more,
@@ -180,6 +181,21 @@ def test_outputs_and_inputs_are_never_overwritten(demo, samples, tmp_path):
     assert again.returncode == 1 and "exists; give another --out, or --force" in again.stderr
     itself = _convert(demo, clip, clip, "--force")
     assert itself.returncode == 1 and "is the input itself" in itself.stderr
+
+
+def test_of_several_files_a_bad_one_is_reported_and_the_rest_goes_on(demo, samples, tmp_path):
+    """As a preview, which is quick: a clip of B, one without her, and what is no video."""
+    (tmp_path / "bad.mp4").write_text("no video")
+    several = f"{samples / 'cap13_edit2.mp4'},{samples / 'single_face.mp4'},{tmp_path / '*.mp4'}"
+    result = _convert(demo, several, tmp_path / "out", "--preview=2")
+    assert result.returncode == 3 and "1 of 3 files converted" in result.stdout
+    assert "bad.mp4: not a video" in result.stderr
+    assert "is who the model was trained on: give a video of that person" in result.stderr
+    (picture,) = (tmp_path / "out").iterdir()
+    assert picture.name == "cap13_edit2.preview.png"
+    manifest = provenance.read(picture)
+    assert manifest.state is provenance.State.VALID and manifest.synthetic
+    assert manifest.statement["rendered"] == "A"
 
 
 def test_contact_sheet_shows_eight_pairs(demo):

@@ -97,11 +97,11 @@ def test_a_preview_shows_frames_above_their_swaps(samples, tmp_path):
     assert (done.frames, done.swapped) == (5, 5)
     assert verify.verify(path).verdict is verify.Verdict.MARKED
     grid = cv2.imread(str(path)).astype(int)
-    assert grid.shape == (2 * 540 + 8, 4 * 480 + 3 * 8, 3)
+    assert grid.shape == (2 * 540 + 8, 3 * 480 + 2 * 8, 3)
     above, below = grid[:270, :480], grid[270:540, :480]
     changed = np.abs(above - below).max(-1) > 40
     assert 0.02 < changed.mean() < 0.5 and not changed[:40].any()
-    assert (grid[548:, 488:] > 240).all()  # four in the first row, one in the second
+    assert (grid[548:, 976:] > 240).all()  # three in the first row, two in the second
 
 
 def test_frames_are_spread_over_a_video(samples):
