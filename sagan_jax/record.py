@@ -44,10 +44,10 @@ class Conversion:
 
     def words(self) -> str:
         """A line for people."""
-        kept = self.frames - self.swapped
+        kept, noun = self.frames - self.swapped, "frame" if self.frames == 1 else "frames"
         why = ", ".join(f"{reason} in {count}" for reason, count in self.reasons.items())
         return (
-            f"{self.frames} frames, {self.swapped} swapped, {kept} left as they were"
+            f"{self.frames} {noun}, {self.swapped} swapped, {kept} left as they were"
             f"{why and f' ({why})'}"
         )
 
