@@ -32,6 +32,14 @@ def test_colours_are_those_of_swscale(both):
     assert psnr(ours, image) > 46  # one rounds what the other does not
 
 
+def test_pictures_are_read_as_they_are_coded_or_as_rgb(samples):
+    clip = video.read_pictures(samples / "franck.webm")
+    assert next(clip).coding.name == "yuv420p"
+    photo = next(video.read_pictures(samples / "sample1.jpg"))
+    frame = next(video.read_frames(samples / "sample1.jpg"))
+    assert psnr(photo.rgb(), frame.image) > 40
+
+
 def test_a_part_is_that_part_of_the_whole(both):
     picture, _ = both
     for place in ((slice(31, 98), slice(0, 57)), (slice(200, 300), slice(301, 400))):
