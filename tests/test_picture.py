@@ -85,6 +85,7 @@ def test_what_is_written_loses_nothing_on_the_way(samples, tmp_path):
         for picture in pictures:
             writer.write(picture, picture.timestamp_us)
     again = list(video.read_pictures(out, pixel_format="yuv420p"))
+    assert video.probe(out).matrix == info.matrix
     for one, other in zip(pictures, again, strict=True):
         assert all(map(np.array_equal, one.planes, other.planes))
 
