@@ -166,7 +166,7 @@ def read_pictures(
     path: str | pathlib.Path,
     span: Span = WHOLE,
     *,
-    pixel_format: str,
+    pixel_format: str | None = None,
     first: int = 0,
     wanted: Callable[[int], bool] = lambda index: True,
 ) -> Iterator[Picture]:
@@ -175,7 +175,8 @@ def read_pictures(
     Args:
       path: as of `read_frames`.
       span: likewise.
-      pixel_format: of the pictures, see `PixelCoding`; in that of the video nothing is lost.
+      pixel_format: of the pictures, see `PixelCoding`; default: that of the video, in which
+        nothing is lost, or 8-bit RGB where that is no planar YUV.
       first: index of the first picture that is given.
       wanted: which pictures are given, by index.
 
@@ -183,15 +184,16 @@ def read_pictures(
       InputError: as `read_frames`.
     """
     info, convert = probe(path), VideoReformatter()
-    coding = PixelCoding(pixel_format, info.matrix, info.full_range)
+    name = pixel_format or (info.pixel_format if _is_planar_yuv(info) else "rgb24")
+    coding = PixelCoding(name, info.matrix, info.full_range)
     for index, timestamp_us, frame in _decoded(path, info, span):
         if index < first or not wanted(index):
             continue
         if coding.is_rgb:
-            image = _to_rgb(frame, info, convert, SCALING, pixel_format)
+            image = _to_rgb(frame, info, convert, SCALING, name)
             yield Picture(index, timestamp_us, coding, [image])
         else:
-            planes = planes_of(_to_planes(frame, info, convert, pixel_format))
+            planes = planes_of(_to_planes(frame, info, convert, name))
             turned = [np.rot90(plane, info.rotation // 90).copy() for plane in planes]
             yield Picture(index, timestamp_us, coding, turned)
 
@@ -327,6 +329,14 @@ def _to_planes(
         dst_color_range=_range(info),
         interpolation=SCALING,
     )
+
+
+def _is_planar_yuv(info: VideoInfo) -> bool:
+    """Whether planes can be used as they are, also when they are turned."""
+    pixels = av.VideoFormat(info.pixel_format)
+    coding = PixelCoding(info.pixel_format)
+    planar = pixels.is_planar and not pixels.is_rgb and len(pixels.components) == 3
+    return planar and (coding.steps[0] == coding.steps[1] or not info.rotation % 180)
 
 
 def _range(info: VideoInfo) -> ColorRange:

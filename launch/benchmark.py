@@ -122,6 +122,7 @@ START = flags.DEFINE_float("start", 0.0, "First second of each video (looks).", 
 CHECKPOINT = flags.DEFINE_string("checkpoint", None, "Training folder (conversion, looks).")
 TO = flags.DEFINE_enum("to", "a", ["a", "b"], "Who is to be seen (conversion, looks).")
 SHEET = flags.DEFINE_string("sheet", None, "Picture to be written of every look (looks).")
+_MEASURED = (TABLE, VIDEOS, SAMPLES, ROUNDS, SECONDS, START, CHECKPOINT, TO)
 JSON = flags.DEFINE_string("json", None, "File to write the values to as JSON.")
 
 
@@ -129,7 +130,7 @@ def main(argv: Sequence[str]) -> None:
     del argv
     from launch import benchmarking
 
-    given = [flag.serialize() for flag in (TABLE, VIDEOS, SAMPLES, ROUNDS, SECONDS) if flag.present]
+    given = [flag.serialize() for flag in _MEASURED if flag.present]
     command = shlex.join(["python", "-m", "launch.benchmark", *given])
     measurement = benchmarking.Measurement.here(command)
     print(measurement.heading(), flush=True)

@@ -252,6 +252,7 @@ def _stages(swapper: Swapper, path: pathlib.Path, folder: pathlib.Path, marks: M
     )
     mark = FrameMarker(marks, info.height, info.width, 0)
     results, alphas = [one.result for one in rendered], [one.alpha for one in rendered]
+    stage("(coding without the watermark)", lambda: encode(results))
     stage("watermark", lambda: list(map(mark, results, alphas)))
     stage("coding", lambda: encode(results))
     stage("(coding what was not changed)", lambda: encode(pictures))

@@ -32,6 +32,14 @@ def test_colours_are_those_of_swscale(both):
     assert psnr(ours, image) > 46  # one rounds what the other does not
 
 
+def test_pictures_are_read_as_they_are_coded_or_as_rgb(samples):
+    clip = video.read_pictures(samples / "franck.webm")
+    assert next(clip).coding.name == "yuv420p"
+    photo = next(video.read_pictures(samples / "sample1.jpg"))
+    frame = next(video.read_frames(samples / "sample1.jpg"))
+    assert psnr(photo.rgb(), frame.image) > 40
+
+
 def test_a_part_is_that_part_of_the_whole(both):
     picture, _ = both
     for place in ((slice(31, 98), slice(0, 57)), (slice(200, 300), slice(301, 400))):
@@ -77,6 +85,7 @@ def test_what_is_written_loses_nothing_on_the_way(samples, tmp_path):
         for picture in pictures:
             writer.write(picture, picture.timestamp_us)
     again = list(video.read_pictures(out, pixel_format="yuv420p"))
+    assert video.probe(out).matrix == info.matrix
     for one, other in zip(pictures, again, strict=True):
         assert all(map(np.array_equal, one.planes, other.planes))
 
