@@ -220,9 +220,10 @@ from data_prep import video
 source, out = map(pathlib.Path, sys.argv[1:])
 with writer(out, video.probe(source), length=10) as writing:
     span = video.Span(end_s=1.5)
-    for frame in video.read_frames(source, span, first=writing.unfinished.frames):
-        writing.write([frame.image], frame.timestamp_us)
-        time.sleep(0.03)
+    for frame in video.read_frames(source, span):
+        if frame.index >= writing.unfinished.frames:
+            writing.write([frame.image], frame.timestamp_us)
+            time.sleep(0.03)
 """
 
 
