@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import cv2
 import jax
 import jax.numpy as jnp
@@ -69,8 +71,9 @@ def _rows(
     warped, warped_faces = (
         jnp.stack([getattr(batch, name) for batch in batches]) for name in ("shown", "shown_face")
     )
+    look = jax.vmap(functools.partial(seen, config=config.model))
     shown, distorted = (
-        seen(x, face, colours[:, 0], colours[:, 1], config.model)
+        look(x, face, colours[:, 0], colours[:, 1])
         for x, face in ((pictures, faces[..., :1]), (warped, warped_faces))
     )
     # One pass: what each decoder is to draw, one after the other.
