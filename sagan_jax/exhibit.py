@@ -13,6 +13,7 @@ import cv2
 import imageio.v3 as iio
 import numpy as np
 
+from data_prep.picture import Picture
 from data_prep.video import Colorspace, VideoInfo
 from data_prep.video_writer import VideoWriter
 from sagan_jax import marking, provenance, signing
@@ -53,7 +54,9 @@ class Exhibit:
         self._marker = self._marker or marking.FrameMarker(
             self._marks, height, width, self._identifier
         )
-        marked = self._marker(image, np.ones((height, width), np.float32))
+        shown = Picture.of_rgb(0, 0, image).copy()
+        self._marker(shown, np.ones((height, width), np.float32))
+        marked = shown.planes[0]
         aside = path.with_suffix(".partial.png")
         cv2.imwrite(str(aside), cv2.cvtColor(marked, cv2.COLOR_RGB2BGR))
         self._seal(aside, path.name, step)
