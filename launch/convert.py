@@ -31,7 +31,13 @@ if TYPE_CHECKING:
     from sagan_jax.marking import Marks
     from sagan_jax.swap import Swapper
 
-CHECKPOINT = flags.DEFINE_string("checkpoint", None, "Training folder.", required=True)
+CHECKPOINT = flags.DEFINE_string(
+    "checkpoint", None, "Training folder, or a model exported by launch.export.", required=True
+)
+CHECKPOINT_STEP = flags.DEFINE_string(
+    "checkpoint_step", "latest",
+    "Which checkpoint of the training: latest, best (on held-out crops), or the number of a step.",
+)  # fmt: skip
 VIDEO = flags.DEFINE_list(
     "video", None,
     "What is to be changed; only read. Videos and pictures (.png, .jpg, .webp), separated by "
@@ -182,7 +188,7 @@ def main(argv: Sequence[str]) -> None:
     for job in jobs:
         cli.require_writable_folder(job.first.parent)
     marks, who = _marks(), _who()
-    swapper = Swapper(CHECKPOINT.value, "ab".index(TO.value))
+    swapper = Swapper(CHECKPOINT.value, "ab".index(TO.value), CHECKPOINT_STEP.value)
     # A scheduler that wants the machine back is answered like Ctrl-C: what is done stays.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     failed = batch.run(jobs, lambda job: _convert(swapper, job, marks, who, encoding))

@@ -1,22 +1,30 @@
-"""Trains a model on two prepared identities; the same command continues a stopped run."""
+"""Trains a model on two prepared identities; the same command continues a stopped run.
+
+A new person for a trained model, whose old person is Ada: --a=data/ada --b=data/new
+--init_from=runs/ab --freeze=encoder,decoder_a leaves all that draws Ada as it is, bit for bit.
+"""
 
 from __future__ import annotations
 
+import json
 import pathlib
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
 from launch import cli
 from sagan_jax.presets import PRESETS
+from sagan_jax.start import Take
+
+if TYPE_CHECKING:
+    from sagan_jax.checkpoint import Keep
+    from sagan_jax.config import Config
 
 PRESET = flags.DEFINE_enum("preset", "demo64", sorted(PRESETS), "Named configuration.")
 A = flags.DEFINE_string("a", None, "Folder of identity A, made by launch.prep.", required=True)
 B = flags.DEFINE_string("b", None, "Folder of identity B, made by launch.prep.", required=True)
-WORKDIR = flags.DEFINE_string(
-    "workdir", None, "Folder for checkpoints, previews and stats.jsonl.", required=True
-)
+WORKDIR = flags.DEFINE_string("workdir", None, "Folder for everything that is made.", required=True)
 IMAGES = flags.DEFINE_integer(
     "images", None, "Length of the run in images of both identities; default: the preset's.",
     lower_bound=1,
@@ -33,6 +41,38 @@ BATCH = flags.DEFINE_integer(
     "batch", None, "Images of each identity in one step; default: the preset's.", lower_bound=1
 )
 SEED = flags.DEFINE_integer("seed", None, "Of everything random; default: the preset's.")
+INIT_FROM = flags.DEFINE_string(
+    "init_from", None, "Training folder of another run to start from; its networks must be alike."
+)
+INIT_STEP = flags.DEFINE_string(
+    "init_step", "latest", "Which of its checkpoints: latest, best, or the number of a step."
+)
+INIT_TAKE = flags.DEFINE_enum_class(
+    "init_take", Take.PEOPLE, Take,
+    "What of it: the encoder; that and the decoders of the people in both runs, by their names; "
+    "or all, so that who is new starts as the one whose place is taken.",
+)  # fmt: skip
+FREEZE = flags.DEFINE_list(
+    "freeze", [], "Parts kept as they are in --init_from: encoder, decoder_a, decoder_b."
+)
+KEEP = flags.DEFINE_integer(
+    "keep", 2, "Newest checkpoints that stay, besides the best one.", lower_bound=1
+)
+SNAPSHOTS = flags.DEFINE_integer(
+    "snapshot_every", None,
+    "Images after which a checkpoint is kept for good, a multiple of the config's "
+    "checkpoint_every; default: never.", lower_bound=1,
+)  # fmt: skip
+PROFILE_AT = flags.DEFINE_integer(
+    "profile_at", None, "Images after which steps are profiled, into WORKDIR/profile.",
+    lower_bound=1,
+)  # fmt: skip
+PROFILE_STEPS = flags.DEFINE_integer("profile_steps", 5, "How many steps.", lower_bound=1)
+FIND_LR = flags.DEFINE_bool(
+    "find_lr", False,
+    "Do not train: find the learning rate by a range test on a model that is thrown away, and "
+    "write it to WORKDIR/find_lr.json and .svg.",
+)  # fmt: skip
 
 
 def main(argv: Sequence[str]) -> None:
@@ -42,7 +82,6 @@ def main(argv: Sequence[str]) -> None:
     from absl import logging
 
     from sagan_jax import config as config_lib
-    from sagan_jax import train
 
     changes: dict[str, Any] = {"batch": BATCH.value, "seed": SEED.value}
     config = PRESETS[PRESET.value]()
@@ -52,10 +91,56 @@ def main(argv: Sequence[str]) -> None:
         model=config_lib.widened(config.model, WIDTH.value),
         **{k: v for k, v in changes.items() if v is not None},
     )
-    config = config_lib.overridden(config, SET.value)
+    frozen = [f"freeze={json.dumps(FREEZE.value)}"] if FREEZE.value else []
+    config = config_lib.overridden(config, [*frozen, *SET.value])
     cli.require_writable_folder(pathlib.Path(WORKDIR.value))
     logging.info("Config: %s", config_lib.to_json(config))
-    train.train(config, (pathlib.Path(A.value), pathlib.Path(B.value)), pathlib.Path(WORKDIR.value))
+    (_find_rate if FIND_LR.value else _train)(config)
+
+
+def _find_rate(config: Config) -> None:
+    from sagan_jax import data, find_rate
+
+    side = config.model.resolution
+    found = find_rate.find_rate(
+        config, (data.load(A.value, "train", side), data.load(B.value, "train", side))
+    )
+    plot = find_rate.write(found, pathlib.Path(WORKDIR.value))
+    print(f"--set=optimiser.generator_rate={found.recommended:g} (see {plot})")
+
+
+def _train(config: Config) -> None:
+    from sagan_jax import train
+    from sagan_jax.monitor import Window
+    from sagan_jax.start import Start
+
+    start = None
+    if INIT_FROM.value:
+        start = Start(pathlib.Path(INIT_FROM.value), INIT_STEP.value, INIT_TAKE.value)
+    window = Window(PROFILE_AT.value, PROFILE_STEPS.value) if PROFILE_AT.value else None
+    train.train(
+        config,
+        (pathlib.Path(A.value), pathlib.Path(B.value)),
+        pathlib.Path(WORKDIR.value),
+        start=start,
+        keep=_keep(config),
+        window=window,
+    )
+
+
+def _keep(config: Config) -> Keep:
+    from data_prep.errors import InputError
+    from sagan_jax.checkpoint import Keep
+
+    if SNAPSHOTS.value is None:
+        return Keep(KEEP.value)
+    per_step = 2 * config.batch
+    if SNAPSHOTS.value % config.checkpoint_every or SNAPSHOTS.value % per_step:
+        raise InputError(
+            f"--snapshot_every={SNAPSHOTS.value}: use a multiple of the {config.checkpoint_every} "
+            f"images between checkpoints that is whole steps of {per_step}"
+        )
+    return Keep(KEEP.value, SNAPSHOTS.value // per_step)
 
 
 def run() -> None:

@@ -17,6 +17,8 @@ from data_prep.errors import InputError
 
 # A weight: constant, or a table of (images seen, value), straight lines between the rows.
 Weight = float | tuple[tuple[float, float], ...]
+# Of the generator.
+Part = Literal["encoder", "decoder_a", "decoder_b"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -221,6 +223,7 @@ class Config:
       images: length of the run, images of both identities together.
       swap_decoders_at: images after which the two decoders change places, once
         (faceswap-GAN's trick against a decoder that copies its own person); None: never.
+      freeze: parts of the generator that stay as they were at the start.
       seed: of initialisation, sampling and augmentation.
       log_every: images between two lines of `stats.jsonl`.
       checkpoint_every: images between two checkpoints.
@@ -231,14 +234,22 @@ class Config:
     batch: int = 8
     images: int = 36_000
     swap_decoders_at: int | None = None
+    freeze: tuple[Part, ...] = ()
     seed: int = 0
     log_every: int = 1_600
     checkpoint_every: int = 8_000
-    preview_every: int = 8_000
+    preview_every: int = 2_000
     model: ModelConfig = ModelConfig()
     loss: LossConfig = LossConfig()
     augment: AugmentConfig = AugmentConfig()
     optimiser: OptimiserConfig = OptimiserConfig()
+
+    def __post_init__(self) -> None:
+        if self.swap_decoders_at is not None and {"decoder_a", "decoder_b"} & {*self.freeze}:
+            raise InputError(
+                "freeze: a decoder cannot both stay as it is and change places; leave "
+                "swap_decoders_at or freeze out"
+            )
 
 
 def widened(model: ModelConfig, factor: float) -> ModelConfig:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import Any
 
 import jax
@@ -63,6 +64,14 @@ def cost(config: ModelConfig) -> Cost:
         swap_flops=_flops(swap, drawing, crop),
         judge_flops=_flops(judge, judging, crop),
     )
+
+
+def of_step(step: Any, *arguments: Any) -> float:
+    """Operations of one training step as it is called, by the same count."""
+    bound: Any = step if isinstance(step, functools.partial) else functools.partial(step)
+    analysis = bound.func.lower(*arguments, **bound.keywords).cost_analysis()
+    assert analysis is not None, "XLA counts every program before it is compiled"
+    return float(analysis["flops"])
 
 
 def _size(tree: Any) -> int:

@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Callable
 
 from data_prep.errors import InputError
-from sagan_jax import checkpoint
+from sagan_jax import checkpoint, trained
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Traces:
     Attributes:
       data_sets: folders of prepared crops, also unfinished ones and the parts `launch.prep`
         keeps of them.
-      models: training folders: checkpoints, previews, figures.
+      models: training folders: checkpoints, previews, figures; and exported models.
       rendered: records of videos made with such a model; these are shown, not removed.
       unreadable: folders that could hold something and cannot be read.
     """
@@ -49,7 +49,7 @@ def find(root: pathlib.Path, identity: str) -> Traces:
         if "card.json" in files:
             _sort(folder, _data_set_names, identity, data_sets, unreadable)
             folders.clear()
-        elif "checkpoints" in folders:
+        elif "checkpoints" in folders or trained.is_exported(folder):
             _sort(folder, _model_names, identity, models, unreadable)
             folders.clear()
         else:
@@ -82,8 +82,8 @@ def _data_set_names(folder: pathlib.Path) -> list[str]:
 
 
 def _model_names(folder: pathlib.Path) -> list[str]:
-    with checkpoint.Checkpoints(folder) as checkpoints:
-        return [one["identity"] for one in checkpoints.facts()["identities"]]
+    """Of all it learned from, also in runs it began with."""
+    return [one["identity"] for one in checkpoint.learned_from(trained.facts(folder))]
 
 
 def _is_record(path: pathlib.Path, identity: str) -> bool:

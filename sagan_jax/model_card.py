@@ -15,14 +15,22 @@ _TEMPLATE = """\
 # {{ names | join(" and ") }}, face swap
 
 A shared encoder with one decoder for each of these two people, {{ model.resolution }} px,
-preset `{{ config.preset }}`, trained from scratch on {{ images }} images. It renders either
-person in the place of the other and nobody else.
+preset `{{ config.preset }}`, trained on {{ images }} images
+{%- if not inherited %} from scratch{% endif %}. It renders either person in the place of the other
+and nobody else.
 
 ## Consent
 
 {% for one in identities -%}
 - **{{ one.identity }}**: {{ one.consent }} (data set `{{ one.fingerprint }}`)
 {% endfor %}
+{%- if inherited %}
+It began with parts of an earlier model, which learned from:
+
+{% for one in inherited -%}
+- **{{ one.identity }}**: {{ one.consent }} (data set `{{ one.fingerprint }}`)
+{% endfor %}
+{%- endif %}
 {% if limited_by %}**{{ non_commercial }}** ({{ limited_by | join(", ") }}) So is everything
 rendered with it.
 
@@ -57,13 +65,20 @@ def write(workdir: pathlib.Path, facts: Facts, images: int, measured: dict[str, 
       images: seen in training.
       measured: newest figures on the holdout.
     """
-    identities = [
-        {k: one[k] for k in ("identity", "consent", "fingerprint", "videos", "models")}
-        for one in facts["identities"]
-    ]
-    limited_by = {m["purpose"] for one in identities for m in one["models"] if m["non_commercial"]}
+    identities, inherited = (
+        [
+            {k: one[k] for k in ("identity", "consent", "fingerprint", "videos", "models")}
+            for one in people
+        ]
+        for people in (facts["identities"], facts.get("inherited", []))
+    )
+    learned_from = [*identities, *inherited]
+    limited_by = {
+        m["purpose"] for one in learned_from for m in one["models"] if m["non_commercial"]
+    }
     card = {
-        "identities": identities, "config": facts["config"], "images": images,
+        "identities": identities, "inherited": inherited, "config": facts["config"],
+        "images": images,
         "measured": measured, "synthetic_output": True, "non_commercial_weights": bool(limited_by),
     }  # fmt: skip
     (workdir / "model_card.json").write_text(json.dumps(card, indent=2))

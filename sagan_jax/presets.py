@@ -126,6 +126,7 @@ def ancestor64() -> Config:
     return Config(
         preset="ancestor64",
         images=total,
+        preview_every=total // 40,
         swap_decoders_at=round(0.8 * total),
         model=model,
         loss=loss,
@@ -153,6 +154,7 @@ def _sagan(name: str, model: ModelConfig, *, images: int, rate: float) -> Config
     return Config(
         preset=name,
         images=images,
+        preview_every=images // 40,
         model=model,
         loss=LossConfig(adversarial=((0.28 * images, 0.0), (0.38 * images, 0.03))),
         optimiser=OptimiserConfig(generator_rate=rate),

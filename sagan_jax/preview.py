@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import pathlib
+import functools
 
 import cv2
 import jax
+import jax.numpy as jnp
 import numpy as np
 
-from sagan_jax.config import ModelConfig
+from sagan_jax import augment, schedule
+from sagan_jax.config import Config
 from sagan_jax.data import Identity
 from sagan_jax.generator import Generator
 from sagan_jax.sight import seen
@@ -16,56 +18,100 @@ from sagan_jax.state import Params
 
 COLUMNS = 8
 _TILE = 128
+_NOTICE = "AI-generated: synthetic faces. Held-out crops of"
+_STRIP, _MARGIN = 24, 96
 
 
 class Preview:
     """Draws `COLUMNS` held-out crops of each identity through both decoders.
 
-    Rows: A, A by decoder A, A as B, mask; then B, B by decoder B, B as A, mask.
+    Rows: A, A warped as in training, A drawn from that, A by decoder A, A as B, mask of that;
+    then the same of B.
     """
 
-    def __init__(self, config: ModelConfig, holdout: tuple[Identity, Identity]):
-        samples = [_spread(identity) for identity in holdout]
-        self._sample = [images.astype(np.uint8) for images, _ in samples]
-        inputs = [
-            seen(images / 255, masks / 255, identity.mean, identity.std, config)
-            for (images, masks), identity in zip(samples, holdout, strict=True)
-        ]
-        self._inputs = jax.device_put(np.stack(inputs))
-        self._render = jax.jit(lambda params, x: _both_ways(config, params, x))
+    def __init__(self, config: Config, holdout: tuple[Identity, Identity], names: tuple[str, str]):
+        self._sample = np.stack([_spread(identity.images) for identity in holdout])
+        masks = np.stack([_spread(identity.masks) for identity in holdout])
+        colours = np.stack([[one.mean, one.std] for one in holdout])[:, :, None, None, None]
+        self._inputs = jax.device_put((self._sample, masks, colours.astype(np.float32)))
+        self._render = jax.jit(lambda params, inputs: _rows(config, params, *inputs))
+        self._captions = _captions(names)
+        self._title = f"{_NOTICE} {names[0]} and {names[1]}"
 
     def grid(self, params: Params) -> np.ndarray:
-        """`[8 * tile, COLUMNS * tile, 3]` uint8 RGB."""
-        same, swapped = jax.device_get(self._render(params, self._inputs))
-        rows = []
-        for i in (0, 1):
-            rgb = [np.clip(out[i] * 255, 0, 255).astype(np.uint8) for out in (same[0], swapped[0])]
-            mask = np.repeat(np.clip(swapped[1][i] * 255, 0, 255).astype(np.uint8), 3, -1)
-            rows += [_row(images) for images in (self._sample[i], *rgb, mask)]
-        return np.concatenate(rows)
-
-    def write(self, path: pathlib.Path, params: Params) -> None:
-        """Writes the grid as PNG."""
-        cv2.imwrite(str(path), cv2.cvtColor(self.grid(params), cv2.COLOR_RGB2BGR))
-
-
-def _both_ways(
-    config: ModelConfig, params: Params, inputs: jax.Array
-) -> tuple[tuple[jax.Array, jax.Array], tuple[jax.Array, jax.Array]]:
-    """Each identity by its own decoder, and by the other's."""
-    generator, variables = Generator(config), {"params": params}
-    same = generator.apply(variables, inputs)
-    swapped = generator.apply(variables, inputs[::-1])
-    return (same.rgb, same.mask), (swapped.rgb[::-1], swapped.mask[::-1])
+        """`[height, width, 3]` uint8 RGB: 12 captioned rows below a line that says what it is."""
+        drawn = jax.device_get(self._render(params, self._inputs))
+        rows = [
+            _row(images)
+            for real, parts in zip(self._sample, zip(*drawn, strict=True), strict=True)
+            for images in (real, *parts)
+        ]
+        captioned = [
+            np.hstack([_text((_TILE, _MARGIN), caption), row])
+            for caption, row in zip(self._captions, rows, strict=True)
+        ]
+        return np.vstack([_text((_STRIP, captioned[0].shape[1]), [self._title]), *captioned])
 
 
-def _spread(identity: Identity) -> tuple[np.ndarray, np.ndarray]:
-    """Crops evenly spread over the held-out time and the masks of their faces, float32, 0..255."""
-    chosen = np.linspace(0, len(identity.images) - 1, COLUMNS).round().astype(int)
-    images, faces = np.asarray(identity.images), np.asarray(identity.masks)[..., :1]
-    return images[chosen].astype(np.float32), faces[chosen].astype(np.float32)
+def _rows(
+    config: Config, params: Params, images: jax.Array, masks: jax.Array, colours: jax.Array
+) -> tuple[jax.Array, ...]:
+    """Warped, drawn from that, own, swapped, mask of the swap; each `[2, COLUMNS, R, R, 3]` uint8.
+
+    Each identity is read through its own colours, whoever draws it.
+    """
+    generator, variables = Generator(config.model), {"params": params}
+    pictures = images.astype(jnp.float32) / 255
+    faces = masks.astype(jnp.float32) / 255
+    warp = schedule.at(config.augment.warp, jnp.float32(0))
+    batches = [
+        augment.augment(jax.random.key(i), pictures[i], faces[i], config.augment, warp)
+        for i in (0, 1)
+    ]
+    warped, warped_faces = (
+        jnp.stack([getattr(batch, name) for batch in batches]) for name in ("shown", "shown_face")
+    )
+    look = jax.vmap(functools.partial(seen, config=config.model))
+    shown, distorted = (
+        look(x, face, colours[:, 0], colours[:, 1])
+        for x, face in ((pictures, faces[..., :1]), (warped, warped_faces))
+    )
+    # One pass: what each decoder is to draw, one after the other.
+    out = generator.apply(variables, jnp.concatenate([distorted, shown, shown[::-1]], 1))
+    undistorted, own, swapped = jnp.split(out.rgb, 3, 1)
+    mask = jnp.repeat(jnp.split(out.mask, 3, 1)[2][::-1], 3, -1)
+    parts = (warped, undistorted, own, swapped[::-1], mask)
+    return tuple((jnp.clip(part, 0, 1) * 255).astype(jnp.uint8) for part in parts)
+
+
+def _captions(names: tuple[str, str]) -> list[list[str]]:
+    both = zip(names, names[::-1], strict=True)
+    return [
+        [one, *line]
+        for one, other in both
+        for line in (
+            [], ["warped"], ["from warped"], ["by its own", "decoder"], ["as", other], ["mask"]
+        )
+    ]  # fmt: skip
+
+
+def _spread(crops: np.ndarray) -> np.ndarray:
+    """Crops evenly spread over the held-out time."""
+    return np.asarray(crops)[np.linspace(0, len(crops) - 1, COLUMNS).round().astype(int)]
 
 
 def _row(images: np.ndarray) -> np.ndarray:
     tiles = [cv2.resize(i, (_TILE, _TILE), interpolation=cv2.INTER_CUBIC) for i in images]
     return np.concatenate(tiles, 1)
+
+
+def _text(shape: tuple[int, int], lines: list[str]) -> np.ndarray:
+    """Light text on dark, `[height, width, 3]` uint8; what has no glyph is shown as "?"."""
+    ground = np.full((*shape, 3), 24, np.uint8)
+    for i, line in enumerate(lines):
+        corner = (6, 17 + 18 * i)
+        plain = line[: shape[1] // 8].encode("ascii", "replace").decode()
+        cv2.putText(
+            ground, plain, corner, cv2.FONT_HERSHEY_SIMPLEX, 0.42, (230, 230, 230), 1, cv2.LINE_AA
+        )
+    return ground

@@ -13,7 +13,7 @@ import jax
 
 from data_prep import weights
 from data_prep.faces import FaceSettings
-from sagan_jax import provenance
+from sagan_jax import checkpoint, provenance
 from sagan_jax.marking import Marks
 from sagan_jax.provenance import Origin
 from sagan_jax.swap import Swapper
@@ -75,7 +75,7 @@ def origin(
             {key: one[key] for key in ("identity", "consent", "fingerprint")} for one in people
         ),
         rendered=people[swapper.to]["identity"],
-        weights=_models(people, face),
+        weights=_models(checkpoint.learned_from(swapper.facts), face),
         model={"sha256": swapper.fingerprint, "step": swapper.step},
         settings=dict(settings),
         watermark=watermark,

@@ -28,6 +28,8 @@ class TrainState:
       step: scalar int32, steps done.
       skipped: scalar int32, how many of them changed nothing, because a loss or a gradient was
         not finite.
+      setbacks: scalar int32, how often the run went back to an earlier state because that
+        happened again and again; each time the learning rates were lowered for good.
       generator: parameters of encoder and both decoders, float32.
       ema: their moving average, what is rendered with.
       generator_moments: optimiser state.
@@ -38,6 +40,7 @@ class TrainState:
 
     step: jax.Array
     skipped: jax.Array
+    setbacks: jax.Array
     generator: Params
     ema: Params
     generator_moments: optax.OptState
@@ -51,16 +54,32 @@ class TrainState:
 
 
 def generator_optimiser(config: Config) -> optax.GradientTransformation:
-    """AdamW at rate 1: the step scales the update by the scheduled rate."""
+    """AdamW at rate 1: the step scales the update by the scheduled rate.
+
+    Frozen parts have no moments and take no part in the clipping.
+    """
     settings = config.optimiser
     first, second = settings.generator_betas
     coupled = [optax.add_decayed_weights(2 * settings.l2, mask=_kernels)] if settings.l2 else []
-    return optax.chain(
+    optimiser = optax.chain(
         optax.clip_by_global_norm(settings.clip),
         *coupled,
         optax.scale_by_adam(b1=first, b2=second),
         optax.add_decayed_weights(settings.weight_decay, mask=_kernels),
     )
+    if not config.freeze:
+        return optimiser
+    groups = {True: optax.set_to_zero(), False: optimiser}
+    return optax.partition(groups, lambda params: fixed_parts(params, config))
+
+
+def fixed_parts(params: Params, config: Config) -> Params:
+    """True for every parameter of the generator that stays as it is."""
+    names = {"encoder": "encoder", "decoders_0": "decoder_a", "decoders_1": "decoder_b"}
+    return {
+        name: jax.tree.map(lambda _, fixed=names[name] in config.freeze: fixed, part)
+        for name, part in params.items()
+    }
 
 
 def discriminator_optimiser(config: Config) -> optax.GradientTransformation:
@@ -86,6 +105,7 @@ def create(key: jax.Array, config: Config) -> TrainState:
     return TrainState(
         step=jnp.zeros((), jnp.int32),
         skipped=jnp.zeros((), jnp.int32),
+        setbacks=jnp.zeros((), jnp.int32),
         generator=generator,
         # A copy: the state is donated, and one buffer cannot be given away twice.
         ema=jax.tree.map(jnp.copy, generator),

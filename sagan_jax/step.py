@@ -25,11 +25,15 @@ from sagan_jax.state import (
     Params,
     TrainState,
     discriminator_optimiser,
+    fixed_parts,
     generator_optimiser,
     swap_decoders,
 )
 
 Data = tuple[Identity, Identity]
+
+# What is left of the learning rates after each setback (see `TrainState`).
+SETBACK = 0.5
 
 
 def make_step(
@@ -116,12 +120,14 @@ def _update(
     """Both players from one forward pass of the generator."""
     images = state.images_seen(config)
     rate = schedule.learning_rate_factor(images, config.optimiser, config.images)
+    rate = rate * jnp.float32(SETBACK) ** state.setbacks.astype(jnp.float32)
     weights = schedule.loss_weights(config.loss, images)
     critics, vectors = objective.normalised(state.discriminator, state.power_vectors, config)
     key_generator, key_critic = jax.random.split(key)
 
     drawn, generator_vjp = jax.vjp(
-        lambda params: objective.draw(params, batch, people, config), state.generator
+        lambda params: objective.draw(_held(params, config), batch, people, config),
+        state.generator,
     )
     (generator_loss, metrics), output_gradient = jax.value_and_grad(
         objective.generator_loss, has_aux=True
@@ -154,7 +160,7 @@ def _update(
     proposed = dataclasses.replace(
         state,
         generator=generator,
-        ema=optax.incremental_update(generator, state.ema, 1 - decay),
+        ema=_averaged(generator, state.ema, decay, config),
         generator_moments=generator_moments,
         discriminator=discriminator,
         discriminator_moments=discriminator_moments,
@@ -171,9 +177,25 @@ def _update(
         | {
             "rate": rate * config.optimiser.generator_rate,
             "skipped": after.skipped,
+            "setbacks": after.setbacks,
         }
     )
     return after, metrics
+
+
+def _held(params: Params, config: Config) -> Params:
+    """The same, without gradients of frozen parts: XLA then leaves out what computes them."""
+    if not config.freeze:
+        return params
+    fixed = fixed_parts(params, config)
+    return jax.tree.map(lambda f, p: jax.lax.stop_gradient(p) if f else p, fixed, params)
+
+
+def _averaged(params: Params, ema: Params, decay: jax.Array, config: Config) -> Params:
+    """The moving average; of a frozen part bit for bit that part."""
+    averaged = optax.incremental_update(params, ema, 1 - decay)
+    fixed = fixed_parts(params, config)
+    return jax.tree.map(lambda f, p, a: p if f else a, fixed, params, averaged)
 
 
 def _events(state: TrainState, config: Config) -> TrainState:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,8 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
-from sagan_jax import checkpoint
-from sagan_jax import config as config_lib
+from sagan_jax import trained
 from sagan_jax.distributed import DATA_AXIS, replicated
 from sagan_jax.generator import Generator
 from sagan_jax.sight import seen
@@ -33,8 +31,9 @@ class Swapper:
       fingerprint: SHA-256 of the parameters.
 
     Args:
-      workdir: a training folder.
+      folder: a training folder, or what `launch.export` made of it.
       to: 0 to render A, 1 to render B.
+      which: checkpoint of a training folder: `latest`, `best` or the number of a step.
       devices: that share every batch; default: all of this process. The virtual devices of a
         CPU share its cores, so there it is one.
 
@@ -43,25 +42,22 @@ class Swapper:
     """
 
     def __init__(
-        self, workdir: str | pathlib.Path, to: int, devices: Sequence[jax.Device] | None = None
+        self,
+        folder: str | pathlib.Path,
+        to: int,
+        which: str = "latest",
+        devices: Sequence[jax.Device] | None = None,
     ):
         self.to = to
-        with checkpoint.Checkpoints(workdir) as checkpoints:
-            self.facts = checkpoints.facts()
-            config = config_lib.from_dict(self.facts["config"])
-            self.resolution = config.model.resolution
-            generator = Generator(config.model)
-            side = self.resolution
-            shapes = jax.eval_shape(
-                lambda: generator.init(jax.random.key(0), jnp.zeros((2, 1, side, side, 3)))
-            )["params"]
-            mesh = Mesh(np.array(devices or _devices()), (DATA_AXIS,), axis_types=(AxisType.Auto,))
-            self._batch = -(-_BATCH // mesh.size) * mesh.size
-            self._split = NamedSharding(mesh, PartitionSpec(DATA_AXIS))
-            here = replicated(mesh)
-            self._params = checkpoints.restore(ema=checkpoint.abstract_like(shapes, here))["ema"]
-            self.step = checkpoints.latest
-        self.fingerprint = _fingerprint(self._params)
+        model = trained.load(folder, which)
+        self.facts, self.step, self.fingerprint = model.facts, model.step, model.fingerprint
+        config = model.config
+        self.resolution = config.model.resolution
+        generator = Generator(config.model)
+        mesh = Mesh(np.array(devices or _devices()), (DATA_AXIS,), axis_types=(AxisType.Auto,))
+        self._batch = -(-_BATCH // mesh.size) * mesh.size
+        self._split = NamedSharding(mesh, PartitionSpec(DATA_AXIS))
+        self._params = jax.device_put(model.params, replicated(mesh))
 
         @jax.jit
         def render(
@@ -114,11 +110,3 @@ class Swapper:
 def _devices() -> list[jax.Device]:
     devices = jax.local_devices()
     return devices[:1] if devices[0].platform == "cpu" else devices
-
-
-def _fingerprint(params: Any) -> str:
-    digest = hashlib.sha256()
-    for path, leaf in jax.tree_util.tree_leaves_with_path(params):
-        digest.update(jax.tree_util.keystr(path).encode())
-        digest.update(np.asarray(leaf).tobytes())
-    return digest.hexdigest()

@@ -69,7 +69,9 @@ def test_demo_needs_two_people_and_their_consent(samples):
                 "--out=runs/x")  # fmt: skip
 
 
-@pytest.mark.parametrize("module", ["prep", "train", "convert", "evaluate", "demo", "samples"])
+@pytest.mark.parametrize(
+    "module", ["prep", "train", "convert", "evaluate", "export", "demo", "samples"]
+)
 def test_help_is_complete(module):
     result = _run(module, "--help")
     own = result.stdout.split(f"launch.{module}:")[-1]

@@ -1,0 +1,38 @@
+"""Writes a trained model as a small folder of its own, for launch.convert on other machines."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Sequence
+
+from absl import flags
+
+from launch import cli
+
+CHECKPOINT = flags.DEFINE_string("checkpoint", None, "Training folder.", required=True)
+CHECKPOINT_STEP = flags.DEFINE_string(
+    "checkpoint_step", "latest",
+    "Which checkpoint: latest, best (on held-out crops), or the number of a step.",
+)  # fmt: skip
+OUT = flags.DEFINE_string("out", None, "Folder to be written; it must not exist.", required=True)
+
+
+def main(argv: Sequence[str]) -> None:
+    del argv
+    from sagan_jax import trained
+
+    out = pathlib.Path(OUT.value)
+    cli.require_writable_folder(out.parent)
+    model = trained.export(pathlib.Path(CHECKPOINT.value), out, CHECKPOINT_STEP.value)
+    size = sum(path.stat().st_size for path in out.iterdir())
+    names = " and ".join(one["identity"] for one in model.facts["identities"])
+    print(f"{out}: {names}, step {model.step}, {size / 1e6:.1f} MB; see its MODEL_CARD.md")
+
+
+def run() -> None:
+    """Console entry point."""
+    cli.run(main)
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,73 @@
+"""How fast a device can multiply at best: what a step's speed is held against."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+
+import jax
+import jax.numpy as jnp
+
+# Dense bfloat16 (where there is none, float16) operations a second by the makers' data sheets,
+# without sparsity; a multiply-add is two. The longest name that fits the device's counts.
+_DATA_SHEETS = {
+    "H200": 989e12,
+    "H100": 989e12,
+    "H100 PCIe": 756e12,
+    "A100": 312e12,
+    "A10G": 70e12,
+    "A10": 125e12,
+    "L40S": 362e12,
+    "L40": 181e12,
+    "L4": 121e12,
+    "V100": 125e12,
+    "T4": 65e12,
+    "RTX 4090": 165e12,
+    "RTX 3090": 71e12,
+    "TPU v4": 275e12,
+    "TPU v5 lite": 197e12,
+    "TPU v5p": 459e12,
+    "TPU v6 lite": 918e12,
+}
+_SIDE, _ROUNDS = 1536, 4
+
+
+@dataclasses.dataclass(frozen=True)
+class Peak:
+    """What a device can do at best.
+
+    Attributes:
+      flops: operations a second; a multiply-add is two.
+      source: how that is known.
+    """
+
+    flops: float
+    source: str
+
+
+def of(devices: list[jax.Device]) -> Peak:
+    """The peak of all of some equal devices together.
+
+    That of known accelerators is the data sheet's for bfloat16. Any other, such as a CPU, is
+    measured in half a second: the best of some float32 matrix products. Virtual devices of one
+    CPU share it, so it counts once.
+    """
+    kind = devices[0].device_kind
+    known = [name for name in _DATA_SHEETS if name in kind]
+    if known:
+        flops = _DATA_SHEETS[max(known, key=len)]
+        return Peak(len(devices) * flops, "data sheet, bfloat16")
+    count = 1 if devices[0].platform == "cpu" else len(devices)
+    return Peak(count * _measured(devices[0]), f"best {_SIDE}x{_SIDE} float32 matrix product")
+
+
+def _measured(device: jax.Device) -> float:
+    x = jax.device_put(jnp.ones((_SIDE, _SIDE), jnp.float32), device)
+    product = jax.jit(jnp.matmul)
+    product(x, x).block_until_ready()
+    seconds = []
+    for _ in range(_ROUNDS):
+        started = time.perf_counter()
+        product(x, x).block_until_ready()
+        seconds.append(time.perf_counter() - started)
+    return 2 * _SIDE**3 / min(seconds)

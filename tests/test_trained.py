@@ -1,0 +1,89 @@
+"""A trained model in a folder of its own renders the same, and says the same."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+from test_train import _CONFIG
+
+from data_prep.errors import InputError
+from sagan_jax import checkpoint, forget, state, stats, trained
+from sagan_jax import config as config_lib
+from sagan_jax.swap import Swapper
+
+
+def _facts(*names):
+    identities, inherited = (
+        [
+            {"identity": n, "consent": f"{n} agrees", "fingerprint": n, "videos": [], "models": []}
+            for n in people
+        ]
+        for people in (names, ("Eve",))
+    )
+    config = json.loads(config_lib.to_json(_CONFIG))
+    return {"config": config, "identities": identities, "inherited": inherited}
+
+
+@pytest.fixture(scope="module")
+def workdir(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models") / "run"
+    shapes = jax.eval_shape(lambda key: state.create(key, _CONFIG), jax.random.key(0)).ema
+    random = np.random.default_rng(0)
+    with checkpoint.Checkpoints(folder, create=True) as checkpoints:
+        for step, quality in ((1, 0.5), (2, 0.4), (3, 0.3), (4, 0.2)):
+            ema = jax.tree.map(lambda x: 0.1 * random.standard_normal(x.shape, x.dtype), shapes)
+            checkpoints.save(step, {"step": np.int32(step)}, ema, _facts("Ada", "Bob"), quality)
+            checkpoints.wait()
+            stats.append(folder, step * 8, {"holdout_ssim_a": quality})
+    return folder
+
+
+@pytest.fixture(scope="module")
+def exported(workdir):
+    out = workdir.parent / "out"
+    trained.export(workdir, out, "best")
+    return out
+
+
+def test_it_renders_the_same(workdir, exported):
+    crops = np.random.default_rng(0).integers(0, 256, (3, 40, 40, 3), np.uint8)
+    faces = np.full((3, 40, 40, 1), 255, np.uint8)
+    mean, std = np.full((3, 3), 0.5, np.float32), np.full((3, 3), 0.2, np.float32)
+    best, newest, ours = (
+        Swapper(*args) for args in ((workdir, 1, "best"), (workdir, 1), (exported, 1))
+    )
+    assert (best.step, newest.step, ours.step) == (1, 4, 1)
+    assert best.fingerprint == ours.fingerprint != newest.fingerprint
+    for a, b in zip(*(swap(crops, faces, mean, std) for swap in (best, ours)), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_it_says_whose_it_is_and_how_good(exported):
+    assert {path.name for path in exported.iterdir()} == {
+        "generator.safetensors", "facts.json", "MODEL_CARD.md", "model_card.json",
+    }  # fmt: skip
+    card = (exported / "MODEL_CARD.md").read_text()
+    assert all(f"{name} agrees" in card for name in ("Ada", "Bob", "Eve"))
+    assert "earlier model" in card and "holdout_ssim_a: 0.5000" in card
+    assert trained.load(exported).facts["identities"][0]["consent"] == "Ada agrees"
+
+
+def test_everybody_it_learned_from_can_be_forgotten(workdir, exported):
+    for name in ("Ada", "Eve"):
+        assert set(forget.find(workdir.parent, name).models) == {workdir, exported}
+
+
+def test_damage_and_other_steps_are_refused(workdir, exported, tmp_path):
+    with pytest.raises(InputError, match="exists"):
+        trained.export(workdir, exported)
+    with pytest.raises(InputError, match="holds step 1 alone"):
+        trained.load(exported, "4")
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    for path in exported.iterdir():
+        (copy / path.name).write_bytes(path.read_bytes())
+    weights = copy / trained.WEIGHTS
+    weights.write_bytes(weights.read_bytes()[:-1] + b"x")
+    with pytest.raises(InputError, match="SHA-256 differs"):
+        trained.load(copy)
