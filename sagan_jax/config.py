@@ -161,7 +161,7 @@ class AugmentConfig:
         decoders learn the face alone.
     """
 
-    warp: Weight = 0.025
+    warp: Weight = ((14_000, 0.025), (26_000, 0.004))
     rotation: float = 10.0
     zoom: float = 0.05
     shift: float = 0.04
