@@ -91,8 +91,8 @@ def test_a_batch_equals_its_frames(images):
 
 
 def test_nothing_in_an_empty_image():
-    detector = mtcnn.Detector(120, 160, mtcnn.DetectorSettings(batch=2))
-    assert detector(np.full((2, 120, 160, 3), 128, np.uint8)) == [[], []]
+    detector = mtcnn.Detector(*_SIZE, mtcnn.DetectorSettings(min_face_size=40))
+    assert detector(np.full((2, *_SIZE, 3), 128, np.uint8)) == [[], []]
 
 
 @pytest.mark.parametrize("window", [2, 3])
