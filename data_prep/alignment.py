@@ -147,14 +147,29 @@ def warp(image: Pixels | Warps, transform: np.ndarray, size: int) -> np.ndarray:
     if isinstance(image, Warps):
         return image.warp(transform, size)
     shrink = 1 / scale_of(transform)
-    # A pixel of the crop should see a Gaussian as wide as the shrinking asks for.
-    blur = 0.5 * np.sqrt(max(shrink**2 - 1, 0))
-    part, transform = _cut_out(image, transform, size, margin=round(4 * blur) + 4)
-    if shrink > 1:
-        part = cv2.GaussianBlur(part, (0, 0), blur + 1e-3)
+    factor = max(int(shrink), 1)
+    part, transform = _cut_out(image, transform, size, margin=round(2 * shrink) + 4)
+    if factor > 1:
+        part, transform = _shrunk(part, transform, factor)
+    # A pixel of the crop should see a Gaussian as wide as the shrinking asks for; means of
+    # squares are a part of it, and leave little to be blurred.
+    variance = (shrink**2 - 1) / 4 - (factor**2 - 1) / 12
+    if variance > 0:
+        part = cv2.GaussianBlur(part, (0, 0), np.sqrt(variance) / factor + 1e-3)
     return cv2.warpAffine(
         part, transform, (size, size), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
     )
+
+
+def _shrunk(image: np.ndarray, transform: np.ndarray, factor: int) -> tuple[np.ndarray, np.ndarray]:
+    """Means of squares of so many pixels, and the transform from there."""
+    height, width = image.shape[:2]
+    image = cv2.copyMakeBorder(image, 0, -height % factor, 0, -width % factor, cv2.BORDER_REPLICATE)
+    small = (image.shape[1] // factor, image.shape[0] // factor)
+    moved = transform.copy()
+    moved[:, 2] += moved[:, :2].sum(1) * (factor - 1) / 2
+    moved[:, :2] *= factor
+    return cv2.resize(image, small, interpolation=cv2.INTER_AREA), moved
 
 
 def _cut_out(

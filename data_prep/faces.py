@@ -18,13 +18,16 @@ import numpy as np
 
 from data_prep import alignment, identity, landmarks, people, quality, video, weights
 from data_prep.ahead import fetch, map_ahead
+from data_prep.encoding import Encoding
 from data_prep.errors import InputError
 from data_prep.following import Follower, detect_ends, stretches
 from data_prep.masks import Masker, MaskSource
 from data_prep.mtcnn import Detector, DetectorSettings
 from data_prep.people import LeftOut
+from data_prep.picture import Picture
 from data_prep.records import CROP_SIZE, AlignedFace, Face, Frame, Person, Track
 from data_prep.tracking import CutDetector, Identifier, Tracker, TrackingSettings
+from data_prep.video_writer import picture_format
 
 # Of the side of a crop: three times what a blend is feathered by.
 _RIM = 0.024
@@ -193,36 +196,68 @@ def _with_cuts(frames: Iterator[Frame], settings: TrackingSettings) -> Iterator[
         yield frame, is_cut(frame.image)
 
 
+@dataclasses.dataclass(frozen=True)
+class Crop:
+    """A face cut out of its frame, before it is known whether anything more is wanted of it.
+
+    Attributes:
+      image: `[size, size, 3]` uint8.
+      transform: `[2, 3]`, frame to crop pixels.
+      frame: where it was cut out.
+      track: the track it is of.
+      position: which of its faces.
+    """
+
+    image: np.ndarray
+    transform: np.ndarray
+    frame: alignment.Pixels
+    track: Track
+    position: int
+
+    @property
+    def face(self) -> Face:
+        """The face."""
+        return self.track.faces[self.position]
+
+
 def aligned_faces(
     path: str | pathlib.Path,
     tracks: Sequence[Track],
     span: video.Span = video.WHOLE,
     *,
     wanted: Callable[[Face], bool] = lambda face: True,
+    keep: Callable[[Crop], bool] = lambda crop: True,
     masker: Masker = Masker(),
 ) -> Iterator[AlignedFace]:
     """The crops of the given tracks, in order of time: the second pass over the video.
+
+    Of a frame only what a crop sees becomes RGB, as in a conversion.
 
     Args:
       path: as of `analyse`.
       tracks: found by `analyse`.
       span: as of `analyse`.
       wanted: which faces.
+      keep: which of their crops get masks, asked in order of time; the others are left out.
       masker: makes the masks.
     """
-    return crops(video.read_frames(path, span), tracks, wanted=wanted, masker=masker)
+    shown = {face.frame_index for track in tracks for face in track.faces if wanted(face)}
+    pixel_format = picture_format(video.probe(path), Encoding())
+    pictures = video.read_pictures(path, span, pixel_format=pixel_format, wanted=shown.__contains__)
+    return crops(pictures, tracks, wanted=wanted, keep=keep, masker=masker)
 
 
 def crops(
-    frames: Iterable[Frame],
+    pictures: Iterable[Picture],
     tracks: Sequence[Track],
     *,
     wanted: Callable[[Face], bool] = lambda face: True,
+    keep: Callable[[Crop], bool] = lambda crop: True,
     masker: Masker = Masker(),
 ) -> Iterator[AlignedFace]:
-    """As `aligned_faces`, of frames that are read elsewhere.
+    """As `aligned_faces`, of pictures that are read elsewhere.
 
-    Frames are decoded and crops made in threads, a few ahead.
+    They are decoded and crops made in threads, a few ahead.
     """
     places: dict[int, list[tuple[Track, int]]] = {}
     for track in tracks:
@@ -230,11 +265,12 @@ def crops(
             if wanted(face):
                 places.setdefault(face.frame_index, []).append((track, position))
     found = (
-        (frame.image, track, position, CROP_SIZE, masker)
-        for frame in fetch(iter(frames), 4)
-        for track, position in places.get(frame.index, [])
+        (picture, track, position)
+        for picture in fetch(iter(pictures), 4)
+        for track, position in places.get(picture.index, [])
     )
-    return map_ahead(lambda one: align(*one), found)
+    kept = filter(keep, map_ahead(lambda one: _crop(*one), found))
+    return map_ahead(lambda crop: _finish(crop, masker), kept)
 
 
 def align(
@@ -255,28 +291,36 @@ def align(
       masker: makes the masks.
       nearer: meshes `[478, 2]`, frame pixels, of faces before it; what they cover is masked out.
     """
-    face = track.faces[position]
+    return _finish(_crop(image, track, position, size), masker, nearer)
+
+
+def _crop(image: alignment.Pixels, track: Track, position: int, size: int = CROP_SIZE) -> Crop:
     transform = alignment.resize_transform(track.transforms[position], CROP_SIZE, size)
-    crop = alignment.warp(image, transform, size)
+    return Crop(alignment.warp(image, transform, size), transform, image, track, position)
+
+
+def _finish(crop: Crop, masker: Masker, nearer: Sequence[np.ndarray] = ()) -> AlignedFace:
+    face, transform = crop.face, crop.transform
     points = alignment.apply(transform, face.landmarks).astype(np.float32)
-    regions = masker(crop, points, image, transform)
+    regions = masker(crop.image, points, crop.frame, transform)
     for mesh in nearer:
         covering = alignment.apply(transform, mesh).astype(np.float32)
-        covered = _covered(covering, masker(crop, covering, image, transform)["face"])
+        mask = masker(crop.image, covering, crop.frame, transform)["face"]
+        covered = _covered(covering, mask)
         regions = {name: np.where(covered > 0, 0, mask) for name, mask in regions.items()}
     return AlignedFace(
-        image=crop,
+        image=crop.image,
         masks=regions,
         landmarks=points,
         transform=transform.astype(np.float32),
         box=face.detection.box,
         score=face.detection.score,
         pose=face.pose,
-        embedding=track.embedding_at(position),
-        sharpness=quality.sharpness(crop, regions["face"]),
+        embedding=crop.track.embedding_at(crop.position),
+        sharpness=quality.sharpness(crop.image, regions["face"]),
         frame_index=face.frame_index,
         timestamp_us=face.timestamp_us,
-        track_id=track.track_id,
+        track_id=crop.track.track_id,
     )
 
 

@@ -142,19 +142,26 @@ def _store(
     settings, info = order.settings, video.probe(order.path)
     periods = Periods.of(person.tracks, settings.holdout)
     quality, coverage = QualityFilter(settings.quality, info.height, info.width), Coverage()
+    half_frames = info.expected_frames(settings.span) / 2 / person.frames
+
+    def keep(crop: faces.Crop) -> bool:
+        link.progress(half_frames)
+        held_out = periods.split(crop.face.timestamp_us) == "holdout"
+        return held_out or quality.is_new(crop.image)
+
     crops = faces.aligned_faces(
         order.path,
         person.tracks,
         settings.span,
         # What the smoother filled in was not seen.
         wanted=lambda face: face.presence > 0 and periods.split(face.timestamp_us) is not None,
+        keep=keep,
         masker=Masker(settings.face.masks),
     )
-    half_frames = info.expected_frames(settings.span) / 2 / person.frames
-    counted = _counted(crops, link, half_frames)
-    for split, part in itertools.groupby(counted, lambda crop: periods.split(crop.timestamp_us)):
+    for split, part in itertools.groupby(crops, lambda crop: periods.split(crop.timestamp_us)):
         if split == "train":
-            card["train"] = writer.add(split, _noted(quality.kept(part), coverage), dict(card))
+            good = (crop for crop in part if quality.fault(crop) is None)
+            card["train"] = writer.add(split, _noted(good, coverage), dict(card))
         elif split == "holdout":
             card["holdout"] = writer.add(split, part, dict(card))
     card["dropped"], card["dropped_thumbnails"] = quality.dropped, quality.thumbnails()
@@ -196,10 +203,3 @@ def _noted(crops: Iterable[AlignedFace], coverage: Coverage) -> Iterator[Aligned
     for crop in crops:
         coverage.add(crop)
         yield crop
-
-
-def _counted(crops: Iterable[AlignedFace], link: Link, frames: float) -> Iterator[AlignedFace]:
-    """Passes crops on and reports each, as some number of frames."""
-    for crop in crops:
-        yield crop
-        link.progress(frames)

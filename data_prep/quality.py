@@ -36,6 +36,7 @@ _THUMBNAILS = 8
 class Reason(enum.StrEnum):
     """Why a crop is not worth training on, in the order in which it is asked."""
 
+    DUPLICATE = "duplicate"
     SMALL = "small"
     OUTSIDE = "outside"
     TURNED = "turned"
@@ -43,7 +44,6 @@ class Reason(enum.StrEnum):
     DARK = "dark"
     BRIGHT = "bright"
     BLURRED = "blurred"
-    DUPLICATE = "duplicate"
 
     @property
     def words(self) -> str:
@@ -261,18 +261,30 @@ class QualityFilter:
         self._dropped: collections.Counter[Reason] = collections.Counter()
         self._pictures: dict[Reason, EvenlySpaced] = {}
 
-    def __call__(self, face: AlignedFace) -> Reason | None:
-        """Why the next crop, in order of time, is dropped; None if it is kept."""
-        reason = defect(measure(face, *self._frame), self._settings)
-        now = glance(face.image)
-        if reason is None and not self._is_new(now):
-            reason = Reason.DUPLICATE
-        if reason is None:
+    def is_new(self, image: np.ndarray) -> bool:
+        """Whether the next crop, in order of time, differs from the last one that did.
+
+        Asked before anything else, of the crop alone, `[S, S, 3]` uint8: masks take longer than
+        all that leads to the crop.
+        """
+        now = glance(image)
+        new = self._before is None or change(now, self._before) >= self._settings.min_change
+        if new:
             self._before = now
         else:
-            self._dropped[reason] += 1
-            self._pictures.setdefault(reason, EvenlySpaced(_THUMBNAILS)).add(face.image)
+            self._note(Reason.DUPLICATE, image)
+        return new
+
+    def fault(self, face: AlignedFace) -> Reason | None:
+        """Why a new crop is dropped; None if it is kept."""
+        reason = defect(measure(face, *self._frame), self._settings)
+        if reason:
+            self._note(reason, face.image)
         return reason
+
+    def __call__(self, face: AlignedFace) -> Reason | None:
+        """Why the next crop, in order of time, is dropped; None if it is kept."""
+        return self.fault(face) if self.is_new(face.image) else Reason.DUPLICATE
 
     def kept(self, faces: Iterable[AlignedFace]) -> Iterator[AlignedFace]:
         """The crops worth training on, of crops in order of time."""
@@ -291,8 +303,9 @@ class QualityFilter:
             if reason in self._pictures
         }
 
-    def _is_new(self, now: np.ndarray) -> bool:
-        return self._before is None or change(now, self._before) >= self._settings.min_change
+    def _note(self, reason: Reason, image: np.ndarray) -> None:
+        self._dropped[reason] += 1
+        self._pictures.setdefault(reason, EvenlySpaced(_THUMBNAILS)).add(image)
 
 
 class EvenlySpaced:

@@ -90,7 +90,8 @@ class Track:
 
     Attributes:
       track_id: number of the track in the video, from 0, in order of first appearance.
-      faces: one for every frame from the first to the last, steadied, in order of time.
+      faces: steadied, in order of time; one for every frame from the first to the last but
+        those in which the face is hidden for long.
       transforms: `[len(faces), 2, 3]` float32, smoothed over time, frame to crop pixels
         at `CROP_SIZE`.
       embedded: `[K]` int64, positions in `faces`, rising, of those whose identity was read.

@@ -51,7 +51,8 @@ def steady(
     Args:
       faces: measured, in order of time.
       confirmed: positions in `faces` of those whose detection is the detector's own.
-      clock: index and timestamp of every frame from the first to the last face.
+      clock: index and timestamp of the frames from the first to the last face that are wanted,
+        those of all faces among them.
       settings: noise and gate.
 
     Returns:
@@ -64,9 +65,7 @@ def steady(
     measured = np.zeros(len(clock))
     measured[where] = 1
     transforms, trust = _steady_transforms(faces, where, seconds, measured, settings)
-    points = np.zeros((len(clock), NUM_LANDMARKS, 2), np.float32)
-    points[where] = [face.landmarks for face in faces]
-    _steady_landmarks(points, transforms, seconds, trust, settings)
+    points = _steady_landmarks(faces, where, transforms, seconds, trust, settings)
     return _assemble(faces, confirmed, clock, where, points), transforms.astype(np.float32)
 
 
@@ -90,18 +89,22 @@ def _steady_transforms(
 
 
 def _steady_landmarks(
-    points: np.ndarray,
+    faces: Sequence[Face],
+    where: np.ndarray,
     transforms: np.ndarray,
     seconds: np.ndarray,
     trust: np.ndarray,
     settings: SmoothingSettings,
-) -> None:
-    """Smooths frame-pixel landmarks `[N, 478, 2]` in place."""
-    parts = _parts(alignment.apply(transforms[0], points[0]) / _FACE_HEIGHT)
-    raw = points.copy()
+) -> np.ndarray:
+    """Landmarks of all frames, smoothed: `[N, 478, 2]` float32, frame pixels."""
+    parts = _parts(alignment.apply(transforms[0], faces[0].landmarks) / _FACE_HEIGHT)
+    points = np.empty((len(trust), NUM_LANDMARKS, 2), np.float32)
     for window, used, inner in _windows(trust):
         linear, shift = transforms[used, None, :, :2], transforms[used, :, 2]
-        own = (linear @ raw[used, :, :, None])[..., 0] + shift[:, None]
+        raw = np.zeros((len(linear), NUM_LANDMARKS, 2), np.float32)
+        some = slice(*np.searchsorted(where, [used.start, used.stop]))
+        raw[where[some] - used.start] = [face.landmarks for face in faces[some]]
+        own = (linear @ raw[..., None])[..., 0] + shift[:, None]
         for part in parts:
             values = own[:, part].reshape(len(own), -1) / _FACE_HEIGHT
             noise = motion.measure_noise(
@@ -111,6 +114,7 @@ def _steady_landmarks(
             own[:, part] = smoothed.reshape(len(own), -1, 2) * _FACE_HEIGHT
         back = np.linalg.inv(linear) @ (own - shift[:, None])[..., None]
         points[window] = back[inner, :, :, 0]
+    return points
 
 
 def _parts(own: np.ndarray) -> list[np.ndarray]:

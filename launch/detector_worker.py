@@ -37,17 +37,19 @@ def ours(min_face: int, height: int, width: int) -> _Detect:
     return detect
 
 
+def scale_pyramid(width: int, height: int, min_face_size: int, scale_factor: float) -> np.ndarray:
+    """Scales for the `mtcnn` package, which counts its own as if the smallest face were 12 pixels
+    wide, and with a larger one finds nothing."""
+    steps = np.log(min_face_size / min(width, height)) / np.log(scale_factor)
+    return 12 / min_face_size * scale_factor ** np.arange(int(np.floor(steps)) + 1)
+
+
 def tensorflow(min_face: int, height: int, width: int) -> _Detect:
-    """`mtcnn` in batches. Its pyramid counts its levels as if the smallest face were 12 pixels,
-    and it then finds nothing: the count is corrected."""
+    """`mtcnn` in batches, its scales corrected."""
     import mtcnn
     from mtcnn.stages import stage_pnet
 
-    def scales(width: int, height: int, min_face_size: int, scale_factor: float) -> np.ndarray:
-        steps = np.log(min_face_size / min(width, height)) / np.log(scale_factor)
-        return 12 / min_face_size * scale_factor ** np.arange(int(np.floor(steps)) + 1)
-
-    stage_pnet.build_scale_pyramid = scales
+    stage_pnet.build_scale_pyramid = scale_pyramid
     detector = mtcnn.MTCNN()
 
     def detect(frames: np.ndarray) -> list[Any]:

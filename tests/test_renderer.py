@@ -10,6 +10,8 @@ from clips import psnr
 from data_prep import faces, video
 from data_prep.masks import Masker
 from data_prep.picture import Picture
+from data_prep.records import Detection, Face, Track
+from sagan_jax import renderer
 from sagan_jax.colour import Method
 from sagan_jax.finish import Look
 from sagan_jax.renderer import Renderer, lights_of
@@ -108,3 +110,15 @@ def test_planes_and_rgb_give_the_same_picture(clip):
     for one, two in zip(eight, other, strict=True):
         assert np.abs(one.alpha - two.alpha).mean() < 0.002  # a level more or less moves the mask
         assert psnr(one.result.rgb(), two.result.rgb()) > 38
+
+
+def test_a_face_that_is_hidden_for_long_fades_out_and_in():
+    """From a cut to a cut, but not to be seen from frame 10 to 19."""
+    unknown = Detection(np.zeros(4), 1.0, np.zeros((5, 2)))
+    seen = tuple(
+        Face(i, 40_000 * i, unknown, np.zeros((478, 2)), 1.0, np.zeros(3))
+        for i in (*range(10), *range(20, 30))
+    )
+    shares = renderer._shares(Track(0, seen, np.zeros((20, 2, 3), np.float32)), {0, 30}, 0.2)
+    fading = [0.2, 0.4, 0.6, 0.8]
+    np.testing.assert_allclose(shares, [*[1] * 6, *fading[::-1], *fading, *[1] * 6])
