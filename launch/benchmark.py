@@ -8,8 +8,10 @@ looks: how steady, true in colour and sharp a conversion is, and without each re
 networks: size and arithmetic of every preset, counted and not timed.
 masks: how well the masks of the face agree with a face parser's (needs `make samples` and
   `make weights-noncommercial`), how steady they are, and what they cost.
-step: the training step, alone and in the loop, and at best on a GPU; against the same networks
-  elsewhere with `--peer_command`, in the loop and by a stream with two data sets, `--data_sets`.
+roofline: what a training step of every preset needs, and how fast it can be at best on an H100;
+  counted and not timed.
+step: the training step with and without drawing its data; in the loop and by a stream, with two
+  data sets (`--data_sets`); and against the ancestor elsewhere (`--peer_command`).
 prep: how fast a video becomes a data set, against only decoding it, and in how much memory.
 tracking: faces followed between detections against detection in every frame, and the speed.
 watermark: what the invisible mark survives, how visible it is, and what it costs.
@@ -89,6 +91,12 @@ def _masks() -> Iterator[Table]:
     yield from benchmark_masks.tables(pathlib.Path(SAMPLES.value))
 
 
+def _roofline() -> Iterator[Table]:
+    from launch import benchmark_step
+
+    yield benchmark_step.roofline_table()
+
+
 def _step() -> Iterator[Table]:
     from launch import benchmark_step
 
@@ -119,6 +127,7 @@ _TABLES = {
     "masks": _masks,
     "networks": _networks,
     "prep": _prep,
+    "roofline": _roofline,
     "step": _step,
     "tracking": _tracking,
     "watermark": _watermark,

@@ -1,5 +1,5 @@
-"""How fast a training step is: against the ancestor in PyTorch, with and without its data, in the
-loop and alone, and what it would be at best on a GPU."""
+"""How fast a training step is: against the ancestor elsewhere, with and without its data, in the
+loop and alone; and what it would be at best on a GPU."""
 
 from __future__ import annotations
 
@@ -41,7 +41,6 @@ def tables(
       steps: of one measurement.
       rounds: alternating measurements of each.
     """
-    yield _presets()
     yield _data_cost(PRESETS["demo64"](), steps, rounds)
     if folders:
         yield _loop(PRESETS["demo64"](), folders, rounds)
@@ -49,7 +48,7 @@ def tables(
         yield _against_peer(PRESETS["ancestor64"](), peer, max(steps // 10, 2), rounds)
 
 
-def _presets() -> Table:
+def roofline_table() -> Table:
     """Arithmetic of training, and the roofline of an H100."""
     records: list[dict[str, Value]] = []
     for name, preset in PRESETS.items():
@@ -59,7 +58,7 @@ def _presets() -> Table:
         images, device = 2 * config.batch, roofline.H100
         flops, moved = (sum(getattr(p, what) for p in products) for what in ("flops", "bytes"))
         records.append({
-            "preset": name,
+            "preset": f"`{name}`",
             "GFLOP an image": flops / images / 1e9,
             "MB an image": moved / images / 1e6,
             "images/s by arithmetic": images / (flops / device.flops),
