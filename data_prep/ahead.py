@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections
 import itertools
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent import futures
 from typing import TypeVar, cast
 
@@ -18,7 +18,7 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def fetch(items: Iterator[Item], depth: int) -> Iterator[Item]:
+def fetch(items: Iterator[Item], depth: int) -> Generator[Item]:
     """Runs an iterator in a thread of its own, so many items ahead."""
     end = object()
     with futures.ThreadPoolExecutor(max_workers=1) as worker:

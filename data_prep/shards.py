@@ -6,6 +6,7 @@ are imported where they are used: they take seconds, and a wrong flag should not
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 import json
@@ -233,12 +234,25 @@ def read(folder: str | pathlib.Path, split: str) -> Iterator[dict[str, Any]]:
     builder = tfds.builder_from_directory(str(folder))
     if split in SPLITS and split not in builder.info.splits:
         return
-    try:
+    with damage_named(folder):
         if card.file_format == "array_record":
             yield from builder.as_data_source(split=split)
         else:
             config = tfds.ReadConfig(interleave_cycle_length=1)
             yield from tfds.as_numpy(builder.as_dataset(split=split, read_config=config))
+
+
+@contextlib.contextmanager
+def damage_named(folder: str | pathlib.Path) -> Iterator[None]:
+    """Says which shard it was, where reading a data set fails.
+
+    Raises:
+      InputError: instead of what TensorFlow raises.
+    """
+    import tensorflow as tf
+
+    try:
+        yield
     except (tf.errors.OpError, OSError, RuntimeError, ValueError) as error:
         problems = [f"shard {name} {problem}" for name, problem in verify(folder).items()]
         raise InputError(

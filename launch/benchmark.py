@@ -8,6 +8,10 @@ looks: how steady, true in colour and sharp a conversion is, and without each re
 networks: size and arithmetic of every preset, counted and not timed.
 masks: how well the masks of the face agree with a face parser's (needs `make samples` and
   `make weights-noncommercial`), how steady they are, and what they cost.
+roofline: what a training step of every preset needs, and how fast it can be at best on an H100;
+  counted and not timed.
+step: the training step with and without drawing its data; in the loop and by a stream, with two
+  data sets (`--data_sets`); and against the ancestor elsewhere (`--peer_command`).
 prep: how fast a video becomes a data set, against only decoding it, and in how much memory.
 tracking: faces followed between detections against detection in every frame, and the speed.
 watermark: what the invisible mark survives, how visible it is, and what it costs.
@@ -87,6 +91,22 @@ def _masks() -> Iterator[Table]:
     yield from benchmark_masks.tables(pathlib.Path(SAMPLES.value))
 
 
+def _roofline() -> Iterator[Table]:
+    from launch import benchmark_step
+
+    yield benchmark_step.roofline_table()
+
+
+def _step() -> Iterator[Table]:
+    from launch import benchmark_step
+
+    folders = [pathlib.Path(folder) for folder in DATA_SETS.value]
+    if len(folders) not in (0, 2):
+        raise InputError("--data_sets: give those of two people, by a comma")
+    pair = (folders[0], folders[1]) if folders else None
+    yield from benchmark_step.tables(PEER.value, pair, STEPS.value, ROUNDS.value)
+
+
 def _videos() -> list[pathlib.Path]:
     if not VIDEOS.value:
         raise InputError(f"the table `{TABLE.value}` is measured on videos: give --videos")
@@ -107,6 +127,8 @@ _TABLES = {
     "masks": _masks,
     "networks": _networks,
     "prep": _prep,
+    "roofline": _roofline,
+    "step": _step,
     "tracking": _tracking,
     "watermark": _watermark,
 }
@@ -116,13 +138,19 @@ VIDEOS = flags.DEFINE_list(
     "videos", [], "Videos to measure on, by commas (conversion, looks, prep, tracking, watermark)."
 )
 SAMPLES = flags.DEFINE_string("samples", ".samples", "Folder of the samples (detector, masks).")
-ROUNDS = flags.DEFINE_integer("rounds", 5, "Rounds to measure (detector).", lower_bound=1)
+ROUNDS = flags.DEFINE_integer("rounds", 5, "Rounds to measure (detector, step).", lower_bound=1)
 SECONDS = flags.DEFINE_float("seconds", 10.0, "How much of each video.", lower_bound=1.0)
 START = flags.DEFINE_float("start", 0.0, "First second of each video (looks).", lower_bound=0.0)
 CHECKPOINT = flags.DEFINE_string("checkpoint", None, "Training folder (conversion, looks).")
 TO = flags.DEFINE_enum("to", "a", ["a", "b"], "Who is to be seen (conversion, looks).")
 SHEET = flags.DEFINE_string("sheet", None, "Picture to be written of every look (looks).")
-_MEASURED = (TABLE, VIDEOS, SAMPLES, ROUNDS, SECONDS, START, CHECKPOINT, TO)
+STEPS = flags.DEFINE_integer("steps", 40, "Steps of one measurement (step).", lower_bound=1)
+DATA_SETS = flags.DEFINE_list("data_sets", [], "Data sets of two people, by a comma (step).")
+PEER = flags.DEFINE_string(
+    "peer_command", None,
+    "Command that times the ancestor elsewhere and prints `s/iter X images/s Y` (step).",
+)  # fmt: skip
+_MEASURED = (TABLE, VIDEOS, SAMPLES, ROUNDS, SECONDS, START, CHECKPOINT, TO, STEPS, DATA_SETS, PEER)
 JSON = flags.DEFINE_string("json", None, "File to write the values to as JSON.")
 
 

@@ -12,8 +12,8 @@ def table() -> Table:
         "Networks by preset",
         [_record(name) for name in presets.PRESETS],
         [
-            "Counted by XLA (`sagan_jax/cost.py`); a swap is one crop encoded and drawn, a "
-            "multiply-add two operations."
+            "Convolutions and matrix products (`sagan_jax/cost.py`); a swap is one crop encoded "
+            "and drawn, a multiply-add two operations."
         ],
     )
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
+from data_prep.errors import InputError
 from launch import cli
 from sagan_jax.presets import PRESETS
 from sagan_jax.start import Take
@@ -36,6 +37,36 @@ SET = flags.DEFINE_multi_string(
     "set", [],
     "Any other field of the config, e.g. --set=loss.perceptual=0.5 or "
     "--set='loss.edges=[[0, 0], [8000, 0.1]]' (images seen, value); may be repeated.",
+)  # fmt: skip
+PRECISION = flags.DEFINE_enum(
+    "precision", None, ["auto", "float32", "bfloat16"],
+    "Arithmetic of the networks; auto is bfloat16 on GPUs and TPUs, float32 on a CPU.",
+)  # fmt: skip
+DATA = flags.DEFINE_enum(
+    "data", None, ["auto", "resident", "stream"],
+    "Where the crops are: all on every device, or read from the shards meanwhile; auto goes by "
+    "the device's memory.",
+)  # fmt: skip
+ACCUMULATE = flags.DEFINE_integer(
+    "accumulate", None, "Parts in which the batch of a step is computed, to need less memory.",
+    lower_bound=1,
+)  # fmt: skip
+REMATERIALISE = flags.DEFINE_boolean(
+    "rematerialise", None, "Compute feature maps twice, to need less memory."
+)
+COORDINATOR = flags.DEFINE_string(
+    "coordinator", None,
+    "host:port of process 0, for a run of several processes; each is started with the same "
+    "flags but for --process_id, and all see --workdir and the data sets.",
+)  # fmt: skip
+PROCESSES = flags.DEFINE_integer(
+    "num_processes", None, "How many processes the run has.", lower_bound=1
+)
+PROCESS = flags.DEFINE_integer("process_id", None, "Which of them this is, from 0.", lower_bound=0)
+CACHE = flags.DEFINE_string(
+    "compilation_cache", None,
+    "Folder where compiled programs are kept for the next start; default: "
+    "$JAX_COMPILATION_CACHE_DIR, or sagan-jax in the user's cache.",
 )  # fmt: skip
 BATCH = flags.DEFINE_integer(
     "batch", None, "Images of each identity in one step; default: the preset's.", lower_bound=1
@@ -81,8 +112,11 @@ def main(argv: Sequence[str]) -> None:
 
     from absl import logging
 
+    from sagan_jax import compilation
     from sagan_jax import config as config_lib
 
+    _join_processes()
+    logging.info("Compiled programs are kept in %s.", compilation.keep(CACHE.value))
     changes: dict[str, Any] = {"batch": BATCH.value, "seed": SEED.value}
     config = PRESETS[PRESET.value]()
     config = config_lib.lengthened(config, IMAGES.value or config.images)
@@ -92,7 +126,7 @@ def main(argv: Sequence[str]) -> None:
         **{k: v for k, v in changes.items() if v is not None},
     )
     frozen = [f"freeze={json.dumps(FREEZE.value)}"] if FREEZE.value else []
-    config = config_lib.overridden(config, [*frozen, *SET.value])
+    config = config_lib.overridden(config, [*frozen, *SET.value, *_execution()])
     cli.require_writable_folder(pathlib.Path(WORKDIR.value))
     logging.info("Config: %s", config_lib.to_json(config))
     (_find_rate if FIND_LR.value else _train)(config)
@@ -141,6 +175,28 @@ def _keep(config: Config) -> Keep:
             f"images between checkpoints that is whole steps of {per_step}"
         )
     return Keep(KEEP.value, SNAPSHOTS.value // per_step)
+
+
+def _execution() -> list[str]:
+    """The flags of `ExecutionConfig` as assignments."""
+    values = {
+        "precision": PRECISION.value, "data": DATA.value, "accumulate": ACCUMULATE.value,
+        "rematerialise": REMATERIALISE.value,
+    }  # fmt: skip
+    return [f"execution.{k}={json.dumps(v)}" for k, v in values.items() if v is not None]
+
+
+def _join_processes() -> None:
+    from sagan_jax import distributed
+
+    coordinator, processes, process = COORDINATOR.value, PROCESSES.value, PROCESS.value
+    if coordinator is not None and processes is not None and process is not None:
+        distributed.initialise(coordinator, processes, process)
+    elif (coordinator, processes, process) != (None, None, None):
+        raise InputError(
+            "a run of several processes needs all of --coordinator, --num_processes and "
+            "--process_id"
+        )
 
 
 def run() -> None:

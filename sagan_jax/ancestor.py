@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from sagan_jax.config import ModelConfig
-from sagan_jax.layers import SelfAttention, depth_to_space, icnr, leaky_relu
+from sagan_jax.layers import SelfAttention, depth_to_space, icnr, leaky_relu, stage
 from sagan_jax.output import SMALLEST_PICTURE, Output
 
 _BLOCK = nn.initializers.he_normal()
@@ -27,10 +27,12 @@ class MapNorm(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         gain = self.param("gain", nn.initializers.ones, ())
         offset = self.param("offset", nn.initializers.zeros, ())
-        centred = x - x.mean((1, 2, 3), keepdims=True)
+        wide = x.astype(jnp.float32)
+        centred = wide - wide.mean((1, 2, 3), keepdims=True)
         variance = jnp.square(centred).mean((1, 2, 3), keepdims=True)
         # The tiny term keeps the gradient of a constant map finite.
-        return gain * centred / (jnp.sqrt(variance + 1e-12) + 1e-3) + offset
+        normalised = centred / (jnp.sqrt(variance + 1e-12) + 1e-3)
+        return gain * normalised.astype(x.dtype) + offset
 
 
 class Encoder(nn.Module):
@@ -48,6 +50,7 @@ class Encoder(nn.Module):
                 x = MapNorm()(x)
             if x.shape[1] in self.config.encoder_attention:
                 x = _attention()(x)
+            x = stage(x)
         shape = x.shape
         code = _dense(self.config.latent)(x.reshape(shape[0], -1))
         x = _dense(shape[1] * shape[2] * shape[3])(code).reshape(shape)
@@ -75,6 +78,7 @@ class Decoder(nn.Module):
                 x = nn.relu(_conv(width, 3)(x))
             if side in self.config.decoder_attention:
                 x = _attention()(x)
+            x = stage(x)
             if SMALLEST_PICTURE <= side < self.config.resolution:
                 smaller.append(_to_unit(nn.Conv(3, (5, 5), name=f"pixels_{side}")(x)))
         mask_logits = nn.Conv(1, (5, 5), kernel_init=_glorot(), name="mask")(x)
@@ -134,4 +138,4 @@ def _glorot() -> nn.initializers.Initializer:
 
 def _to_unit(x: jax.Array) -> jax.Array:
     """Tanh, on the scale 0..1."""
-    return 0.5 * (jnp.tanh(x) + 1)
+    return 0.5 * (jnp.tanh(x.astype(jnp.float32)) + 1)

@@ -210,6 +210,15 @@ def learned_from(facts: Facts) -> list[dict[str, Any]]:
     return [*facts["identities"], *facts.get("inherited", [])]
 
 
+def models_behind(facts: Facts) -> list[dict[str, Any]]:
+    """The models that prepared what it learned from, and those that taught it, each once.
+
+    Older checkpoints do not name the latter.
+    """
+    prepared = (model for one in learned_from(facts) for model in one["models"])
+    return list({m["sha256"]: m for m in [*prepared, *facts.get("models", ())]}.values())
+
+
 def _quality(metrics: dict[str, float]) -> float:
     return metrics["quality"]
 

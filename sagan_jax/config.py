@@ -99,7 +99,8 @@ class LossConfig:
       background_weight: in `reconstruction`, of a pixel outside the face.
       eyes_weight: in `reconstruction`, added to a pixel of the eyes.
       mouth_weight: likewise.
-      perceptual_network: `alexnet`, quick enough for a CPU, or `vgg16`.
+      perceptual_network: `alexnet`, quick enough for a CPU, `vgg16`, or `dlib`, a face
+        recognition network in the role of VGGFace (`perceptual.py`).
       critic: the adversarial loss: `hinge`, `mixup` (LSGAN on mixtures of real and drawn)
         or `relativistic` (average LSGAN).
       judged: what the critics see: the drawn `face` in its true surroundings, or the whole
@@ -126,7 +127,7 @@ class LossConfig:
     background_weight: float = 0.15
     eyes_weight: float = 2.0
     mouth_weight: float = 2.0
-    perceptual_network: Literal["alexnet", "vgg16"] = "alexnet"
+    perceptual_network: Literal["alexnet", "vgg16", "dlib"] = "alexnet"
     critic: Literal["hinge", "mixup", "relativistic"] = "hinge"
     judged: Literal["face", "output"] = "face"
     critic_augmentation: bool = False
@@ -214,6 +215,29 @@ class OptimiserConfig:
 
 
 @dataclasses.dataclass(frozen=True)
+class ExecutionConfig:
+    """How a run is computed; what comes of it is the same but for rounding, unless said.
+
+    Attributes:
+      precision: of the networks' arithmetic, see `precision.py`.
+      data: `resident`, all crops on every device; `stream`, a window of them that is exchanged
+        while the steps go on, which draws other crops; `auto`, by the memory of the device.
+      dispatch: steps in one call of the compiled program.
+      accumulate: parts in which the batch of a step goes through the networks, one after the
+        other, to need less memory. Terms that are means over a region are means of its parts.
+      rematerialise: whether the backward pass computes feature maps again rather than keep
+        them, but for one of each resolution. XLA undoes that on a CPU; of what it saves on a
+        GPU only the maps that are kept are counted yet (fewer than half), not the memory.
+    """
+
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    data: Literal["auto", "resident", "stream"] = "auto"
+    dispatch: int = 1
+    accumulate: int = 1
+    rematerialise: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
 class Config:
     """One training run.
 
@@ -221,6 +245,8 @@ class Config:
       preset: name of the preset this came from.
       batch: images of each identity in one step, over all devices.
       images: length of the run, images of both identities together.
+      sampling: which crops are drawn: all alike (`uniform`), or so that every direction in
+        which the head is turned comes up alike (`yaw`).
       swap_decoders_at: images after which the two decoders change places, once
         (faceswap-GAN's trick against a decoder that copies its own person); None: never.
       freeze: parts of the generator that stay as they were at the start.
@@ -233,6 +259,7 @@ class Config:
     preset: str = "custom"
     batch: int = 8
     images: int = 36_000
+    sampling: Literal["uniform", "yaw"] = "uniform"
     swap_decoders_at: int | None = None
     freeze: tuple[Part, ...] = ()
     seed: int = 0
@@ -243,6 +270,7 @@ class Config:
     loss: LossConfig = LossConfig()
     augment: AugmentConfig = AugmentConfig()
     optimiser: OptimiserConfig = OptimiserConfig()
+    execution: ExecutionConfig = ExecutionConfig()
 
     def __post_init__(self) -> None:
         if self.swap_decoders_at is not None and {"decoder_a", "decoder_b"} & {*self.freeze}:

@@ -17,7 +17,7 @@ from data_prep.picture import Picture
 from data_prep.video import Colorspace, VideoInfo
 from data_prep.video_writer import VideoWriter
 from sagan_jax import marking, provenance, signing
-from sagan_jax.checkpoint import Facts
+from sagan_jax.checkpoint import Facts, models_behind
 from sagan_jax.provenance import Origin
 
 _FPS = fractions.Fraction(4)
@@ -92,9 +92,7 @@ class Exhibit:
                 {key: one[key] for key in ("identity", "consent", "fingerprint")} for one in people
             ),
             rendered=" and ".join(one["identity"] for one in people),
-            weights=tuple(
-                {m["sha256"]: m for one in people for m in one["models"]}.values()
-            ),
+            weights=tuple(models_behind(self._facts)),
             model={"step": step},
             settings={"what": "preview of a training"},
             watermark=self._identifier,

@@ -101,9 +101,14 @@ def _rising(config: Config, rates: np.ndarray) -> Config:
     peak = config.optimiser.generator_rate
     table = tuple((i * per_step, float(rate / peak)) for i, rate in enumerate(rates))
     optimiser = dataclasses.replace(config.optimiser, warmup=0, rate=table)
+    execution = dataclasses.replace(config.execution, dispatch=1)
     # Twice as long, so that the cosine of the second half does not begin.
     return dataclasses.replace(
-        config, images=2 * per_step * len(rates), swap_decoders_at=None, optimiser=optimiser
+        config,
+        images=2 * per_step * len(rates),
+        swap_decoders_at=None,
+        optimiser=optimiser,
+        execution=execution,
     )
 
 

@@ -21,6 +21,7 @@ from sagan_jax.layers import (
     icnr,
     leaky_relu,
     space_to_depth,
+    stage,
 )
 from sagan_jax.output import SMALLEST_PICTURE, Output
 
@@ -39,6 +40,7 @@ class Encoder(nn.Module):
             x = leaky_relu(RMSNorm()(nn.Conv(width, (3, 3), strides=stride)(x)))
             if x.shape[1] in config.encoder_attention:
                 x = SelfAttention()(x)
+            x = stage(x)
         side, width = x.shape[1], config.shared_width
         code = nn.Dense(config.latent, name="code")(x.reshape(x.shape[0], -1))
         x = leaky_relu(nn.Dense(side * side * width, name="spread")(code))
@@ -61,15 +63,17 @@ class Decoder(nn.Module):
             side = x.shape[1]
             if side in self.config.decoder_attention:
                 x = SelfAttention()(x)
+            x = stage(x)
             if side >= SMALLEST_PICTURE:
                 rgb = nn.Conv(3, (3, 3), name=f"pixels_{side}")(leaky_relu(x))
-                smaller.append(jax.nn.sigmoid(rgb))
+                smaller.append(jax.nn.sigmoid(rgb.astype(jnp.float32)))
         # Colour and mask of the four pixels under each position, in one convolution.
         x = depth_to_space(
             nn.Conv(16, (3, 3), kernel_init=icnr(nn.initializers.lecun_normal()), name="pixels")(
                 leaky_relu(x)
             )
         )
+        x = x.astype(jnp.float32)
         return Output(jax.nn.sigmoid(x[..., :3]), x[..., 3:], tuple(smaller))
 
 
@@ -94,8 +98,9 @@ class Generator(nn.Module):
 
     def encode_both(self, x: jax.Array) -> jax.Array:
         """`[2, N, R, R, 3]` crops of A and B to their shared maps `[2, N, S, S, C]`."""
-        features = self.encode(x.reshape(-1, *x.shape[2:]))
-        return features.reshape(*x.shape[:2], *features.shape[1:])
+        # The images first, which the devices share: otherwise each would need them all.
+        features = self.encode(x.swapaxes(0, 1).reshape(-1, *x.shape[2:]))
+        return features.reshape(-1, 2, *features.shape[1:]).swapaxes(0, 1)
 
     def decode_both(self, features: jax.Array) -> Output:
         """Shared maps `[2, N, S, S, C]`, the first drawn as A, the second as B."""

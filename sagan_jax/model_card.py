@@ -9,7 +9,7 @@ from typing import Any
 import jinja2
 
 from data_prep import weights
-from sagan_jax.checkpoint import Facts
+from sagan_jax.checkpoint import Facts, models_behind
 
 _TEMPLATE = """\
 # {{ names | join(" and ") }}, face swap
@@ -46,6 +46,11 @@ watermark, and a note in the file. Use it only for what was agreed to.
 {%- for v in one.videos %} {{ v.name }} ({{ v.train }} crops){{ "," if not loop.last }}
 {%- endfor %}
 {% endfor %}
+{%- for model in models %}
+- the loss compared pictures by {{ model.purpose }}: weights of `{{ model.package }}`
+  {{ model.version }}, {{ model.licence }}
+{%- endfor %}
+
 ## Measured on footage it never saw
 
 {% for name, value in measured.items() -%}
@@ -72,12 +77,10 @@ def write(workdir: pathlib.Path, facts: Facts, images: int, measured: dict[str, 
         ]
         for people in (facts["identities"], facts.get("inherited", []))
     )
-    learned_from = [*identities, *inherited]
-    limited_by = {
-        m["purpose"] for one in learned_from for m in one["models"] if m["non_commercial"]
-    }
+    limited_by = {m["purpose"] for m in models_behind(facts) if m["non_commercial"]}
     card = {
-        "identities": identities, "inherited": inherited, "config": facts["config"],
+        "identities": identities, "inherited": inherited, "models": facts.get("models", []),
+        "config": facts["config"],
         "images": images,
         "measured": measured, "synthetic_output": True, "non_commercial_weights": bool(limited_by),
     }  # fmt: skip

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from sagan_jax import layers, losses, perceptual, schedule
+from sagan_jax import layers, losses, perceptual, precision, schedule
 from sagan_jax.augment import Augmented
 from sagan_jax.config import Config, LossConfig
 from sagan_jax.data import Identity
@@ -45,20 +46,20 @@ def draw(
     params: Params, batch: Augmented, people: tuple[Identity, Identity], config: Config
 ) -> Drawn:
     """One pass of the generator, and as much of the way there and back as has a weight."""
-    generator, variables = Generator(config.model), {"params": params}
+    network = functools.partial(precision.apply, Generator(config.model), params, config=config)
     there, back = (schedule.in_use(w) for w in (config.loss.latent, config.loss.cycle))
     if not (there or back):
-        return Drawn(generator.apply(variables, batch.input))
-    code = generator.apply(variables, batch.input, method="encode_both")
-    own = generator.apply(variables, code, method="decode_both")
+        return Drawn(network(batch.input))
+    code = network(batch.input, method="encode_both")
+    own = network(code, method="decode_both")
     # B's crops as A, then A's as B, each read through the colours of whom it shows.
-    crossed = generator.apply(variables, code[::-1], method="decode_both")
+    crossed = network(code[::-1], method="decode_both")
     shown = jnp.stack([
         seen(crossed.rgb[i], crossed.mask[i], people[i].mean, people[i].std, config.model)
         for i in (0, 1)
     ])  # fmt: skip
-    crossed_code = generator.apply(variables, shown, method="encode_both")[::-1]
-    cycled = generator.apply(variables, crossed_code, method="decode_both") if back else None
+    crossed_code = network(shown, method="encode_both")[::-1]
+    cycled = network(crossed_code, method="decode_both") if back else None
     return Drawn(own, code, crossed_code, cycled)
 
 
@@ -134,9 +135,7 @@ def critic_loss(
         loss = losses.mixup_discriminator(scores, share)
         metrics = {"critic_on_mixtures": scores.mean()}
     else:
-        both = jnp.concatenate([batch.target, fake], 1)
-        scores = _scores(critics, both, batch.input, key_augment, config)
-        real, false = jnp.split(scores, [batch.target.shape[1]], 1)
+        real, false = _scores_of_both(critics, fake, batch, key_augment, config)
         relativistic = config.loss.critic == "relativistic"
         kind = losses.relativistic_discriminator if relativistic else losses.hinge_discriminator
         loss = kind(real, false)
@@ -151,14 +150,14 @@ def critic_loss(
 def judged(out: Output, batch: Augmented, config: Config) -> jax.Array:
     """What the critics are shown of it, `[2, N or 2N, R, R, 3]`.
 
-    Either the generated face in the real surroundings, or the whole picture and, before it,
+    Either the generated face in the real surroundings, or the whole picture and, before each,
     its composite by the learned mask over the distorted input.
     """
     if config.loss.judged == "face":
         face = batch.masks[..., :1]
         return face * out.rgb + (1 - face) * batch.target
     composite = out.mask * out.rgb + (1 - out.mask) * batch.shown
-    return jnp.concatenate([composite, out.rgb], 1)
+    return _each_beside(composite, out.rgb)
 
 
 def normalised(
@@ -194,9 +193,7 @@ def _adversarial(
 ) -> jax.Array:
     fake = judged(out, batch, config)
     if config.loss.critic == "relativistic":
-        both = jnp.concatenate([batch.target, fake], 1)
-        scores = _scores(critics, both, batch.input, key, config)
-        return losses.relativistic_generator(*jnp.split(scores, [batch.target.shape[1]], 1))
+        return losses.relativistic_generator(*_scores_of_both(critics, fake, batch, key, config))
     scores = _scores(critics, fake, batch.input, key, config)
     mixup = config.loss.critic == "mixup"
     return losses.least_squares_generator(scores) if mixup else losses.hinge_generator(scores)
@@ -221,11 +218,21 @@ def _gradient_penalty(critics: Any, batch: Augmented, config: Config) -> jax.Arr
 
     def penalty(i: int) -> jax.Array:
         def score(images: jax.Array) -> jax.Array:
-            return network.apply({"params": critics[i]}, images, batch.input[i])
+            return precision.apply(network, critics[i], images, batch.input[i], config=config)
 
         return losses.gradient_penalty(score, batch.target[i])
 
     return (penalty(0) + penalty(1)) / 2
+
+
+def _scores_of_both(
+    critics: Any, fake: jax.Array, batch: Augmented, key: jax.Array, config: Config
+) -> tuple[jax.Array, jax.Array]:
+    """Of the real pictures and of the generated ones, augmented alike."""
+    count = batch.target.shape[1]
+    scores = _scores(critics, _each_beside(batch.target, fake), batch.input, key, config)
+    scores = scores.reshape(2, count, -1, *scores.shape[2:])
+    return scores[:, :, :1], scores[:, :, 1:]
 
 
 def _scores(
@@ -238,14 +245,23 @@ def _scores(
         seen = (images[i], condition[i])
         if config.loss.critic_augmentation:
             seen = diff_augment(jax.random.fold_in(key, i), *seen)
-        scores.append(network.apply({"params": critics[i]}, *seen))
+        scores.append(precision.apply(network, critics[i], *seen, config=config))
     return jnp.stack(scores)
 
 
 def _repeated(x: jax.Array, count: int) -> jax.Array:
-    """`[2, N, ...]` again and again to `[2, count, ...]`."""
-    return jnp.concatenate([x] * (count // x.shape[1]), 1)
+    """`[2, N, ...]` to `[2, count, ...]`, each image as often as the others."""
+    return jnp.repeat(x, count // x.shape[1], axis=1)
+
+
+def _each_beside(a: jax.Array, b: jax.Array) -> jax.Array:
+    """`[2, N, ...]` and `[2, kN, ...]` to `[2, N + kN, ...]`: what belongs to one image of the
+    batch stays together, and so on its device."""
+    count, shape = a.shape[1], a.shape[2:]
+    parts = (x.reshape(2, count, -1, *shape) for x in (a, b))
+    return jnp.concatenate(list(parts), 2).reshape(2, -1, *shape)
 
 
 def _merged(x: jax.Array) -> jax.Array:
-    return x.reshape(-1, *x.shape[2:])
+    """Both people in one batch, in an order that keeps each image on its device."""
+    return x.swapaxes(0, 1).reshape(-1, *x.shape[2:])

@@ -50,15 +50,17 @@ def of(devices: list[jax.Device]) -> Peak:
 
     That of known accelerators is the data sheet's for bfloat16. Any other, such as a CPU, is
     measured in half a second: the best of some float32 matrix products. Virtual devices of one
-    CPU share it, so it counts once.
+    CPU share it, so it counts once a process.
     """
     kind = devices[0].device_kind
     known = [name for name in _DATA_SHEETS if name in kind]
     if known:
         flops = _DATA_SHEETS[max(known, key=len)]
         return Peak(len(devices) * flops, "data sheet, bfloat16")
-    count = 1 if devices[0].platform == "cpu" else len(devices)
-    return Peak(count * _measured(devices[0]), f"best {_SIDE}x{_SIDE} float32 matrix product")
+    processes = {device.process_index for device in devices}
+    count = len(processes) if devices[0].platform == "cpu" else len(devices)
+    ours = next(device for device in devices if device.process_index == jax.process_index())
+    return Peak(count * _measured(ours), f"best {_SIDE}x{_SIDE} float32 matrix product")
 
 
 def _measured(device: jax.Device) -> float:

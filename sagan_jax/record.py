@@ -75,7 +75,7 @@ def origin(
             {key: one[key] for key in ("identity", "consent", "fingerprint")} for one in people
         ),
         rendered=people[swapper.to]["identity"],
-        weights=_models(checkpoint.learned_from(swapper.facts), face),
+        weights=_models(swapper.facts, face),
         model={"sha256": swapper.fingerprint, "step": swapper.step},
         settings=dict(settings),
         watermark=watermark,
@@ -143,7 +143,7 @@ def made_before(output: pathlib.Path, key: str) -> Conversion | None:
         return None
 
 
-def _models(people: list[dict[str, Any]], face: FaceSettings) -> tuple[dict[str, Any], ...]:
-    """Of both data sets and of this conversion, each once."""
-    used = [*(model for one in people for model in one["models"]), *weights.licences(face.models)]
+def _models(facts: checkpoint.Facts, face: FaceSettings) -> tuple[dict[str, Any], ...]:
+    """Of both data sets, of the training and of this conversion, each once."""
+    used = [*checkpoint.models_behind(facts), *weights.licences(face.models)]
     return tuple({model["sha256"]: model for model in used}.values())

@@ -9,15 +9,17 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
 from jax.sharding import Mesh
 
-from sagan_jax import augment, distributed, objective, perceptual, recolour, schedule
+from sagan_jax import augment, distributed, objective, perceptual, precision, recolour, schedule
 from sagan_jax.config import Config
-from sagan_jax.data import Identity
+from sagan_jax.data import Identity, draw_crops
+from sagan_jax.layers import STAGE
 from sagan_jax.objective import Metrics
 from sagan_jax.pull_push import extrapolate
 from sagan_jax.sight import seen, within
@@ -47,29 +49,49 @@ def make_step(
     Where a loss or a gradient is not finite, the state stays as it was but for its counts of
     steps and of skipped steps; the latter is among the metrics.
 
+    Returns:
+      A function that takes `config.execution.dispatch` steps and returns the metrics of the
+      last.
+
     Raises:
       InputError: if the weights of the perceptual loss are wanted and missing.
     """
+    frozen = None
+    if schedule.in_use(config.loss.perceptual):
+        # An argument: constants as large as these would be folded while compiling.
+        frozen = distributed.place(perceptual.load(config.loss.perceptual_network), mesh)
+    return functools.partial(jitted_step(config, mesh), frozen=frozen)
+
+
+def jitted_step(config: Config, mesh: Mesh) -> Any:
+    """The step before it is compiled, to be looked at; `make_step` is what one calls."""
+    config = precision.resolved(config, mesh.devices.flat[0])
+    everywhere = distributed.replicated(mesh)
+
+    def one(state: TrainState, data: Data, frozen: Params | None) -> tuple[TrainState, Metrics]:
+        key = jax.random.fold_in(jax.random.key(config.seed), state.step)
+        batch = draw_batch(key, data, state.images_seen(config), config)
+        batch = jax.lax.with_sharding_constraint(batch, distributed.split_batch(mesh))
+        state, metrics = update(state, batch, data, jax.random.fold_in(key, 2), frozen, config)
+        return _events(state, config), metrics
 
     def step(
         state: TrainState, data: Data, frozen: Params | None = None
     ) -> tuple[TrainState, Metrics]:
-        key = jax.random.fold_in(jax.random.key(config.seed), state.step)
-        batch = _draw(key, data, state.images_seen(config), config)
-        batch = jax.lax.with_sharding_constraint(batch, distributed.split_batch(mesh))
-        state, metrics = _update(state, batch, data, jax.random.fold_in(key, 2), frozen, config)
-        return _events(state, config), metrics
+        with precision.exact():
+            if config.execution.dispatch == 1:
+                return one(state, data, frozen)
+            state, metrics = jax.lax.scan(
+                lambda state, _: one(state, data, frozen), state, length=config.execution.dispatch
+            )
+            return state, jax.tree.map(lambda values: values[-1], metrics)
 
-    everywhere = distributed.replicated(mesh)
-    compiled = jax.jit(step, donate_argnums=0, out_shardings=(everywhere, everywhere))
-    if not schedule.in_use(config.loss.perceptual):
-        return compiled
-    # An argument: constants as large as these would be folded while compiling.
-    frozen = jax.device_put(perceptual.load(config.loss.perceptual_network), everywhere)
-    return functools.partial(compiled, frozen=frozen)
+    return jax.jit(step, donate_argnums=0, out_shardings=(everywhere, everywhere))
 
 
-def _draw(key: jax.Array, data: Data, images_seen: jax.Array, config: Config) -> augment.Augmented:
+def draw_batch(
+    key: jax.Array, data: Data, images_seen: jax.Array, config: Config
+) -> augment.Augmented:
     """A batch of both identities, augmented; every leaf `[2, N, R, R, C]`.
 
     The input is normalised by the colours of its own person.
@@ -86,10 +108,10 @@ def _draw_one(
 ) -> augment.Augmented:
     key_sample, key_augment, key_colour = jax.random.split(key, 3)
     settings = config.augment
-    images, masks = _crops(key_sample, data, config)
+    images, masks = draw_crops(key_sample, data, config.batch)
     if settings.colour_match:
         key_other, key_match = jax.random.split(jax.random.fold_in(key, 3))
-        others, other_masks = _crops(key_other, other, config)
+        others, other_masks = draw_crops(key_other, other, config.batch)
         images = recolour.match_colours(
             key_match, images, masks[..., :1], others, other_masks[..., :1], settings.colour_match
         )
@@ -102,14 +124,7 @@ def _draw_one(
     return batch._replace(input=augment.colour_jitter(key_colour, clean, settings.colour))
 
 
-def _crops(key: jax.Array, data: Identity, config: Config) -> tuple[jax.Array, jax.Array]:
-    """Random crops and their masks, `[N, R, R, 3]` each, 0..1."""
-    chosen = jax.random.randint(key, (config.batch,), 0, data.images.shape[0])
-    images = data.images[chosen].astype(jnp.float32) / 255
-    return images, data.masks[chosen].astype(jnp.float32) / 255
-
-
-def _update(
+def update(
     state: TrainState,
     batch: augment.Augmented,
     people: Data,
@@ -123,21 +138,13 @@ def _update(
     rate = rate * jnp.float32(SETBACK) ** state.setbacks.astype(jnp.float32)
     weights = schedule.loss_weights(config.loss, images)
     critics, vectors = objective.normalised(state.discriminator, state.power_vectors, config)
-    key_generator, key_critic = jax.random.split(key)
 
-    drawn, generator_vjp = jax.vjp(
-        lambda params: objective.draw(_held(params, config), batch, people, config),
-        state.generator,
+    def gradients(batch: augment.Augmented, key: jax.Array) -> tuple[Params, Params, Metrics]:
+        return _gradients(state, critics, batch, people, weights, key, frozen, config)
+
+    generator_gradient, critic_gradient, metrics = _in_parts(
+        gradients, batch, key, config.execution.accumulate
     )
-    (generator_loss, metrics), output_gradient = jax.value_and_grad(
-        objective.generator_loss, has_aux=True
-    )(drawn, batch, critics, weights, key_generator, frozen, config)
-    (generator_gradient,) = generator_vjp(output_gradient)
-    fake = jax.lax.stop_gradient(objective.judged(drawn.own, batch, config))
-    (critic_loss, thoughts), critic_gradient = jax.value_and_grad(
-        objective.critic_loss, has_aux=True
-    )(state.discriminator, state.power_vectors, fake, batch, weights, key_critic, config)
-
     generator, generator_moments = _descend(
         generator_optimiser(config),
         generator_gradient,
@@ -166,21 +173,71 @@ def _update(
         discriminator_moments=discriminator_moments,
         power_vectors=vectors,
     )
-    finite = jnp.isfinite(jnp.stack([generator_loss, critic_loss, *norms.values()])).all()
+    losses = [metrics["generator"], metrics["critic"]]
+    finite = jnp.isfinite(jnp.stack([*losses, *norms.values()])).all()
     after = jax.tree.map(lambda new, old: jnp.where(finite, new, old), proposed, state)
     after = dataclasses.replace(
         after, step=state.step + 1, skipped=state.skipped + 1 - finite.astype(jnp.int32)
     )
-    metrics |= (
-        thoughts
-        | norms
-        | {
-            "rate": rate * config.optimiser.generator_rate,
-            "skipped": after.skipped,
-            "setbacks": after.setbacks,
-        }
+    rate = rate * config.optimiser.generator_rate
+    counts = {"skipped": after.skipped, "setbacks": after.setbacks}
+    return after, metrics | norms | counts | {"rate": rate}
+
+
+def _gradients(
+    state: TrainState,
+    critics: tuple[Params, Params],
+    batch: augment.Augmented,
+    people: Data,
+    weights: objective.Weights,
+    key: jax.Array,
+    frozen: Params | None,
+    config: Config,
+) -> tuple[Params, Params, Metrics]:
+    """Of the generator and of the critics, from one forward pass of the generator."""
+    key_generator, key_critic = jax.random.split(key)
+
+    def draw(params: Params) -> objective.Drawn:
+        return objective.draw(_held(params, config), batch, people, config)
+
+    if config.execution.rematerialise:
+        draw = jax.checkpoint(draw, policy=jax.checkpoint_policies.save_only_these_names(STAGE))
+    drawn, generator_vjp = jax.vjp(draw, state.generator)
+    (_, metrics), output_gradient = jax.value_and_grad(objective.generator_loss, has_aux=True)(
+        drawn, batch, critics, weights, key_generator, frozen, config
     )
-    return after, metrics
+    (generator_gradient,) = generator_vjp(output_gradient)
+    fake = jax.lax.stop_gradient(objective.judged(drawn.own, batch, config))
+    (_, thoughts), critic_gradient = jax.value_and_grad(objective.critic_loss, has_aux=True)(
+        state.discriminator, state.power_vectors, fake, batch, weights, key_critic, config
+    )
+    return generator_gradient, critic_gradient, metrics | thoughts
+
+
+def _in_parts(
+    function: Callable[[augment.Augmented, jax.Array], Any],
+    batch: augment.Augmented,
+    key: jax.Array,
+    count: int,
+) -> Any:
+    """The mean of a function over so many parts of a batch, one after the other."""
+    if count == 1:
+        return function(batch, key)
+
+    def parted(x: jax.Array) -> jax.Array:
+        # Every so manyeth image, so that each device's share of a part is of its own.
+        return jnp.moveaxis(x.reshape(2, -1, count, *x.shape[2:]), 2, 0)
+
+    parts = jax.tree.map(parted, batch), jax.random.split(key, count)
+    first = jax.tree.map(lambda x: x[0], parts)
+    total = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(function, *first))
+    # A loop over convolutions is 20 times slower on a CPU.
+    unroll = count if jax.default_backend() == "cpu" else 1
+    total, _ = jax.lax.scan(
+        lambda total, part: (jax.tree.map(jnp.add, total, function(*part)), None),
+        total, parts, unroll=unroll,
+    )  # fmt: skip
+    return jax.tree.map(lambda x: x / count, total)
 
 
 def _held(params: Params, config: Config) -> Params:

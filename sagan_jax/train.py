@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import dataclasses
 import json
 import pathlib
@@ -10,21 +11,32 @@ import signal
 from typing import Any
 
 import jax
-import numpy as np
 from absl import logging
 
-from data_prep import shards
+from data_prep import shards, weights
 from data_prep.errors import InputError
 from sagan_jax import config as config_lib
-from sagan_jax import cost, distributed, holdout, model_card, peak, stats, train_report
+from sagan_jax import (
+    cost,
+    distributed,
+    holdout,
+    model_card,
+    peak,
+    perceptual,
+    precision,
+    schedule,
+    stats,
+    train_report,
+)
 from sagan_jax import step as step_lib
 from sagan_jax.checkpoint import Facts, Keep
 from sagan_jax.config import Config
-from sagan_jax.data import Identity, load
+from sagan_jax.data import load
 from sagan_jax.exhibit import Exhibit
 from sagan_jax.monitor import Monitor, Window
 from sagan_jax.preview import Preview
 from sagan_jax.resume import Resumable
+from sagan_jax.source import Colour, open_source
 from sagan_jax.start import Start
 from sagan_jax.state import TrainState
 
@@ -64,88 +76,99 @@ def train(
       InputError: if a data set cannot be used, the folder holds a run of another config, or
         losses stay not finite.
     """
-    # -- data: both identities, whole, on every device
+    # -- data: both identities, whole or by windows, on every device
     cards = [shards.read_card(folder) for folder in folders]
     if cards[0].fingerprint == cards[1].fingerprint:
         raise InputError(f"{folders[1]}: is identity A again; a swap needs two people")
     names = cards[0].identity, cards[1].identity
     side = config.model.resolution
-    training = (load(folders[0], "train", side), load(folders[1], "train", side))
     held_out = (load(folders[0], "holdout", side), load(folders[1], "holdout", side))
-    mesh = distributed.device_mesh(config.batch)
+    mesh = distributed.device_mesh(config.batch, accumulate=config.execution.accumulate)
     everywhere = distributed.replicated(mesh)
-    data = jax.device_put(training, everywhere)
+    source = open_source(config, folders, mesh)
     logging.info(
-        "A: %s, %d crops. B: %s, %d crops. %d device(s): %s.",
-        names[0], len(training[0].images), names[1], len(training[1].images),
-        mesh.size, mesh.devices.flat[0].device_kind,
+        "A: %s, %d crops. B: %s, %d crops. %d device(s) of %d process(es): %s; computing in %s.",
+        names[0], cards[0].count("train"), names[1], cards[1].count("train"),
+        mesh.size, jax.process_count(), mesh.devices.flat[0].device_kind,
+        precision.resolved(config, mesh.devices.flat[0]).execution.precision,
     )  # fmt: skip
 
     # -- state: the newest checkpoint, or a first one
     workdir.mkdir(parents=True, exist_ok=True)
-    facts = _facts(config, cards, training)
+    facts = _facts(config, cards, source.colours)
     resumable = Resumable(workdir, config, facts, everywhere, start, keep)
     state = resumable.state()
-    images, per_step = _images(state, config), 2 * config.batch
-    (workdir / "config.json").write_text(config_lib.to_json(config))
-    stats.forget_after(workdir, images)
+    images, per_step = _images(state, config), 2 * config.batch * config.execution.dispatch
     if images >= config.images and (workdir / train_report.NAME).exists():
         resumable.close()
         logging.info("Trained on %d images before.", images)
         return
+    own = distributed.own_folder(workdir)
+    (own / "config.json").write_text(config_lib.to_json(config))
+    stats.forget_after(own, images)
     if images:
         logging.info("Continuing at image %d.", images)
 
     # -- what is watched
     step = step_lib.make_step(config, mesh)
-    preview, exhibit = Preview(config, held_out, names), Exhibit(resumable.facts)
+    preview = Preview(config, held_out, names)
+    exhibit = Exhibit(resumable.facts) if distributed.is_first() else None
     measure = holdout.make_measure(config.model, held_out)
-    previews = workdir / "previews"
+    previews = own / "previews"
     previews.mkdir(exist_ok=True)
+    people = source.at(int(state.step))
     monitor = Monitor(
-        workdir, config, images=images, skipped=int(state.skipped),
-        flops=cost.of_step(step, state, data), peak=peak.of(list(mesh.devices.flat)),
+        own, config, images=images, skipped=int(state.skipped),
+        flops=cost.of_step(step, state, people) / config.execution.dispatch,
+        peak=peak.of(list(mesh.devices.flat)),
         window=window,
     )  # fmt: skip
 
     # -- the loop: nothing here waits for the device, except where something is written
     pending: collections.deque[Any] = collections.deque(maxlen=_AHEAD)
-    with monitor, _StopSignal() as stop, resumable:
+    with monitor, _StopSignal() as stop, contextlib.closing(source), resumable:
         last = images >= config.images
         while not last:
-            state, metrics = step(state, data)
+            people = source.at(images // (2 * config.batch))
+            # What is not sent on purpose would make every step wait.
+            with jax.transfer_guard("disallow"):
+                state, metrics = step(state, people)
             if len(pending) == _AHEAD:
                 jax.block_until_ready(pending[0])
             pending.append(metrics)
             images += per_step
             monitor.advance(images)
             # Asked once, so that a signal during what follows ends the next step, not this.
-            last = images >= config.images or stop.requested
+            stopped = stop.requested()
+            last = images >= config.images or stopped
             log, show, save = (
                 _due(images, per_step, every) or last
                 for every in (config.log_every, config.preview_every, config.checkpoint_every)
             )
             if (log or save) and not monitor.log(metrics):
-                if stop.requested:
+                if stopped:
                     break  # The newest checkpoint is good; what came after is done again.
                 state = resumable.set_back(state)
                 images, last = _images(state, config), False
-                stats.forget_after(workdir, images)
+                stats.forget_after(own, images)
                 monitor.go_back(images, int(state.skipped))
                 continue
-            if show:
+            grid = preview.grid(state.ema) if show else None
+            if grid is not None and exhibit:
                 path = previews / f"{images:09d}.png"
-                monitor.show(exhibit.picture(path, preview.grid(state.ema), int(state.step)))
+                monitor.show(exhibit.picture(path, grid, int(state.step)))
             if save:
                 measured = measure(state.ema)
                 monitor.measured(measured)
                 resumable.save(state, holdout.quality(measured))
-                model_card.write(workdir, resumable.facts, images, measured)
+                model_card.write(own, resumable.facts, images, measured)
             if show or save:
                 monitor.restart_clock()
         best = resumable.best
     if images < config.images:
         logging.info("Stopped and saved at image %d; the same command continues.", images)
+        return
+    if not exhibit:
         return
     # -- what came of it
     pictures = sorted(previews.glob("[0-9]*[0-9].png"))
@@ -164,28 +187,40 @@ def _images(state: TrainState, config: Config) -> int:
 
 
 def _facts(
-    config: Config, cards: list[shards.IdentityCard], training: tuple[Identity, ...]
+    config: Config, cards: list[shards.IdentityCard], colours: tuple[Colour, Colour]
 ) -> Facts:
-    """What a checkpoint says about itself."""
+    """What a checkpoint says about itself; `models` are those whose weights taught it."""
     identities = [
-        dataclasses.asdict(card)
-        | {"mean": np.asarray(one.mean).tolist(), "std": np.asarray(one.std).tolist()}
-        for card, one in zip(cards, training, strict=True)
+        dataclasses.asdict(card) | {"mean": mean.tolist(), "std": std.tolist()}
+        for card, (mean, std) in zip(cards, colours, strict=True)
     ]
-    return {"config": json.loads(config_lib.to_json(config)), "identities": identities}
+    taught = schedule.in_use(config.loss.perceptual)
+    models = [perceptual.weight_file(config.loss.perceptual_network)] if taught else []
+    return {
+        "config": json.loads(config_lib.to_json(config)),
+        "identities": identities,
+        "models": weights.licences(models),
+    }
 
 
 class _StopSignal:
-    """While it is entered, SIGTERM and SIGINT are requests to save and leave."""
+    """While it is entered, SIGTERM and SIGINT are requests to save and leave.
+
+    Of several processes SIGTERM to one is meant for all, which leave after the same step; JAX
+    has taken that signal. A Ctrl-C there ends the run at once.
+    """
 
     def __init__(self) -> None:
-        self.requested = False
+        self._here, self._asked = False, 0
+
+    def requested(self) -> bool:
+        """Whether this step is the last; asked after each."""
+        self._asked += 1
+        return self._here or distributed.all_stop(self._asked)
 
     def __enter__(self) -> _StopSignal:
-        self._before = {
-            number: signal.signal(number, self._request)
-            for number in (signal.SIGTERM, signal.SIGINT)
-        }
+        ours = (signal.SIGTERM, signal.SIGINT) if jax.process_count() == 1 else ()
+        self._before = {number: signal.signal(number, self._request) for number in ours}
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -193,4 +228,4 @@ class _StopSignal:
             signal.signal(number, handler)
 
     def _request(self, *_: object) -> None:
-        self.requested = True
+        self._here = True

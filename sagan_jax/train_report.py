@@ -14,7 +14,7 @@ from markupsafe import Markup
 from data_prep import plots, weights
 from data_prep.report import inline
 from sagan_jax import stats
-from sagan_jax.checkpoint import Facts, learned_from
+from sagan_jax.checkpoint import Facts, learned_from, models_behind
 
 NAME = "report.html"
 _HERE = pathlib.Path(__file__).parent
@@ -50,7 +50,7 @@ def write(workdir: pathlib.Path, facts: Facts, best: int | None) -> pathlib.Path
         share_of_peak=_median(trained, "share_of_peak"),
         curves=list(_curves(trained, held_out)),
         previews=list(_previews(workdir / "previews")),
-        limited=weights.non_commercial(m for one in learned_from(facts) for m in one["models"]),
+        limited=weights.non_commercial(models_behind(facts)),
         non_commercial=weights.NON_COMMERCIAL,
     )
     aside = path.with_name(f".{NAME}.partial")

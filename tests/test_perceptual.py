@@ -3,13 +3,15 @@
 import io
 import pickle
 
+import cv2
 import jax
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from data_prep import weights
-from sagan_jax import perceptual
+from data_prep import identity, shards, weights
+from sagan_jax import checkpoint, model_card, perceptual, train
+from sagan_jax.config import Config, LossConfig
 
 
 @pytest.fixture
@@ -58,12 +60,45 @@ def test_distance_equals_tensorflow(pair, network):
     assert float(perceptual.distance(params, *pair)) == pytest.approx(expected, rel=1e-3)
 
 
-def test_equal_pictures_are_at_no_distance_and_the_gradient_is_finite(pair):
-    params = perceptual.load("alexnet")
+@pytest.mark.parametrize("network", ["alexnet", "dlib"])
+def test_equal_pictures_are_at_no_distance_and_the_gradient_is_finite(pair, network):
+    params = perceptual.load(network)
     value, gradient = jax.jit(jax.value_and_grad(perceptual.distance, argnums=1))(
         params, pair[0], pair[0]
     )
     assert float(value) < 1e-9 and np.isfinite(gradient).all()
+
+
+def test_the_face_network_sees_what_it_was_made_for(crops):
+    faces = crops[::20]
+    chips = perceptual.chips(np.stack([face.image for face in faces]).astype(np.float32) / 255)
+    embeddings = identity.embed(np.asarray(255 * chips).round().astype(np.uint8))
+    stored = np.stack([face.embedding for face in faces])
+    # Those were read from chips cut by the landmarks; two people are 0.70 apart at least.
+    assert np.linalg.norm(embeddings - stored, axis=1).max() < 0.35
+
+
+def test_the_face_network_tells_people_apart_by_its_features(crops):
+    params, image = perceptual.load("dlib"), crops[0].image
+    face, same, other = (
+        cv2.resize(picture, (64, 64), interpolation=cv2.INTER_AREA)[None].astype(np.float32) / 255
+        for picture in (image, crops[8].image, np.roll(image, 80, axis=0))
+    )
+    distance = jax.jit(lambda a, b: perceptual.distance(params, a, b))
+    assert 0 < float(distance(face, same)) < 0.5 * float(distance(face, other)) < 2
+    assert perceptual.weight_file("dlib").licence == "CC0-1.0"
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.1])
+def test_a_model_names_the_weights_that_taught_it(tmp_path, weight):
+    loss = LossConfig(perceptual=weight, perceptual_network="dlib")
+    card = shards.IdentityCard("Ada", "yes", (), {}, (), "fingerprint")
+    colour = np.zeros(3, np.float32), np.ones(3, np.float32)
+    facts = train._facts(Config(loss=loss), [card, card], (colour, colour))
+    model_card.write(tmp_path, facts, 100, {})
+    behind = [model["sha256"] for model in checkpoint.models_behind(facts)]
+    assert behind == ([weights.DLIB_RESNET.sha256] if weight else [])
+    assert ("face-recognition-models" in (tmp_path / "MODEL_CARD.md").read_text()) == bool(weight)
 
 
 def test_a_pickle_of_anything_but_arrays_is_refused():

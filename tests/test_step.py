@@ -1,31 +1,22 @@
 """The compiled step: what it skips, what happens once, and every option in use."""
 
 import dataclasses
+import functools
+import math
+import re
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
+from tiny_run import CONFIG, PEOPLE, SMALL_PEOPLE, SMALLEST, updated
 
-from sagan_jax import data, distributed, schedule, state, step
-from sagan_jax.config import AugmentConfig, Config, LossConfig, ModelConfig, OptimiserConfig
+from sagan_jax import distributed, schedule, state, step
+from sagan_jax.config import AugmentConfig, Config, ExecutionConfig, LossConfig, OptimiserConfig
+from sagan_jax.generator import Generator
+from sagan_jax.layers import STAGE
 from sagan_jax.presets import PRESETS
-
-_MODEL = ModelConfig(
-    resolution=32, encoder_widths=(8, 8, 16, 16), latent=16, shared_width=16,
-    decoder_widths=(16, 8), discriminator_widths=(8, 16),
-)  # fmt: skip
-_TINY = Config(batch=4, images=96, model=_MODEL)
-
-
-def _identity(seed: int) -> data.Identity:
-    random = np.random.default_rng(seed)
-    images = random.integers(0, 256, (20, 32, 32, 3), np.uint8)
-    masks = np.zeros((20, 32, 32, 3), np.uint8)
-    masks[:, 4:28, 4:28, 0] = masks[:, 10:14, 8:24, 1] = masks[:, 20:24, 10:22, 2] = 255
-    return data.Identity(images, masks, *data.face_colour(images, masks[..., :1]))
-
-
-_PEOPLE = (_identity(0), _identity(1))
 
 
 class _Run:
@@ -39,9 +30,11 @@ class _Run:
         self._state = create(jax.random.key(0))
         self.states = [jax.device_get(self._state)]
 
-    def step(self, people=_PEOPLE):
+    def step(self, people=PEOPLE):
         """Metrics of one step."""
-        self._state, metrics = self._step(self._state, jax.device_put(people, self._here))
+        people = jax.device_put(people, self._here)
+        with jax.transfer_guard("disallow"):
+            self._state, metrics = self._step(self._state, people)
         self.states.append(jax.device_get(self._state))
         return jax.device_get(metrics)
 
@@ -52,9 +45,9 @@ def _differ(a, b):
 
 def test_what_is_not_finite_is_skipped_and_decoders_change_places_once():
     optimiser = OptimiserConfig(generator_rate=0.0)  # so that only the exchange moves weights
-    run = _Run(dataclasses.replace(_TINY, swap_decoders_at=24, optimiser=optimiser))
-    broken = (_PEOPLE[0], _PEOPLE[1]._replace(std=np.full(3, np.nan, np.float32)))
-    skipped = [int(run.step(people)["skipped"]) for people in (_PEOPLE, broken, _PEOPLE, _PEOPLE)]
+    run = _Run(dataclasses.replace(CONFIG, swap_decoders_at=24, optimiser=optimiser))
+    broken = (PEOPLE[0], PEOPLE[1]._replace(std=np.full(3, np.nan, np.float32)))
+    skipped = [int(run.step(people)["skipped"]) for people in (PEOPLE, broken, PEOPLE, PEOPLE)]
     start, good, bad, swapped, after = run.states
     assert skipped == [0, 1, 1, 1] and [int(s.skipped) for s in run.states] == [0, 0, 1, 1, 1]
     assert [int(s.step) for s in run.states] == [0, 1, 2, 3, 4]
@@ -73,7 +66,7 @@ def test_what_is_not_finite_is_skipped_and_decoders_change_places_once():
 
 
 def test_decoders_change_places_with_their_averages_and_moments():
-    before = jax.jit(lambda key: state.create(key, _TINY))(jax.random.key(0))
+    before = jax.jit(lambda key: state.create(key, CONFIG))(jax.random.key(0))
     before = dataclasses.replace(
         before,
         generator_moments=jax.tree.map(
@@ -107,7 +100,7 @@ _ALL_HARM = AugmentConfig(
 
 
 def test_every_term_counts_with_its_weight():
-    run = _Run(dataclasses.replace(_TINY, loss=_ALL_TERMS, augment=_ALL_HARM))
+    run = _Run(dataclasses.replace(CONFIG, loss=_ALL_TERMS, augment=_ALL_HARM))
     for seen in (0, 8):
         metrics = run.step()
         weights = schedule.loss_weights(_ALL_TERMS, np.float32(seen))
@@ -133,3 +126,74 @@ def test_the_ancestor_trains():
     assert history[-1]["reconstruction"] < 0.95 * history[1]["reconstruction"]
     assert {"mask_area", "mask_hinge", "edges", "eyes", "critic_on_mixtures"} <= history[-1].keys()
     assert history[-1]["skipped"] == 0 and np.isfinite(history[-1]["critic"])
+
+
+def test_a_step_in_parts_and_a_rematerialised_one_agree_with_the_plain():
+    plain, metrics = updated(SMALLEST)
+    for execution, near in (
+        (ExecutionConfig(rematerialise=True), 1e-4),
+        # Means over faces are by parts.
+        (ExecutionConfig(accumulate=2), 0.02),
+    ):
+        other, seen = updated(dataclasses.replace(SMALLEST, execution=execution))
+        assert int(other.step) == 4 and int(other.skipped) == 0
+        apart = optax.tree.norm(optax.tree.sub(plain.generator, other.generator))
+        assert float(apart) < near * float(optax.tree.norm(plain.generator))
+        for name in ("generator", "critic", "gradient_norm"):
+            assert seen[name] == pytest.approx(metrics[name], rel=10 * near), name
+
+
+def test_rematerialisation_keeps_fewer_feature_maps():
+    # What is kept from the forward for the backward pass; XLA on a CPU undoes the saving.
+    config = PRESETS["demo64"]().model
+    generator, x = Generator(config), jax.ShapeDtypeStruct((2, 8, 64, 64, 3), jnp.float32)
+    params = jax.eval_shape(generator.init, jax.random.key(0), x)
+    policy = jax.checkpoint_policies.save_only_these_names(STAGE)
+
+    def kept(draw):
+        backward = jax.eval_shape(lambda params, x: jax.vjp(draw, params, x)[1], params, x)
+        return sum(leaf.size for leaf in jax.tree.leaves(backward))
+
+    assert kept(jax.checkpoint(generator.apply, policy=policy)) < 0.5 * kept(generator.apply)
+
+
+@pytest.fixture(scope="module")
+def on_four_devices():
+    """A step of the smallest networks: its program, and state and people to run it on."""
+    mesh = distributed.device_mesh(SMALLEST.batch)
+    create = jax.jit(
+        lambda key: state.create(key, SMALLEST), out_shardings=distributed.replicated(mesh)
+    )
+    people = distributed.place(SMALL_PEOPLE, mesh)
+    fresh = functools.partial(create, jax.random.key(0))
+    return step.jitted_step(SMALLEST, mesh).lower(fresh(), people).compile(), fresh, people
+
+
+def test_devices_exchange_the_gradients_once_and_nothing_else(on_four_devices):
+    program, fresh, _ = on_four_devices
+    exchanged = re.findall(
+        r"= (.*?) (all-\w+|collective-\w+|reduce-scatter)(?:-start)?\(", program.as_text()
+    )
+    assert {kind for _, kind in exchanged} == {"all-reduce"}
+    sizes = [
+        4 * math.prod(int(length) for length in shape.split(",") if length)
+        for shapes, _ in exchanged
+        for shape in re.findall(r"f32\[([\d,]*)\]", shapes)
+    ]
+    now = fresh()
+    learned = 4 * sum(x.size for x in jax.tree.leaves((now.generator, now.discriminator)))
+    assert learned <= sum(sizes) <= 1.05 * learned
+
+
+def test_two_steps_in_one_call_equal_two_calls(on_four_devices):
+    program, fresh, people = on_four_devices
+    now, _ = program(fresh(), people)
+    now, metrics = program(now, people)
+    execution = ExecutionConfig(dispatch=2)
+    config = dataclasses.replace(SMALLEST, execution=execution)
+    both = step.make_step(config, distributed.device_mesh(config.batch))
+    after, seen = both(fresh(), people)
+    assert int(after.step) == int(now.step) == 2
+    for a, b in zip(jax.tree.leaves(now.generator), jax.tree.leaves(after.generator), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+    assert float(seen["critic"]) == pytest.approx(float(metrics["critic"]), rel=1e-4)
