@@ -92,6 +92,17 @@ class Path:
         self.chipped, self.embeddings = self.chipped[:kept], self.embeddings[:kept]
         self.chips = self.chips[: kept - len(self.embeddings)]
 
+    def only(self, kept: np.ndarray) -> Path:
+        """A copy with some of the faces, `[len(faces)]` bool, once all chips are read."""
+        other, place = self.fork(), (np.cumsum(kept) - 1).tolist()
+        other.faces = [face for face, stays in zip(self.faces, kept, strict=True) if stays]
+        other.confirmed = [place[i] for i in self.confirmed if kept[i]]
+        other.embeddings = [
+            read for i, read in zip(self.chipped, self.embeddings, strict=False) if kept[i]
+        ]
+        other.chipped = [place[i] for i in self.chipped if kept[i]]
+        return other
+
     @property
     def confirmed_us(self) -> int:
         """When the detector last saw the face."""

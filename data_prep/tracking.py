@@ -180,6 +180,7 @@ class Tracker:
 
     def _track(self, number: int, path: Path) -> Track:
         self._embed(path)
+        path = path.only(self._trusted(path))
         clock = self._clock_of(path)
         faces, transforms = steadying.steady(
             path.faces, path.confirmed, clock, self._settings.smoothing
@@ -193,6 +194,18 @@ class Tracker:
             embeddings=np.array(path.embeddings, np.float32).reshape(-1, EMBEDDING_SIZE),
             thumbnail=path.thumbnail,
         )
+
+    def _trusted(self, path: Path) -> np.ndarray:
+        """Which faces of a path count: before and after it is hidden, the detector must have seen
+        it as well, since the mesh slides over to what hides it. `[len(path.faces)]` bool."""
+        trusted = np.ones(len(path.faces), bool)
+        confirmed = np.isin(np.arange(len(trusted)), path.confirmed)
+        times = [face.timestamp_us for face in path.faces]
+        for gap in np.flatnonzero(np.diff(times) > self._settings.max_filled_us).tolist():
+            before, after = confirmed[gap::-1], confirmed[gap + 1 :]
+            trusted[gap + 1 - int(np.argmax([*before, True])) : gap + 1] = False
+            trusted[gap + 1 : gap + 1 + int(np.argmax([*after, True]))] = False
+        return trusted
 
     def _clock_of(self, path: Path) -> list[tuple[int, int]]:
         """The frames of a track: those of its faces, and those in the gaps that are filled in."""

@@ -164,9 +164,12 @@ def _reasons(analysis: Analysis, chosen: Sequence[Person]) -> dict[int, str]:
     for one in analysis.left_out:
         kept |= dict.fromkeys(_frames(one.track), one.reason)
     for person in sorted(analysis.people, key=lambda person: _is_in(chosen, person)):
-        reason = "the face is hidden" if _is_in(chosen, person) else "another person"
         for track in person.tracks:
-            kept |= dict.fromkeys(_frames(track), reason)
+            frames = _frames(track)
+            if _is_in(chosen, person):
+                kept |= dict.fromkeys(range(min(frames), max(frames) + 1), "the face is hidden")
+            else:
+                kept |= dict.fromkeys(frames, "another person")
     return kept
 
 
