@@ -164,7 +164,7 @@ class _Run:
         self._data = data or (lambda step: people)
         self._count = 0
         fresh = jax.jit(functools.partial(state.create, config=config), out_shardings=everywhere)
-        self._state = fresh(jax.random.key(config.seed))
+        self._state = fresh(state.root_key(config.seed))
         self._step = step.make_step(config, mesh)
         if constant:
             config = precision.resolved(config, mesh.devices.flat[0])

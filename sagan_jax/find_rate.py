@@ -117,7 +117,7 @@ def _losses(config: Config, people: tuple[Identity, Identity], steps: int) -> It
     everywhere = distributed.replicated(mesh)
     data = jax.device_put(people, everywhere)
     create = jax.jit(lambda key: state_lib.create(key, config), out_shardings=everywhere)
-    state, step = create(jax.random.key(config.seed)), step_lib.make_step(config, mesh)
+    state, step = create(state_lib.root_key(config.seed)), step_lib.make_step(config, mesh)
     for _ in range(steps):
         state, metrics = step(state, data)
         yield float(metrics["generator"])

@@ -84,7 +84,7 @@ class Resumable:
     def state(self) -> TrainState:
         """The newest checkpoint, or, where there is none, the first state."""
         self._checkpoints.wait()
-        key = jax.random.key(self._config.seed)
+        key = state_lib.root_key(self._config.seed)
         if self._checkpoints.latest is None:
             fresh = self._create(key)
             if self._start is None:

@@ -29,6 +29,7 @@ from sagan_jax.state import (
     discriminator_optimiser,
     fixed_parts,
     generator_optimiser,
+    root_key,
     swap_decoders,
 )
 
@@ -69,7 +70,7 @@ def jitted_step(config: Config, mesh: Mesh) -> Any:
     everywhere = distributed.replicated(mesh)
 
     def one(state: TrainState, data: Data, frozen: Params | None) -> tuple[TrainState, Metrics]:
-        key = jax.random.fold_in(jax.random.key(config.seed), state.step)
+        key = jax.random.fold_in(root_key(config.seed), state.step)
         batch = draw_batch(key, data, state.images_seen(config), config)
         batch = jax.lax.with_sharding_constraint(batch, distributed.split_batch(mesh))
         state, metrics = update(state, batch, data, jax.random.fold_in(key, 2), frozen, config)

@@ -77,7 +77,7 @@ def test_two_processes_equal_one_and_a_signal_to_one_stops_both(tmp_path):
         config = config_lib.from_dict(checkpoints.facts()["config"])
         mesh = distributed.device_mesh(config.batch)
         create = jax.jit(lambda key: state.create(key, config))
-        now = create(jax.random.key(config.seed))
+        now = create(state.root_key(config.seed))
         shapes = checkpoint.abstract_like(now.ema, distributed.replicated(mesh))
         saved = checkpoints.restore(ema=shapes)["ema"]
     crops, taken = source.open_source(config, folders, mesh), step.make_step(config, mesh)
@@ -86,7 +86,7 @@ def test_two_processes_equal_one_and_a_signal_to_one_stops_both(tmp_path):
         if line["images"] <= 64:
             for name in ("generator", "reconstruction", "critic", "gradient_norm"):
                 assert float(metrics[name]) == pytest.approx(line[name], rel=1e-3), name
-    moved = optax.tree.norm(optax.tree.sub(now.ema, create(jax.random.key(config.seed)).ema))
+    moved = optax.tree.norm(optax.tree.sub(now.ema, create(state.root_key(config.seed)).ema))
     apart = optax.tree.norm(optax.tree.sub(now.ema, saved))
     assert float(apart) < 0.05 * float(moved)
 

@@ -38,7 +38,7 @@ def test_bfloat16_steps_stay_near_float32_ones_and_keep_a_float32_state():
     def flat(tree):
         return np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(tree)])
 
-    fresh = jax.jit(lambda key: state.create(key, SMALLEST))(jax.random.key(1))
+    fresh = jax.jit(lambda key: state.create(key, SMALLEST))(state.root_key(1))
     start = flat(jax.device_get(fresh.generator))
     moved, moved_rounded = flat(exact.generator) - start, flat(rounded.generator) - start
     cosine = moved @ moved_rounded / np.linalg.norm(moved) / np.linalg.norm(moved_rounded)

@@ -27,7 +27,7 @@ class _Run:
         self._here = distributed.replicated(mesh)
         self._step = step.make_step(config, mesh)
         create = jax.jit(lambda key: state.create(key, config), out_shardings=self._here)
-        self._state = create(jax.random.key(0))
+        self._state = create(state.root_key(0))
         self.states = [jax.device_get(self._state)]
 
     def step(self, people=PEOPLE):
@@ -66,7 +66,7 @@ def test_what_is_not_finite_is_skipped_and_decoders_change_places_once():
 
 
 def test_decoders_change_places_with_their_averages_and_moments():
-    before = jax.jit(lambda key: state.create(key, CONFIG))(jax.random.key(0))
+    before = jax.jit(lambda key: state.create(key, CONFIG))(state.root_key(0))
     before = dataclasses.replace(
         before,
         generator_moments=jax.tree.map(
@@ -165,7 +165,7 @@ def on_four_devices():
         lambda key: state.create(key, SMALLEST), out_shardings=distributed.replicated(mesh)
     )
     people = distributed.place(SMALL_PEOPLE, mesh)
-    fresh = functools.partial(create, jax.random.key(0))
+    fresh = functools.partial(create, state.root_key(0))
     return step.jitted_step(SMALLEST, mesh).lower(fresh(), people).compile(), fresh, people
 
 

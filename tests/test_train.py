@@ -58,7 +58,7 @@ def _identity(seed: int, count: int) -> data.Identity:
 def _run(mesh, steps=3, config=_CONFIG):
     """State and metrics after a few steps on synthetic people."""
     people = jax.device_put((_identity(0, 20), _identity(1, 30)), distributed.replicated(mesh))
-    now = jax.jit(lambda key: state.create(key, config))(jax.random.key(0))
+    now = jax.jit(lambda key: state.create(key, config))(state.root_key(0))
     now = jax.device_put(now, distributed.replicated(mesh))
     compiled = step.make_step(config, mesh)
     for _ in range(steps):
@@ -274,7 +274,7 @@ def test_a_new_person_leaves_the_old_decoder_as_it_is(people, trained):
     config = dataclasses.replace(_CONFIG, freeze=("encoder", "decoder_a"))
     mesh = distributed.device_mesh(_CONFIG.batch)
     everywhere, start = distributed.replicated(mesh), Start(trained, take=Take.PEOPLE)
-    fresh = jax.jit(lambda key: state.create(key, config))(jax.random.key(3))
+    fresh = jax.jit(lambda key: state.create(key, config))(state.root_key(3))
     fresh = jax.device_put(fresh, everywhere)
     begun = initialise.initialise(fresh, start, config, ("b", "new"))
     old, untrained = _final(trained)["ema"], jax.device_get(begun.ema["decoders_1"])

@@ -59,7 +59,7 @@ def updated(config: Config, steps: int = 4) -> tuple[TrainState, dict[str, float
     shown, target, masks = (jax.random.uniform(key, shape) for key in keys)
     batch = Augmented(4 * shown - 2, shown, masks[..., :1], target, masks)
     update = jax.jit(lambda now: step.update(now, batch, SMALL_PEOPLE, keys[0], None, config))
-    now = jax.jit(lambda key: state.create(key, config))(jax.random.key(1))
+    now = jax.jit(lambda key: state.create(key, config))(state.root_key(1))
     for _ in range(steps):
         now, metrics = update(now)
     return jax.device_get(now), jax.device_get(metrics)
