@@ -119,7 +119,7 @@ def cast(
         for other in analysis.tracks
         if other is not track
         for meeting in _meetings(track, other)
-        if _is_farther(meeting)
+        if _is_farther(meeting, track, other)
     ]
     nearer: dict[tuple[int, int], list[np.ndarray]] = {}
     for meeting in meetings:
@@ -214,10 +214,20 @@ def _meet(one: Face, other: Face) -> bool:
     return overlap(mesh_box(one.landmarks), mesh_box(other.landmarks)) > _MET
 
 
-def _is_farther(meeting: list[_Met]) -> bool:
-    """Whether the first is behind the second: of the two, that one is seen less."""
-    one, other = (sum(getattr(met, name).presence for met in meeting) for name in ("one", "other"))
-    return bool(one < other)
+def _is_farther(meeting: list[_Met], track: Track, other: Track) -> bool:
+    """Whether the first is behind the second: it alone is lost or found there, or seen less."""
+    frames = {met.one.frame_index for met in meeting}
+    lost, other_lost = (
+        not frames.isdisjoint({of.faces[0].frame_index, of.faces[-1].frame_index})
+        for of in (track, other)
+    )
+    if lost != other_lost:
+        return lost
+    seen, other_seen = (
+        sum(face.presence for face in several)
+        for several in zip(*((met.one, met.other) for met in meeting), strict=True)
+    )
+    return bool(seen < other_seen)
 
 
 def _shown(track: Track, nearer: dict[tuple[int, int], list[np.ndarray]]) -> Iterator[Track]:
