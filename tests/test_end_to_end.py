@@ -123,7 +123,7 @@ def test_marks_are_left_out_only_by_who_answers_for_it(demo, samples, tmp_path):
     refused = _convert(demo, clip, out, "--end=0.5", "--provenance=none")
     assert refused.returncode == 1 and "i_accept_responsibility" in refused.stderr
     accepted = _convert(
-        demo, clip, out, "--end=0.5", "--provenance=none",
+        demo, clip, out, "--end=0.5", "--who=largest", "--provenance=none",
         "--i_accept_responsibility_for_labelling",
     )  # fmt: skip
     assert accepted.returncode == 0 and "NOT MARKED" in accepted.stdout
@@ -169,7 +169,7 @@ def _audio(path: pathlib.Path) -> list[bytes]:
 def test_audio_is_copied(demo, samples, tmp_path):
     clip = samples / "WolfgangLanger_Pexels.mp4"
     out = tmp_path / "out.mp4"
-    assert _convert(demo, clip, out, "--end=2").returncode == 0
+    assert _convert(demo, clip, out, "--end=2", "--who=largest").returncode == 0
     copied, original = _audio(out), _audio(clip)
     assert 80 < len(copied) < 100 and copied == original[: len(copied)]
 

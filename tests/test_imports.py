@@ -109,7 +109,9 @@ def test_a_loss_can_open_the_networks_of_lpips_and_no_others():
     learning = {m for m in _reaches("sagan_jax.train") if m.startswith("sagan_jax.")}
     users = {m for m in learning if "data_prep.weights" in _imports(_MODULES[m])}
     # But for `perceptual` these only say which licences there are.
-    cards = {"sagan_jax.model_card", "sagan_jax.provenance", "sagan_jax.train_report"}
+    cards = {
+        "sagan_jax.model_card", "sagan_jax.provenance", "sagan_jax.train", "sagan_jax.train_report",
+    }  # fmt: skip
     assert users == {"sagan_jax.perceptual"} | cards
     opening = {name for name in _names(_MODULES["sagan_jax.perceptual"]) if "load" in name}
     assert opening == {"load_lpips"}
