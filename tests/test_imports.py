@@ -105,7 +105,7 @@ def test_no_judge_takes_part_in_training(name):
         assert {f"sagan_jax.{m}" for m in ("step", "objective", "losses")} <= _reaches(module)
 
 
-def test_a_loss_can_open_the_networks_of_lpips_and_no_others():
+def test_a_loss_can_open_the_networks_of_lpips_and_dlib_and_no_others():
     learning = {m for m in _reaches("sagan_jax.train") if m.startswith("sagan_jax.")}
     users = {m for m in learning if "data_prep.weights" in _imports(_MODULES[m])}
     # But for `perceptual` these only say which licences there are.
@@ -114,4 +114,8 @@ def test_a_loss_can_open_the_networks_of_lpips_and_no_others():
     }  # fmt: skip
     assert users == {"sagan_jax.perceptual"} | cards
     opening = {name for name in _names(_MODULES["sagan_jax.perceptual"]) if "load" in name}
-    assert opening == {"load_lpips"}
+    assert opening == {"load", "load_lpips"}  # the first is its own, and that of dlib's network
+    known = _imports(_MODULES["sagan_jax.perceptual"]) & _MODULES.keys()
+    assert {m for m in known if m.startswith("data_prep.")} == {
+        "data_prep.identity_network", "data_prep.weights",
+    }  # fmt: skip
