@@ -11,10 +11,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import cv2
-import jinja2
 import numpy as np
 
-from data_prep import cards, plots, shards
+from data_prep import cards, page, plots, shards
 from data_prep.coverage import Coverage
 from data_prep.quality import Reason
 
@@ -22,11 +21,7 @@ NAME = "report.html"
 _CROPS, _OVERLAYS = 27, 6
 _CROP_SIDE, _OVERLAY_SIDE = 128, 192
 _PICTURES = 16
-_TEMPLATE = jinja2.Environment(
-    autoescape=True,
-    undefined=jinja2.StrictUndefined,
-    loader=jinja2.FileSystemLoader(pathlib.Path(__file__).parent),
-).get_template("report.html.jinja")
+_TEMPLATE = page.template(pathlib.Path(__file__).parent, "report.html.jinja")
 
 
 def write(folder: pathlib.Path) -> pathlib.Path:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-import itertools
 import os
 import pathlib
 import sys
@@ -27,6 +26,7 @@ from data_prep.encoding import Encoding
 from data_prep.picture import Picture
 from data_prep.segments import Output, SegmentedWriter, Unfinished
 from data_prep.video_writer import VideoWriter, picture_format
+from launch.benchmark_clip import SIZE, to_and_fro
 from launch.benchmarking import Cost, Table, Value, alternate, cost_of
 from sagan_jax import colour, convert, look_sheet, signing
 from sagan_jax.casting import Wanted, Who
@@ -38,7 +38,6 @@ from sagan_jax.renderer import BATCH, Rendered
 from sagan_jax.swap import Swapper
 from sagan_jax.views import View
 
-_SIZE = (1280, 720)
 _ROUNDS = 3
 _STAGED_FRAMES = 12 * BATCH
 _SETTINGS = ConvertSettings(wanted=Wanted(Who.LARGEST))
@@ -197,7 +196,7 @@ def _speed(swapper: Swapper, path: pathlib.Path, folder: pathlib.Path, marks: Ma
     walls = {name: least.wall_ms for name, (least, _) in costs.items()}
     walls |= {f"of that, {stage}": min(took[1:]) for stage, took in stages.items()}
     return Table(
-        f"Conversion of {frames} frames of {_SIZE[0]}x{_SIZE[1]} H.264 with sound, one face",
+        f"Conversion of {frames} frames of {SIZE[0]}x{SIZE[1]} H.264 with sound, one face",
         [
             {
                 "what": name,
@@ -232,7 +231,7 @@ def _stages(swapper: Swapper, path: pathlib.Path, folder: pathlib.Path, marks: M
         return video.read_pictures(path, span, pixel_format=name, wanted=wanted)
 
     def encode(pictures: Sequence[Picture]) -> None:
-        width, height = _SIZE
+        width, height = SIZE
         with VideoWriter(folder / "stage.mp4", width=width, height=height, like=info) as writer:
             for picture in pictures:
                 writer.write(picture, picture.timestamp_us)
@@ -324,19 +323,12 @@ def _transcode(path: pathlib.Path, out: pathlib.Path) -> None:
 
 def _long_video(clip: pathlib.Path, path: pathlib.Path, seconds: float) -> pathlib.Path:
     """The clip at 720p, to and fro, with its own sound as long as that lasts."""
-    info = video.probe(clip)
-    images = [
-        cv2.resize(frame.image, _SIZE, interpolation=cv2.INTER_CUBIC)
-        for frame in video.read_frames(clip)
-    ]
-    to_and_fro = itertools.cycle([*images, *images[-2:0:-1]])
-    count = round(seconds * float(info.fps))
-    width, height = _SIZE
+    width, height = SIZE
     output = Output(path, width, height)
-    unfinished = Unfinished(path, "")
     with SegmentedWriter(
-        unfinished, [output], like=info, encoding=Encoding(crf=20), sound=Sound(), length=1 << 30
-    ) as writer:
-        for index, image in zip(range(count), to_and_fro, strict=False):
-            writer.write([image], round(index * 1e6 / float(info.fps)))
+        Unfinished(path, ""), [output], like=video.probe(clip), encoding=Encoding(crf=20),
+        sound=Sound(), length=1 << 30,
+    ) as writer:  # fmt: skip
+        for image, time_us in to_and_fro(clip, seconds):
+            writer.write([image], time_us)
     return path

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import collections
-import itertools
 import os
 import pathlib
 import shutil
@@ -11,15 +10,12 @@ import sys
 import tempfile
 from collections.abc import Iterator
 
-import cv2
-import numpy as np
-
 from data_prep import prepare, video
 from data_prep.encoding import Encoding
 from data_prep.video_writer import VideoWriter
+from launch.benchmark_clip import SIZE, to_and_fro
 from launch.benchmarking import Cost, Table, alternate, cost_of
 
-_SIZE = (1280, 720)
 _ROUNDS = 2
 _EXACT = "decoding alone, colours exact"
 _QUICK = "decoding alone, colours quick"
@@ -64,7 +60,7 @@ def _speed(path: pathlib.Path, folder: pathlib.Path) -> Table:
     walls["preparing, with the start of the program"] = wall_ms
     cpus = {name: least.cpu_ms for name, (least, _) in costs.items()}
     return Table(
-        f"Preparation of {frames} frames of {_SIZE[0]}x{_SIZE[1]} H.264, one video",
+        f"Preparation of {frames} frames of {SIZE[0]}x{SIZE[1]} H.264, one video",
         [
             {
                 "what": name,
@@ -102,17 +98,10 @@ def _as_program(path: pathlib.Path, out: pathlib.Path, frames: int) -> tuple[flo
 
 
 def _long_video(clip: pathlib.Path, path: pathlib.Path, seconds: float) -> pathlib.Path:
-    info = video.probe(clip)
-    images = [
-        cv2.resize(frame.image, _SIZE, interpolation=cv2.INTER_CUBIC)
-        for frame in video.read_frames(clip)
-    ]
-    to_and_fro = itertools.cycle([*images, *images[-2:0:-1]])
-    times = np.arange(round(seconds * float(info.fps))) * 1_000_000 / float(info.fps)
-    width, height = _SIZE
+    width, height = SIZE
     with VideoWriter(
-        path, width=width, height=height, like=info, encoding=Encoding(crf=20)
+        path, width=width, height=height, like=video.probe(clip), encoding=Encoding(crf=20)
     ) as writer:
-        for time_us, image in zip(times, to_and_fro, strict=False):
-            writer.write(image, round(time_us))
+        for image, time_us in to_and_fro(clip, seconds):
+            writer.write(image, time_us)
     return path

@@ -10,11 +10,10 @@ from typing import Any
 
 import cv2
 import imageio.v3 as iio
-import jinja2
 import numpy as np
 from markupsafe import Markup
 
-from data_prep import plots, report
+from data_prep import page, plots
 from data_prep.report import inline
 from data_prep.video import Span
 from launch import benchmarking
@@ -65,13 +64,7 @@ _OTHERS = (
     "kid_of_footage", "kid_of_target",
 )  # fmt: skip
 
-_TEMPLATE = jinja2.Environment(
-    autoescape=True,
-    undefined=jinja2.StrictUndefined,
-    loader=jinja2.FileSystemLoader(
-        [pathlib.Path(__file__).parent, pathlib.Path(report.__file__).parent]
-    ),
-).get_template("demo_report.html.jinja")
+_TEMPLATE = page.template(pathlib.Path(__file__).parent, "demo_report.html.jinja")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,11 +7,10 @@ import pathlib
 from collections.abc import Iterator, Mapping, Sequence
 
 import cv2
-import jinja2
 import numpy as np
 from markupsafe import Markup
 
-from data_prep import plots, report
+from data_prep import page, plots, report
 from data_prep.picture import Picture
 from sagan_jax import comparison
 from sagan_jax.comparison import Column
@@ -23,13 +22,7 @@ from sagan_jax.reconstruct import Drawn
 _SHOWN = 4
 _TILE = 128
 _SYNTHETIC = "synthetic"
-_TEMPLATE = jinja2.Environment(
-    autoescape=True,
-    undefined=jinja2.StrictUndefined,
-    loader=jinja2.FileSystemLoader(
-        [pathlib.Path(__file__).parent, pathlib.Path(report.__file__).parent]
-    ),
-).get_template("evaluation.html.jinja")
+_TEMPLATE = page.template(pathlib.Path(__file__).parent, "evaluation.html.jinja")
 
 
 @dataclasses.dataclass(frozen=True)

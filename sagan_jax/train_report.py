@@ -7,22 +7,17 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import imageio.v3 as iio
-import jinja2
 import numpy as np
 from markupsafe import Markup
 
-from data_prep import plots, weights
+from data_prep import page, plots, weights
 from data_prep.report import inline
 from sagan_jax import stats
 from sagan_jax.checkpoint import Facts, learned_from, models_behind
 
 NAME = "report.html"
 _HERE = pathlib.Path(__file__).parent
-_TEMPLATE = jinja2.Environment(
-    autoescape=True,
-    undefined=jinja2.StrictUndefined,
-    loader=jinja2.FileSystemLoader([_HERE, pathlib.Path(plots.__file__).parent]),
-).get_template("train_report.html.jinja")
+_TEMPLATE = page.template(_HERE, "train_report.html.jinja")
 _PREVIEWS = 3
 
 
