@@ -19,6 +19,7 @@ from data_prep import identity
 from data_prep.errors import InputError
 from data_prep.identity import SAME_PERSON
 from data_prep.records import Person, Track
+from data_prep.spread import spread
 from data_prep.tracking import mesh_box
 
 # As many reads of a track, evenly spread, say all that it has to say of its identity.
@@ -268,8 +269,7 @@ def _distances(tracks: Sequence[Track]) -> np.ndarray:
 
 def _some(reads: np.ndarray) -> np.ndarray:
     """At most `_MOST_READS` of them, evenly spread."""
-    count = min(len(reads), _MOST_READS)
-    return reads[np.linspace(0, len(reads) - 1, count).round().astype(int)]
+    return reads[spread(len(reads), _MOST_READS)]
 
 
 def _person(tracks: list[Track]) -> Person:

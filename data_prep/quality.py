@@ -17,6 +17,7 @@ import numpy as np
 
 from data_prep import alignment, cards
 from data_prep.records import AlignedFace
+from data_prep.spread import spread
 
 # The face without the forehead, over which hair may hang: jaw, cheeks, brows, tip of the nose.
 _BELOW_THE_FOREHEAD = [
@@ -333,5 +334,4 @@ class EvenlySpaced:
 
     def pictures(self) -> list[str]:
         """The thumbnails, JPEG in base 64, in the order they came in."""
-        count = min(self._limit, len(self._taken))
-        return [self._taken[i] for i in np.linspace(0, len(self._taken) - 1, count).astype(int)]
+        return [self._taken[i] for i in spread(len(self._taken), self._limit)]

@@ -16,6 +16,7 @@ import numpy as np
 from data_prep import cards, page, plots, shards
 from data_prep.coverage import Coverage
 from data_prep.quality import Reason
+from data_prep.spread import spread
 
 NAME = "report.html"
 _CROPS, _OVERLAYS = 27, 6
@@ -66,8 +67,7 @@ def _evenly_spaced(
 
 def _spread(things: Sequence[Any], count: int) -> list[Any]:
     """At most `count` of a sequence, evenly spaced, first and last among them."""
-    chosen = np.linspace(0, len(things) - 1, min(count, len(things))).round().astype(int)
-    return [things[i] for i in chosen]
+    return [things[i] for i in spread(len(things), count)]
 
 
 def _tile(example: dict[str, Any], image: np.ndarray, side: int) -> dict[str, str]:

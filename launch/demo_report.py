@@ -15,6 +15,7 @@ from markupsafe import Markup
 
 from data_prep import page, plots
 from data_prep.report import inline
+from data_prep.spread import spread
 from data_prep.video import Span
 from launch import benchmarking
 from launch.benchmarking import Value
@@ -195,7 +196,7 @@ def _seal(picture: pathlib.Path, record: dict[str, Any]) -> None:
 def contact_sheet(target: pathlib.Path, span: Span, swapped: pathlib.Path) -> np.ndarray:
     """Eight frames evenly spread over a clip, target above, swapped below: `[H, W, 3]` uint8."""
     count = sum(1 for _ in observe.paired_frames(target, swapped, span))
-    chosen = set(np.linspace(0, count - 1, _SHEET_FRAMES).round().astype(int).tolist())
+    chosen = set(spread(count, _SHEET_FRAMES).tolist())
     columns = [
         np.vstack([_tile(frame.image) for frame in pair])
         for index, pair in enumerate(observe.paired_frames(target, swapped, span))

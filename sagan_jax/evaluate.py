@@ -13,6 +13,7 @@ from data_prep.blendshapes import Blendshapes
 from data_prep.errors import InputError
 from data_prep.progress import Progress
 from data_prep.records import CROP_SIZE, Face, Track
+from data_prep.spread import spread
 from data_prep.tracking import overlap
 from sagan_jax import distribution, gallery, metrics, observe
 from sagan_jax.bootstrap import Estimate, Series, bootstrap, jackknife
@@ -161,7 +162,7 @@ def identity_figures(
     person, replaced = metrics.centroid(source.train.embeddings), metrics.centroid(target)
     to_source, to_target, none = swapped @ person, swapped @ replaced, target @ person
     ceiling = Series.at(source.holdout.seconds, source.holdout.embeddings @ person)
-    known = [source.train.embeddings, target[observe.spread(len(target), gallery.PICTURES)]]
+    known = [source.train.embeddings, target[spread(len(target), gallery.PICTURES)]]
     known += [other.embeddings for other in source.others]
     is_source = np.repeat(np.arange(len(known)) == 0, [len(one) for one in known])
     found = metrics.retrieved(swapped, np.concatenate(known), is_source)

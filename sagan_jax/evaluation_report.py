@@ -12,11 +12,12 @@ from markupsafe import Markup
 
 from data_prep import page, plots, report
 from data_prep.picture import Picture
+from data_prep.spread import spread
 from sagan_jax import comparison
 from sagan_jax.comparison import Column
 from sagan_jax.evaluation import Evaluation, Part
 from sagan_jax.marking import FrameMarker, Marks
-from sagan_jax.observe import Observation, spread
+from sagan_jax.observe import Observation
 from sagan_jax.reconstruct import Drawn
 
 _SHOWN = 4

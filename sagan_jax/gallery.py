@@ -13,6 +13,7 @@ import numpy as np
 from data_prep import landmarks, quality, shards
 from data_prep.errors import InputError
 from data_prep.records import CROP_SIZE
+from data_prep.spread import spread
 from sagan_jax.distribution import Features
 from sagan_jax.recogniser import Recogniser
 
@@ -97,8 +98,8 @@ def _spread(folder: pathlib.Path, split: str, count: int) -> Iterator[dict[str, 
     total = shards.read_card(folder).count(split)
     if not total:
         raise InputError(f"{folder}: no crops in '{split}'; prepare it from a longer video")
-    chosen = set(np.linspace(0, total - 1, count).round().astype(int).tolist())
-    parts = "+".join(f"{split}[{at}:{at + 1}]" for at in sorted(chosen))
+    chosen = spread(total, count).tolist()
+    parts = "+".join(f"{split}[{at}:{at + 1}]" for at in chosen)
     return shards.read(folder, parts)
 
 

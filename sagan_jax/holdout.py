@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from skimage.metrics import structural_similarity
 
+from data_prep.spread import spread
 from sagan_jax import perceptual
 from sagan_jax.config import ModelConfig
 from sagan_jax.data import Identity
@@ -64,7 +65,7 @@ def _unit(pixels: np.ndarray) -> np.ndarray:
 
 
 def _spread(identity: Identity) -> tuple[np.ndarray, np.ndarray]:
-    chosen = np.linspace(0, len(identity.images) - 1, _SAMPLE).round().astype(int)
+    chosen = spread(len(identity.images), _SAMPLE)
     return np.asarray(identity.images)[chosen], np.asarray(identity.masks)[chosen, ..., 0]
 
 

@@ -14,6 +14,7 @@ from data_prep import alignment, landmarks, quality, video
 from data_prep.masks import Masker
 from data_prep.progress import Progress
 from data_prep.records import CROP_SIZE, Face, Frame
+from data_prep.spread import spread
 from sagan_jax import gallery, metrics, seam
 from sagan_jax.gallery import Judges
 
@@ -145,11 +146,6 @@ def observe(
         close_look.seen(sampled, featured),
         tuple(strip),
     )
-
-
-def spread(total: int, count: int) -> np.ndarray:
-    """At most `count` of the numbers below `total`, evenly spread, rising, `[K]` int."""
-    return np.linspace(0, total - 1, min(count, total)).round().astype(int)
 
 
 class _CloseLook:

@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from data_prep import page, plots, weights
 from data_prep.report import inline
+from data_prep.spread import spread
 from sagan_jax import stats
 from sagan_jax.checkpoint import Facts, learned_from, models_behind
 
@@ -87,6 +88,5 @@ def _curves(
 def _previews(folder: pathlib.Path) -> Iterator[tuple[int, str]]:
     """Images seen and picture of a few, evenly spaced, the newest first."""
     paths = sorted(folder.glob("[0-9]*[0-9].png"), reverse=True)
-    chosen = np.linspace(0, len(paths) - 1, min(_PREVIEWS, len(paths))).round().astype(int)
-    for i in chosen:
+    for i in spread(len(paths), _PREVIEWS):
         yield int(paths[i].stem), inline(iio.imread(paths[i]))
