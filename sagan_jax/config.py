@@ -162,7 +162,7 @@ class AugmentConfig:
         decoders learn the face alone.
     """
 
-    warp: Weight = ((14_000, 0.025), (26_000, 0.004))
+    warp: Weight = ((2_000, 0.025), (10_000, 0.001))
     rotation: float = 10.0
     zoom: float = 0.05
     shift: float = 0.04

@@ -124,7 +124,8 @@ PICTURE = (
 )  # fmt: skip
 RECONSTRUCTION = (
     Figure("ssim", "reconstruction SSIM", "", -1, 1, _MORE,
-           "the person by the own decoder on held-out crops, inside the face", 3),
+           "the person by the own decoder on held-out crops, where its windows of 7 pixels lie in "
+           "the face", 3),
     Figure("psnr", "reconstruction PSNR", "dB", 0, None, _MORE,
            "likewise", 1),
     Figure("lpips", "reconstruction LPIPS", "", 0, None, _LESS,

@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping
 import jax
 import jax.numpy as jnp
 import numpy as np
-from skimage.metrics import structural_similarity
 
 from data_prep.spread import spread
 from sagan_jax import perceptual
 from sagan_jax.config import ModelConfig
 from sagan_jax.data import Identity
+from sagan_jax.face_ssim import face_ssim
 from sagan_jax.generator import Generator
 from sagan_jax.sight import seen
 from sagan_jax.state import Params
@@ -26,9 +26,9 @@ def make_measure(
     """A function of the averaged generator.
 
     It returns, over 64 crops of each person drawn by the own decoder at network resolution:
-    `holdout_ssim_a` and `holdout_ssim_b`, SSIM inside the face mask (Wang et al., 2004; -1..1,
-    higher is better), and `holdout_lpips_a` and `holdout_lpips_b`, the perceptual distance by
-    AlexNet of crop and drawn face in the true surroundings (Zhang et al., 2018; 0 is best).
+    `holdout_ssim_a` and `holdout_ssim_b`, `face_ssim` (-1..1, higher is better), and
+    `holdout_lpips_a` and `holdout_lpips_b`, the perceptual distance by AlexNet of crop and drawn
+    face in the true surroundings (Zhang et al., 2018; 0 is best).
     """
     samples = [_spread(identity) for identity in held_out]
     inputs = jnp.stack([
@@ -42,7 +42,8 @@ def make_measure(
         rendered = np.clip(jax.device_get(render(params)), 0, 1)
         figures = {}
         for name, (images, masks), out in zip("ab", samples, rendered, strict=True):
-            figures[f"holdout_ssim_{name}"] = _ssim(images, masks, (out * 255).astype(np.uint8))
+            made = np.round(out * 255).astype(np.uint8)
+            figures[f"holdout_ssim_{name}"] = float(face_ssim(images, made, masks > 127).mean())
             figures[f"holdout_lpips_{name}"] = float(distance(judge, images, masks, out))
         return figures
 
@@ -73,11 +74,3 @@ def _distance(judge: Params, images: jax.Array, masks: jax.Array, drawn: jax.Arr
     real = images.astype(jnp.float32) / 255
     inside = (masks > 127)[..., None].astype(jnp.float32)
     return perceptual.distance(judge, inside * drawn + (1 - inside) * real, real)
-
-
-def _ssim(images: np.ndarray, masks: np.ndarray, rendered: np.ndarray) -> float:
-    values = [
-        structural_similarity(real, made, channel_axis=-1, full=True)[1][mask > 127].mean()
-        for real, mask, made in zip(images, masks, rendered, strict=True)
-    ]
-    return float(np.mean(values))

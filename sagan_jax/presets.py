@@ -157,7 +157,6 @@ def _sagan(name: str, model: ModelConfig, *, images: int, rate: float) -> Config
         preview_every=images // 40,
         model=model,
         loss=LossConfig(adversarial=((0.28 * images, 0.0), (0.38 * images, 0.03))),
-        augment=AugmentConfig(warp=((0.39 * images, 0.025), (0.72 * images, 0.004))),
         optimiser=OptimiserConfig(generator_rate=rate),
     )
 

@@ -13,7 +13,6 @@ from typing import Any
 import cv2
 import jax
 import numpy as np
-from skimage.metrics import structural_similarity
 
 from data_prep import landmarks, quality, shards
 from data_prep.errors import InputError
@@ -24,6 +23,7 @@ from sagan_jax.bootstrap import Series, bootstrap
 from sagan_jax.data import face_colour
 from sagan_jax.evaluate import Source
 from sagan_jax.evaluation import Evaluation, Part
+from sagan_jax.face_ssim import face_ssim
 from sagan_jax.gallery import Gallery, Judges
 from sagan_jax.swap import Swapper
 
@@ -99,19 +99,15 @@ def evaluate_checkpoint(
 def reconstruction_errors(
     real: np.ndarray, drawn: np.ndarray, masks: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """SSIM (Wang et al., 2004) and squared error inside the face, of each crop, `[K]` both.
+    """`face_ssim` and squared error inside the face, of each crop, `[K]` both.
 
     Args:
       real: `[K, R, R, 3]` uint8.
       drawn: likewise.
       masks: `[K, R, R]` bool.
     """
-    pairs = list(zip(real, drawn, masks, strict=True))
-    similar = [
-        structural_similarity(a, b, channel_axis=-1, full=True)[1][mask].mean()
-        for a, b, mask in pairs
-    ]
-    return np.array(similar), np.array([metrics.squared_error(*pair) for pair in pairs])
+    errors = [metrics.squared_error(*one) for one in zip(real, drawn, masks, strict=True)]
+    return face_ssim(real, drawn, masks), np.array(errors)
 
 
 def perceptual_distances(

@@ -4,6 +4,7 @@ import cv2
 import data_sets
 import numpy as np
 import pytest
+from skimage.metrics import structural_similarity
 
 from data_prep import shards
 from data_prep.errors import InputError
@@ -90,7 +91,14 @@ def test_known_errors_have_known_figures():
     outside = np.where(mask[..., None], real, 0)
     ssim, errors = reconstruct.reconstruction_errors(real, real + np.uint8(10), mask)
     assert errors == pytest.approx(100) and (ssim > 0.9).all() and (ssim < 1).all()
-    assert reconstruct.reconstruction_errors(real, outside, mask)[1] == pytest.approx(0)
+    ssim, errors = reconstruct.reconstruction_errors(real, outside, mask)
+    assert errors == pytest.approx(0) and ssim == pytest.approx(1)
+    rough = np.clip(real + random.normal(0, 20, real.shape), 0, 255).astype(np.uint8)
+    windows = [
+        structural_similarity(a, b, channel_axis=-1)
+        for a, b in zip(real[:, 16:48, 16:48], rough[:, 16:48, 16:48], strict=True)
+    ]
+    assert reconstruct.reconstruction_errors(real, rough, mask)[0] == pytest.approx(windows)
     noise = random.integers(0, 256, real.shape, np.uint8)
     distances = [reconstruct.perceptual_distances(real, drawn, mask, "alexnet")
                  for drawn in (outside, real + np.uint8(10), noise)]  # fmt: skip
