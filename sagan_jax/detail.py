@@ -30,7 +30,8 @@ _MEDIAN = 0.6745
 _WIDTHS = np.linspace(0.0, 1.5, 31)
 # Levels of 0..255: more is texture.
 _MAX_GRAIN = 8.0
-_NOISE = 1 << 20
+# Side of the field of noise that every frame takes another part of, pixels.
+_NOISE = 1024
 # Pixels that are looked at, each way.
 _SIGHT = 256
 
@@ -143,18 +144,21 @@ def missing_grain(seen: Sight) -> Grain:
 
 def noise_of(grain: Grain, shape: tuple[int, int], seed: tuple[int, ...]) -> np.ndarray:
     """Noise `[h, w]` float32, levels of 0..255, the same for the same seed."""
-    count = shape[0] * shape[1]
-    start = int(np.random.default_rng(seed).integers(max(_NOISE - count, 1)))
-    noise = np.resize(_noise()[start : start + count], shape)
-    if grain.width > 0.1:
-        noise = cv2.GaussianBlur(noise, (0, 0), grain.width)
-    return grain.sigma / max(float(noise.std()), 1e-3) * noise
+    noise = _noise(float(_WIDTHS[np.abs(_WIDTHS - grain.width).argmin()]))
+    if max(shape) > _NOISE:
+        noise = np.tile(noise, [-(-extent // _NOISE) for extent in shape])
+    free = np.array(noise.shape) - shape
+    top, left = np.random.default_rng(seed).integers(free + 1).tolist()
+    return np.float32(grain.sigma) * noise[top : top + shape[0], left : left + shape[1]]
 
 
-@functools.cache
-def _noise() -> np.ndarray:
-    """White noise that every frame takes from another place on: drawing it anew takes 1 ms."""
-    return np.random.default_rng(0).standard_normal(_NOISE, np.float32)
+@functools.lru_cache(maxsize=8)
+def _noise(width: float) -> np.ndarray:
+    """Noise of standard deviation 1; drawn and blurred once, since that takes 20 ms."""
+    noise = np.random.default_rng(0).standard_normal((_NOISE, _NOISE), np.float32)
+    if width > 0.1:
+        noise = cv2.GaussianBlur(noise, (0, 0), width)
+    return noise / noise.std()
 
 
 def _response(luma: np.ndarray, shown: np.ndarray) -> float:

@@ -19,6 +19,8 @@ from sagan_jax.low_pass import LowPass
 
 # Faster, colours flicker; slower, they lag behind the light.
 _TIME_CONSTANT_S = 0.4
+# Of that: so long what was seen of sharpness and grain holds; looking takes half of the time.
+_LOOK_AGAIN = 0.25
 # Drawn pixels whose colours say something.
 _FEWEST = 16
 # Levels of 0..255: less is not seen.
@@ -120,12 +122,14 @@ class Finish:
         """The crop, as crisp as the scene, and the grain that it lacks."""
         look, luma = self._look, 255 * cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
         finer = detail.fine(luma)
-        seen = detail.look_at(luma, finer, alpha, face.transform, picture)
-        if seen is None:
-            return crop, Grain(0.0, 0.0)
-        missing = detail.missing_grain(seen) if look.grain else Grain(0.0, 0.0)
-        amount = detail.sharpening_of(seen, missing) if look.sharpen else 0.0
-        wanted = {"amount": np.array(amount), "grain": np.array(missing)}
-        steady = self._detail(wanted, face.timestamp_us)
+        steady = self._detail.recent(face.timestamp_us, _LOOK_AGAIN * look.steady_s)
+        if steady is None:
+            seen = detail.look_at(luma, finer, alpha, face.transform, picture)
+            if seen is None:
+                return crop, Grain(0.0, 0.0)
+            missing = detail.missing_grain(seen) if look.grain else Grain(0.0, 0.0)
+            amount = detail.sharpening_of(seen, missing) if look.sharpen else 0.0
+            wanted = {"amount": np.array(amount), "grain": np.array(missing)}
+            steady = self._detail(wanted, face.timestamp_us)
         sharper = (float(steady["amount"]) + look.unsharp) / 255 * finer
         return np.clip(crop + sharper[..., None], 0, 1), Grain(*steady["grain"].tolist())

@@ -37,6 +37,11 @@ class LowPass:
         self._timestamp_us = timestamp_us
         return self._values
 
+    def recent(self, timestamp_us: int, within_s: float) -> dict[str, np.ndarray] | None:
+        """What was used last, if that was at most so long before this time."""
+        elapsed_us = timestamp_us - self._timestamp_us
+        return self._values if self._values and elapsed_us <= within_s * 1e6 else None
+
     def state(self) -> dict[str, Any]:
         """What the next frame depends on, as JSON has it."""
         values = {name: value.tolist() for name, value in self._values.items()}

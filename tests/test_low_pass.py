@@ -36,6 +36,13 @@ def test_no_time_is_no_filter():
     np.testing.assert_allclose(_filtered(LowPass(0.0), _VALUES), _VALUES)
 
 
+def test_what_was_used_last_holds_for_a_while():
+    low_pass = LowPass(0.4)
+    assert low_pass.recent(0, 0.1) is None
+    used = low_pass({"x": np.ones(3)}, 40_000)
+    assert low_pass.recent(140_000, 0.1) is used and low_pass.recent(140_001, 0.1) is None
+
+
 def test_it_goes_on_from_its_state():
     whole, half, rest = LowPass(0.4), LowPass(0.4), LowPass(0.4)
     _filtered(half, _VALUES[:20])
