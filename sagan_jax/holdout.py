@@ -25,12 +25,13 @@ def make_measure(
 ) -> Callable[[Params], dict[str, float]]:
     """A function of the averaged generator.
 
-    It returns, over 64 crops of each person drawn by the own decoder at network resolution:
+    It returns, over at most 64 crops of each person drawn by the own decoder at network resolution:
     `holdout_ssim_a` and `holdout_ssim_b`, `face_ssim` (-1..1, higher is better), and
     `holdout_lpips_a` and `holdout_lpips_b`, the perceptual distance by AlexNet of crop and drawn
     face in the true surroundings (Zhang et al., 2018; 0 is best).
     """
-    samples = [_spread(identity) for identity in held_out]
+    count = min(_SAMPLE, *(len(identity.images) for identity in held_out))
+    samples = [_spread(identity, count) for identity in held_out]
     inputs = jnp.stack([
         seen(_unit(images), _unit(masks[..., None]), identity.mean, identity.std, config)
         for (images, masks), identity in zip(samples, held_out, strict=True)
@@ -65,8 +66,8 @@ def _unit(pixels: np.ndarray) -> np.ndarray:
     return pixels.astype(np.float32) / 255
 
 
-def _spread(identity: Identity) -> tuple[np.ndarray, np.ndarray]:
-    chosen = spread(len(identity.images), _SAMPLE)
+def _spread(identity: Identity, count: int) -> tuple[np.ndarray, np.ndarray]:
+    chosen = spread(len(identity.images), count)
     return np.asarray(identity.images)[chosen], np.asarray(identity.masks)[chosen, ..., 0]
 
 

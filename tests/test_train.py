@@ -107,7 +107,7 @@ def test_config_survives_json():
 def people(tmp_path_factory):
     """Two small data sets."""
     folder = tmp_path_factory.mktemp("people")
-    return write_data_set(folder / "a", 0, 20), write_data_set(folder / "b", 1, 30)
+    return write_data_set(folder / "a", 0, 20), write_data_set(folder / "b", 1, 30, holdout=7)
 
 
 def _final(workdir: pathlib.Path) -> dict:
