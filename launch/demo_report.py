@@ -13,7 +13,7 @@ import imageio.v3 as iio
 import numpy as np
 from markupsafe import Markup
 
-from data_prep import page, plots
+from data_prep import page, plots, shards
 from data_prep.report import inline
 from data_prep.spread import spread
 from data_prep.video import Span
@@ -119,6 +119,7 @@ def write(out: pathlib.Path, targets: dict[str, Target]) -> None:
             curves={name: _identity(name, part) for name, part in clips.items()},
             preview=inline(preview),
             losses=_losses(stats),
+            people=[shards.read_card(out / name) for name in "ab"],
             times=times,
         )
     )

@@ -93,12 +93,16 @@ def _compare(out: pathlib.Path | None) -> None:
 
 def _finish(out: pathlib.Path, found: Evaluation) -> None:
     """The figures last: where they are, the page is."""
+    from data_prep.coverage import Verdict
     from sagan_jax import comparison
 
     aside = out.with_name(f".{out.name}.partial")
     aside.write_text(found.to_json())
     aside.replace(out)
     print(comparison.markdown(comparison.of(found)))
+    source = found.subject.get("source", {})
+    if source.get("footage"):
+        print(f"Footage of {source['identity']}: {Verdict(**source['footage']).text}")
     print(out, out.with_suffix(".html"), sep="\n")
 
 

@@ -147,17 +147,16 @@ def noise_of(grain: Grain, shape: tuple[int, int], seed: tuple[int, ...]) -> np.
     noise = _noise(float(_WIDTHS[np.abs(_WIDTHS - grain.width).argmin()]))
     if max(shape) > _NOISE:
         noise = np.tile(noise, [-(-extent // _NOISE) for extent in shape])
-    free = np.array(noise.shape) - shape
-    top, left = np.random.default_rng(seed).integers(free + 1).tolist()
+    free = [have - extent + 1 for have, extent in zip(noise.shape, shape, strict=True)]
+    top, left = np.random.default_rng(seed).integers(free).tolist()
     return np.float32(grain.sigma) * noise[top : top + shape[0], left : left + shape[1]]
 
 
 @functools.lru_cache(maxsize=8)
 def _noise(width: float) -> np.ndarray:
     """Noise of standard deviation 1; drawn and blurred once, since that takes 20 ms."""
-    noise = np.random.default_rng(0).standard_normal((_NOISE, _NOISE), np.float32)
-    if width > 0.1:
-        noise = cv2.GaussianBlur(noise, (0, 0), width)
+    white = np.random.default_rng(0).standard_normal((_NOISE, _NOISE), np.float32)
+    noise = cv2.GaussianBlur(white, (0, 0), width) if width > 0.1 else white
     return noise / noise.std()
 
 

@@ -337,7 +337,9 @@ def _subject(
     card = shards.read_card(source)
     return {
         "kind": "clip",
-        "source": {"identity": card.identity, "fingerprint": card.fingerprint},
+        "source": {
+            "identity": card.identity, "fingerprint": card.fingerprint, "footage": card.verdict,
+        },
         "target": {
             "name": target.name, "sha256": fingerprint.of_file(target),
             "start_s": span.start_s, "end_s": span.end_s,

@@ -34,7 +34,7 @@ def sagan64() -> Config:
         decoder_widths=(144, 72),
         discriminator_widths=(24, 48, 96),
     )
-    return _sagan("sagan64", model, images=160_000, rate=8e-4)
+    return _sagan("sagan64", model, images=120_000, rate=8e-4)
 
 
 def sagan128() -> Config:

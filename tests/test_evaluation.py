@@ -82,6 +82,8 @@ def test_the_file_says_how_it_is_read(unswapped):
     subject = values["subject"]
     assert subject["target"]["sha256"] == subject["swapped"]["sha256"]
     assert subject["target"]["sha256"] == fingerprint.of_file(unswapped / "copy.mp4")
+    page = (unswapped / "figures.html").read_text()
+    assert '<span class="thin level-text">thin</span>, a few crops; film more.' in page
 
 
 def test_the_page_needs_nothing_but_itself_and_says_what_it_shows(unswapped):
