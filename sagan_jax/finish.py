@@ -89,7 +89,8 @@ class Finish:
         luma, *chroma = blend.lay(crop, drawn.share * alpha, face.transform, picture)
         if grain.sigma >= _LEAST_GRAIN and luma.face.size:
             seed = face.track_id, face.frame_index
-            noise = picture.coding.luma[1] * detail.noise_of(grain, luma.alpha.shape, seed)
+            grain = grain._replace(sigma=picture.coding.luma[1] * grain.sigma)
+            noise = detail.noise_of(grain, luma.alpha.shape, seed)
             rough = luma.face + (noise if luma.face.ndim == 2 else noise[..., None])
             luma = dataclasses.replace(luma, face=rough)
         return [luma, *chroma]
