@@ -1,6 +1,7 @@
 """Named configurations.
 
-What a preset that was not trained is worth is not known until its figures are here. Parameters and arithmetic of each: `cost.py`.
+What a preset that was not trained is worth is not known until its figures are here. Parameters
+and arithmetic of each: `cost.py`.
 """
 
 from __future__ import annotations
