@@ -149,15 +149,15 @@ def noise_of(grain: Grain, shape: tuple[int, int], seed: tuple[int, ...]) -> np.
         noise = np.tile(noise, [-(-extent // _NOISE) for extent in shape])
     free = [have - extent + 1 for have, extent in zip(noise.shape, shape, strict=True)]
     top, left = np.random.default_rng(seed).integers(free).tolist()
-    return np.float32(grain.sigma) * noise[top : top + shape[0], left : left + shape[1]]
+    noise = noise[top : top + shape[0], left : left + shape[1]]
+    return np.float32(grain.sigma / max(float(noise.std()), 1e-3)) * noise
 
 
 @functools.lru_cache(maxsize=8)
 def _noise(width: float) -> np.ndarray:
-    """Noise of standard deviation 1; drawn and blurred once, since that takes 20 ms."""
+    """Drawn and blurred once, and not for every frame."""
     white = np.random.default_rng(0).standard_normal((_NOISE, _NOISE), np.float32)
-    noise = cv2.GaussianBlur(white, (0, 0), width) if width > 0.1 else white
-    return noise / noise.std()
+    return cv2.GaussianBlur(white, (0, 0), width) if width > 0.1 else white
 
 
 def _response(luma: np.ndarray, shown: np.ndarray) -> float:

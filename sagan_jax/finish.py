@@ -19,7 +19,7 @@ from sagan_jax.low_pass import LowPass
 
 # Faster, colours flicker; slower, they lag behind the light.
 _TIME_CONSTANT_S = 0.4
-# Of that: so long what was seen of sharpness and grain holds; looking takes half of the time.
+# Of that: so long what was seen of sharpness and grain holds, before it is looked at again.
 _LOOK_AGAIN = 0.25
 # Drawn pixels whose colours say something.
 _FEWEST = 16
