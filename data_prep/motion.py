@@ -175,7 +175,8 @@ def measure_noise(
         if len(seen) <= 2 * stride + _WINDOW:
             break
         squares, per_noise = _accelerations(values[seen], seconds[seen], stride)
-        local = average(squares / per_noise, _WINDOW, mode="nearest")
+        # A running mean of what is next to nothing can be less than that.
+        local = np.maximum(average(squares / per_noise, _WINDOW, mode="nearest"), 0)
         if stride == 1:
             quiet = np.sqrt(np.percentile(local, _QUIET) / _QUIET_SHARE)
             noise = float(np.clip(quiet, least, _WORST * least))

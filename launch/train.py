@@ -144,7 +144,7 @@ def _find_rate(config: Config) -> None:
 
 
 def _train(config: Config) -> None:
-    from sagan_jax import train
+    from sagan_jax import holdout, holdout_swap, train
     from sagan_jax.monitor import Window
     from sagan_jax.start import Start
 
@@ -159,6 +159,7 @@ def _train(config: Config) -> None:
         start=start,
         keep=_keep(config),
         window=window,
+        measures=(holdout.make_measure, holdout_swap.make_measure),
     )
 
 

@@ -97,6 +97,29 @@ def enlarge(image: np.ndarray, size: int) -> np.ndarray:
     return np.clip(cv2.resize(image, (size, size), interpolation=cv2.INTER_CUBIC), 0, 1)
 
 
+def laid_in(
+    crop: np.ndarray, face_mask: np.ndarray, rgb: np.ndarray, learned: np.ndarray
+) -> np.ndarray:
+    """What was drawn, in its surroundings as it is, without matching colours.
+
+    Args:
+      crop: `[S, S, 3]` uint8.
+      face_mask: `[S, S, 1]` uint8, 0 or 255.
+      rgb: `[R, R, 3]` float32, 0..1.
+      learned: `[R, R, 1]` float32, 0..1.
+
+    Returns:
+      `[S, S, 3]` uint8.
+    """
+    alpha = alpha_of(face_mask, learned)[..., None]
+    return to_bytes(alpha * enlarge(rgb, len(crop)) + (1 - alpha) * crop / 255)
+
+
+def to_bytes(image: np.ndarray) -> np.ndarray:
+    """0..1 to uint8."""
+    return np.clip(np.round(255 * image), 0, 255).astype(np.uint8)
+
+
 def shown_in(
     shape: tuple[int, ...], alpha: np.ndarray, transform: np.ndarray, margin: float = _MARGIN
 ) -> Place:

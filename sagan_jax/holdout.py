@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -19,10 +20,31 @@ from sagan_jax.state import Params
 
 _SAMPLE = 64
 
+Measure = Callable[[Params], dict[str, float]]
+MakeMeasure = Callable[[ModelConfig, tuple[Identity, Identity]], Measure]
 
-def make_measure(
-    config: ModelConfig, held_out: tuple[Identity, Identity]
-) -> Callable[[Params], dict[str, float]]:
+
+class Sample(NamedTuple):
+    """A few crops of one person, evenly spread.
+
+    Attributes:
+      images: `[N, R, R, 3]` uint8 RGB.
+      masks: `[N, R, R]` uint8, 0..255, of the face.
+      seen: `[N, R, R, C]` float32, what the encoder is shown.
+    """
+
+    images: np.ndarray
+    masks: np.ndarray
+    seen: jax.Array
+
+
+def samples(config: ModelConfig, held_out: tuple[Identity, Identity], count: int) -> list[Sample]:
+    """At most `count` crops of A and as many of B."""
+    count = min(count, *(len(identity.images) for identity in held_out))
+    return [_sample(config, identity, count) for identity in held_out]
+
+
+def make_measure(config: ModelConfig, held_out: tuple[Identity, Identity]) -> Measure:
     """A function of the averaged generator.
 
     It returns, over at most 64 crops of each person drawn by the own decoder at network resolution:
@@ -30,19 +52,15 @@ def make_measure(
     `holdout_lpips_a` and `holdout_lpips_b`, the perceptual distance by AlexNet of crop and drawn
     face in the true surroundings (Zhang et al., 2018; 0 is best).
     """
-    count = min(_SAMPLE, *(len(identity.images) for identity in held_out))
-    samples = [_spread(identity, count) for identity in held_out]
-    inputs = jnp.stack([
-        seen(_unit(images), _unit(masks[..., None]), identity.mean, identity.std, config)
-        for (images, masks), identity in zip(samples, held_out, strict=True)
-    ])  # fmt: skip
+    several = samples(config, held_out, _SAMPLE)
+    inputs = jnp.stack([sample.seen for sample in several])
     render = jax.jit(lambda params: Generator(config).apply({"params": params}, inputs).rgb)
     judge, distance = perceptual.load("alexnet"), jax.jit(_distance)
 
     def measure(params: Params) -> dict[str, float]:
         rendered = np.clip(jax.device_get(render(params)), 0, 1)
         figures = {}
-        for name, (images, masks), out in zip("ab", samples, rendered, strict=True):
+        for name, (images, masks, _), out in zip("ab", several, rendered, strict=True):
             made = np.round(out * 255).astype(np.uint8)
             figures[f"holdout_ssim_{name}"] = float(face_ssim(images, made, masks > 127).mean())
             figures[f"holdout_lpips_{name}"] = float(distance(judge, images, masks, out))
@@ -66,9 +84,12 @@ def _unit(pixels: np.ndarray) -> np.ndarray:
     return pixels.astype(np.float32) / 255
 
 
-def _spread(identity: Identity, count: int) -> tuple[np.ndarray, np.ndarray]:
+def _sample(config: ModelConfig, identity: Identity, count: int) -> Sample:
     chosen = spread(len(identity.images), count)
-    return np.asarray(identity.images)[chosen], np.asarray(identity.masks)[chosen, ..., 0]
+    images, masks = (np.asarray(array)[chosen] for array in (identity.images, identity.masks))
+    face = _unit(masks[..., :1])
+    shown = seen(_unit(images), face, identity.mean, identity.std, config)
+    return Sample(images, masks[..., 0], shown)
 
 
 def _distance(judge: Params, images: jax.Array, masks: jax.Array, drawn: jax.Array) -> jax.Array:

@@ -17,7 +17,6 @@ import numpy as np
 from data_prep import landmarks, quality, shards
 from data_prep.errors import InputError
 from data_prep.progress import Progress
-from data_prep.records import CROP_SIZE
 from sagan_jax import blend, evaluate, metrics, perceptual
 from sagan_jax.bootstrap import Series, bootstrap
 from sagan_jax.data import face_colour
@@ -127,17 +126,8 @@ def _draw(swapper: Swapper, crops: Gallery) -> Drawn:
     everywhere = (np.tile(colour, (len(crops.images), 1)) for colour in colours)
     rgb, learned = swapper(crops.images, crops.masks, *everywhere)
     real = [cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in crops.images]
-    pasted = [_paste(*one) for one in zip(crops.images, crops.masks, rgb, learned, strict=True)]
-    return Drawn(np.stack(real), _to_bytes(rgb), np.stack(pasted))
-
-
-def _paste(crop: np.ndarray, mask: np.ndarray, rgb: np.ndarray, learned: np.ndarray) -> np.ndarray:
-    alpha = blend.alpha_of(mask, learned)[..., None]
-    return _to_bytes(alpha * blend.enlarge(rgb, CROP_SIZE) + (1 - alpha) * crop / 255)
-
-
-def _to_bytes(image: np.ndarray) -> np.ndarray:
-    return np.clip(np.round(255 * image), 0, 255).astype(np.uint8)
+    pasted = list(map(blend.laid_in, crops.images, crops.masks, rgb, learned))
+    return Drawn(np.stack(real), blend.to_bytes(rgb), np.stack(pasted))
 
 
 def _reconstruction(drawn: Drawn, crops: Gallery, lpips: str) -> Part:

@@ -8,6 +8,7 @@ import dataclasses
 import json
 import pathlib
 import signal
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -53,6 +54,7 @@ def train(
     start: Start | None = None,
     keep: Keep = Keep(),
     window: Window | None = None,
+    measures: Sequence[holdout.MakeMeasure] = (holdout.make_measure,),
 ) -> None:
     """Trains, or continues, one model.
 
@@ -71,6 +73,8 @@ def train(
       start: another run to start from; of no meaning where this one is continued.
       keep: which checkpoints stay.
       window: steps to be profiled, into `profile/`.
+      measures: make functions of the averaged generator to figures of held-out crops, by name;
+        among them those of `holdout`, by which the best checkpoint is chosen.
 
     Raises:
       InputError: if a data set cannot be used, the folder holds a run of another config, or
@@ -113,7 +117,7 @@ def train(
     step = step_lib.make_step(config, mesh)
     preview = Preview(config, held_out, names)
     exhibit = Exhibit(resumable.facts) if distributed.is_first() else None
-    measure = holdout.make_measure(config.model, held_out)
+    measuring = [make(config.model, held_out) for make in measures]
     previews = own / "previews"
     previews.mkdir(exist_ok=True)
     people = source.at(int(state.step))
@@ -158,7 +162,7 @@ def train(
                 path = previews / f"{images:09d}.png"
                 monitor.show(exhibit.picture(path, grid, int(state.step)))
             if save:
-                measured = measure(state.ema)
+                measured = {n: v for measure in measuring for n, v in measure(state.ema).items()}
                 monitor.measured(measured)
                 resumable.save(state, holdout.quality(measured))
                 model_card.write(own, resumable.facts, images, measured)

@@ -117,3 +117,12 @@ def test_a_blink_is_not_smeared_where_the_robust_reading_would():
     smoothed, _ = motion.smooth(lids, _SECONDS[:200], np.ones(200), noise)
     assert np.abs(smoothed[:, 20:].mean(1) - closed).max() < 0.03 * 0.05
     assert np.diff(smoothed[:80], 2, axis=0).std() < np.diff(lids[:80], 2, axis=0).std() / 5
+
+
+def test_what_does_not_move_at_all_but_once_has_the_noise_of_a_good_measurement():
+    """As in a picture that stands: a running mean may leave less than nothing of zeros."""
+    for seed in range(20):
+        values = np.random.default_rng(seed).uniform(0, 1, 8) * np.ones((64, 8))
+        values[20:25] += [[0.03], [0.1], [0.1], [0.1], [0.03]]
+        noise = motion.measure_noise(values, _SECONDS[:64], np.ones(64), 0.0003, robust=False)
+        assert noise.measurement == 0.0003 and np.isfinite(noise.acceleration).all()
