@@ -1,5 +1,7 @@
 """Prints the tables of the README: one command a table, figures of this machine.
 
+ancestor: the training step of the ancestor's network against the same network elsewhere
+  (`--peer_command`, of which there may be several).
 conversion: how fast a video is converted, against only coding it anew, stage by stage, and in how
   much memory; needs a trained model (--checkpoint).
 detector: the detector against other MTCNNs, which `make benchmark-peers` installs.
@@ -11,7 +13,7 @@ masks: how well the masks of the face agree with a face parser's (needs `make sa
 roofline: what a training step of every preset needs, and how fast it can be at best on an H100;
   counted and not timed.
 step: the training step with and without drawing its data; in the loop and by a stream, with two
-  data sets (`--data_sets`); and against the ancestor elsewhere (`--peer_command`).
+  data sets (`--data_sets`).
 prep: how fast a video becomes a data set, against only decoding it, and in how much memory.
 tracking: faces followed between detections against detection in every frame, and the speed.
 watermark: what the invisible mark survives, how visible it is, and what it costs.
@@ -31,6 +33,14 @@ from absl import flags
 from data_prep.errors import InputError
 from launch import cli
 from launch.benchmarking import Table
+
+
+def _ancestor() -> Iterator[Table]:
+    from launch import benchmark_step
+
+    if not PEERS.value:
+        raise InputError("the table `ancestor` compares with another program: give --peer_command")
+    yield benchmark_step.peer_table(PEERS.value, STEPS.value or 4, ROUNDS.value)
 
 
 def _conversion() -> Iterator[Table]:
@@ -104,7 +114,7 @@ def _step() -> Iterator[Table]:
     if len(folders) not in (0, 2):
         raise InputError("--data_sets: give those of two people, by a comma")
     pair = (folders[0], folders[1]) if folders else None
-    yield from benchmark_step.tables(PEER.value, pair, STEPS.value, ROUNDS.value)
+    yield from benchmark_step.tables(pair, STEPS.value or 40, ROUNDS.value)
 
 
 def _videos() -> list[pathlib.Path]:
@@ -121,6 +131,7 @@ def _networks() -> Iterator[Table]:
 
 # A table is a function that yields `Table`s as they are measured. It imports what it needs.
 _TABLES = {
+    "ancestor": _ancestor,
     "conversion": _conversion,
     "detector": _detector,
     "looks": _looks,
@@ -138,19 +149,26 @@ VIDEOS = flags.DEFINE_list(
     "videos", [], "Videos to measure on, by commas (conversion, looks, prep, tracking, watermark)."
 )
 SAMPLES = flags.DEFINE_string("samples", ".samples", "Folder of the samples (detector, masks).")
-ROUNDS = flags.DEFINE_integer("rounds", 5, "Rounds to measure (detector, step).", lower_bound=1)
+ROUNDS = flags.DEFINE_integer(
+    "rounds", 5, "Rounds to measure (ancestor, detector, step).", lower_bound=1
+)
 SECONDS = flags.DEFINE_float("seconds", 10.0, "How much of each video.", lower_bound=1.0)
 START = flags.DEFINE_float("start", 0.0, "First second of each video (looks).", lower_bound=0.0)
 CHECKPOINT = flags.DEFINE_string("checkpoint", None, "Training folder (conversion, looks).")
 TO = flags.DEFINE_enum("to", "a", ["a", "b"], "Who is to be seen (conversion, looks).")
 SHEET = flags.DEFINE_string("sheet", None, "Picture to be written of every look (looks).")
-STEPS = flags.DEFINE_integer("steps", 40, "Steps of one measurement (step).", lower_bound=1)
-DATA_SETS = flags.DEFINE_list("data_sets", [], "Data sets of two people, by a comma (step).")
-PEER = flags.DEFINE_string(
-    "peer_command", None,
-    "Command that times the ancestor elsewhere and prints `s/iter X images/s Y` (step).",
+STEPS = flags.DEFINE_integer(
+    "steps", None, "Steps of one measurement (ancestor, default 4; step, default 40).",
+    lower_bound=1,
 )  # fmt: skip
-_MEASURED = (TABLE, VIDEOS, SAMPLES, ROUNDS, SECONDS, START, CHECKPOINT, TO, STEPS, DATA_SETS, PEER)
+DATA_SETS = flags.DEFINE_list("data_sets", [], "Data sets of two people, by a comma (step).")
+PEERS = flags.DEFINE_multi_string(
+    "peer_command", [],
+    "Command that times the ancestor elsewhere and prints `s/iter X images/s Y` (ancestor).",
+)  # fmt: skip
+_MEASURED = (
+    TABLE, VIDEOS, SAMPLES, ROUNDS, SECONDS, START, CHECKPOINT, TO, STEPS, DATA_SETS, PEERS
+)  # fmt: skip
 JSON = flags.DEFINE_string("json", None, "File to write the values to as JSON.")
 
 

@@ -8,11 +8,8 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-import os
 import pathlib
-import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
@@ -26,6 +23,7 @@ from data_prep.encoding import Encoding
 from data_prep.picture import Picture
 from data_prep.segments import Output, SegmentedWriter, Unfinished
 from data_prep.video_writer import VideoWriter, picture_format
+from launch import program
 from launch.benchmark_clip import SIZE, to_and_fro
 from launch.benchmarking import Cost, Table, Value, alternate, cost_of
 from sagan_jax import colour, convert, look_sheet, signing
@@ -272,29 +270,21 @@ def _memory(
     records: list[dict[str, Value]] = []
     for times in (1, 4):
         path = _long_video(clip, folder / f"{times}.mp4", times * seconds)
-        started = time.monotonic()
-        peak = _peak_gib(path, folder / f"{times}_out.mp4", checkpoint, to)
+        used = program.run(
+            "-m", "launch.convert", f"--video={path}", f"--out={folder / f'{times}_out.mp4'}",
+            f"--checkpoint={checkpoint}", f"--to={'ab'[to]}", "--who=largest",
+        )  # fmt: skip
+        assert used.exit_code == 0
         frames = video.probe(path).frames
         records.append({
-            "frames": frames, "peak memory, GiB": peak,
-            "frames/s": frames / (time.monotonic() - started),
+            "frames": frames, "peak memory, GiB": used.memory_gib,
+            "frames/s": frames / used.seconds,
         })  # fmt: skip
     return Table(
         "Peak memory of `launch.convert`, by length",
         records,
         ["The whole program, once each, with imports and compilation."],
     )
-
-
-def _peak_gib(path: pathlib.Path, out: pathlib.Path, checkpoint: pathlib.Path, to: int) -> float:
-    command = [
-        sys.executable, "-m", "launch.convert", f"--video={path}", f"--out={out}",
-        f"--checkpoint={checkpoint}", f"--to={'ab'[to]}", "--who=largest",
-    ]  # fmt: skip
-    process = os.posix_spawn(sys.executable, command, os.environ)
-    _, status, used = os.wait4(process, 0)
-    assert os.waitstatus_to_exitcode(status) == 0
-    return used.ru_maxrss / (1 << 20 if sys.platform != "darwin" else 1 << 30)
 
 
 def _transcode(path: pathlib.Path, out: pathlib.Path) -> None:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import collections
-import os
 import pathlib
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterator
 
 from data_prep import prepare, video
 from data_prep.encoding import Encoding
 from data_prep.video_writer import VideoWriter
+from launch import program
 from launch.benchmark_clip import SIZE, to_and_fro
 from launch.benchmarking import Cost, Table, alternate, cost_of
 
@@ -83,18 +82,12 @@ def _speed(path: pathlib.Path, folder: pathlib.Path) -> Table:
 def _as_program(path: pathlib.Path, out: pathlib.Path, frames: int) -> tuple[float, float]:
     """Milliseconds a frame and peak memory, GiB, of `launch.prep`."""
     command = [
-        sys.executable, "-m", "launch.prep", f"--video={path}", f"--out={out}",
+        "-m", "launch.prep", f"--video={path}", f"--out={out}",
         "--identity=benchmark", "--consent=sample footage",
     ]  # fmt: skip
-    usage = []
-
-    def work() -> None:
-        process = os.posix_spawn(sys.executable, command, os.environ)
-        _, status, used = os.wait4(process, 0)
-        assert os.waitstatus_to_exitcode(status) == 0
-        usage.append(used.ru_maxrss / (1 << 20 if sys.platform != "darwin" else 1 << 30))
-
-    return cost_of(work, frames).wall_ms, usage[0]
+    used = program.run(*command)
+    assert used.exit_code == 0
+    return 1000 * used.seconds / frames, used.memory_gib
 
 
 def _long_video(clip: pathlib.Path, path: pathlib.Path, seconds: float) -> pathlib.Path:

@@ -1,5 +1,5 @@
-"""How fast a training step is: against the ancestor elsewhere, with and without its data, in the
-loop and alone; and what it would be at best on a GPU."""
+"""How fast a training step is: with and without its data, in the loop and alone, against the
+ancestor elsewhere; and what it would be at best on a GPU."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import re
 import shlex
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -30,13 +30,11 @@ _LOOP_STEPS = 200
 
 
 def tables(
-    peer: str | None, folders: tuple[pathlib.Path, pathlib.Path] | None, steps: int, rounds: int
+    folders: tuple[pathlib.Path, pathlib.Path] | None, steps: int, rounds: int
 ) -> Iterator[Table]:
-    """Measures.
+    """The step of `demo64`.
 
     Args:
-      peer: command that prints `s/iter X` and `images/s Y` of the ancestor elsewhere, where an
-        iteration is one update of all four networks on images of their own.
       folders: data sets of two people, for what needs some.
       steps: of one measurement.
       rounds: alternating measurements of each.
@@ -44,8 +42,49 @@ def tables(
     yield _data_cost(PRESETS["demo64"](), steps, rounds)
     if folders:
         yield _loop(PRESETS["demo64"](), folders, rounds)
-    if peer:
-        yield _against_peer(PRESETS["ancestor64"](), peer, max(steps // 10, 2), rounds)
+
+
+def peer_table(peers: Sequence[str], steps: int, rounds: int) -> Table:
+    """The step of `ancestor64` against the same networks elsewhere.
+
+    Args:
+      peers: commands that print `s/iter X` and `images/s Y`, where an iteration is one update of
+        all four networks on images of their own.
+      steps: of ours in one measurement.
+      rounds: alternating measurements of each.
+
+    Raises:
+      InputError: if a peer prints something else, or works on batches of another size.
+    """
+    config = PRESETS["ancestor64"]()
+    run = _Run(config)
+    for peer in peers:
+        batch, _ = _peer(peer)
+        if batch != config.batch:
+            raise InputError(f"{peer}: works on batches of {batch}, ours of {config.batch}")
+    ours = f"`{config.preset}`, one fused step"
+    costs = alternate(
+        {ours: lambda: run.take(steps)}
+        | {f"`{peer}`": functools.partial(_peer_cost, peer) for peer in peers},
+        rounds,
+    )
+    own = costs[ours][1].wall_ms
+    return Table(
+        f"An update of both generators and both critics, {config.batch} + {config.batch} images, "
+        "float32",
+        [
+            {"what": name, "s": least.wall_ms / 1000, "median s": median.wall_ms / 1000,
+             "images/s": 1000 * 2 * config.batch / median.wall_ms,
+             "of ours": median.wall_ms / own}
+            for name, (least, median) in costs.items()
+        ],
+        [
+            f"{rounds} alternating rounds, ratio of medians. Images/s: those a generator is "
+            "updated on. Ours updates the critics on the same images; it also draws and augments "
+            "them, averages the generator and has all losses of the preset, where the peers' "
+            "images are noise made at once."
+        ],
+    )  # fmt: skip
 
 
 def roofline_table() -> Table:
@@ -115,35 +154,6 @@ def _loop(config: Config, folders: source.Folders, rounds: int) -> Table:
         one.close()
     title = f"{_LOOP_STEPS} steps of `{config.preset}` in the loop, and by a stream"
     return _compared(title, costs, "the steps alone")
-
-
-def _against_peer(config: Config, peer: str, steps: int, rounds: int) -> Table:
-    run = _Run(config)
-    batch, _ = _peer(peer)
-    if batch != config.batch:
-        raise InputError(f"--peer_command: works on batches of {batch}, ours of {config.batch}")
-    images = 2 * config.batch
-    ours = f"`{config.preset}`, one fused step"
-    costs = alternate(
-        {"the peer, one iteration": lambda: _peer(peer)[1], ours: lambda: run.take(steps)}, rounds
-    )
-    (_, theirs), (_, own) = costs.values()
-    records: list[dict[str, Value]] = [
-        {"what": name, "s": least.wall_ms / 1000, "median s": median.wall_ms / 1000,
-         "images/s": 1000 * images / median.wall_ms}
-        for name, (least, median) in costs.items()
-    ]  # fmt: skip
-    return Table(
-        f"An update of both generators and both critics, {config.batch} + {config.batch} images, "
-        f"float32 ({theirs.wall_ms / own.wall_ms:.2f} times the peer's images/s)",
-        records,
-        [
-            f"Peer: `{peer}`. {rounds} alternating rounds, ratio of medians. Images/s: those a "
-            "generator is updated on. Ours updates the critics on the same images; it also draws "
-            "and augments them, averages the generator and has all losses of the preset, where the "
-            "peer's images are noise made at once."
-        ],
-    )
 
 
 class _Run:
@@ -220,6 +230,10 @@ def _peer(command: str) -> tuple[int, Cost]:
         raise InputError(f"--peer_command: did not print `s/iter X images/s Y` but: {last}")
     seconds, rate = map(float, found.groups())
     return round(seconds * rate / 4), Cost(float("nan"), 1000 * seconds)
+
+
+def _peer_cost(command: str) -> Cost:
+    return _peer(command)[1]
 
 
 def _compared(title: str, costs: dict[str, tuple[Cost, Cost]], to: str) -> Table:

@@ -9,18 +9,15 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import pathlib
-import subprocess
 import sys
-import time
 from collections.abc import Sequence
 
 from absl import flags
 
 from data_prep.errors import InputError
 from data_prep.video import Span, probe
-from launch import cli
+from launch import cli, program
 
 SOURCE = flags.DEFINE_string("source", None, "Video of person A; default: the sample clip.")
 TARGET = flags.DEFINE_string("target", None, "Video of person B; default: the sample clip.")
@@ -122,15 +119,11 @@ class Stages:
           SystemExit: with the program's exit code, if it fails (it has said why).
         """
         print(f"== {name}", flush=True)
-        started = time.monotonic()
-        process = subprocess.Popen([sys.executable, "-m", module, *arguments])
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.monotonic() - started
-        if code := os.waitstatus_to_exitcode(status):
-            sys.exit(code if code > 0 else 1)
-        memory = usage.ru_maxrss / (1 << 20 if sys.platform != "darwin" else 1 << 30)
-        if seconds > self._times.get(name, {}).get("seconds", 0):
-            self._times[name] = {"seconds": seconds, "memory_gib": memory}
+        used = program.run("-m", module, *arguments)
+        if used.exit_code:
+            sys.exit(max(used.exit_code, 1))
+        if used.seconds > self._times.get(name, {}).get("seconds", 0):
+            self._times[name] = {"seconds": used.seconds, "memory_gib": used.memory_gib}
             self._path.write_text(json.dumps(self._times, indent=2))
 
 
