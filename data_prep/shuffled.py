@@ -32,7 +32,7 @@ def read(folder: str | pathlib.Path, seed: int, start: int = 0) -> Iterator[dict
       start: how many crops to leave out, of all that ever come.
 
     Yields:
-      `image`, `masks` and `pose` of an example, as `shards.read` has them.
+      `image`, `masks`, `pose` and `landmarks` of an example, as `shards.read` has them.
 
     Raises:
       InputError: if the folder is no data set, it has no training crops or is of another
@@ -68,7 +68,8 @@ def _epoch(builder: Any, seed: int, epoch: int) -> tf.data.Dataset:
     (order,) = np.random.SeedSequence([seed, epoch]).generate_state(1)
     options = tf.data.Options()
     options.deterministic = True
-    wanted = {"image": True, "masks": dict.fromkeys(shards.MASKS, True), "pose": True}
+    masks = dict.fromkeys(shards.MASKS, True)
+    wanted = {"image": True, "masks": masks, "pose": True, "landmarks": True}
     left = tfds.decode.SkipDecoding
     examples = builder.as_dataset(
         split="train",

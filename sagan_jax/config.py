@@ -19,6 +19,7 @@ from data_prep.errors import InputError
 Weight = float | tuple[tuple[float, float], ...]
 # Of the generator.
 Part = Literal["encoder", "decoder_a", "decoder_b"]
+Sampling = Literal["matched", "uniform", "yaw"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -245,8 +246,9 @@ class Config:
       preset: name of the preset this came from.
       batch: images of each identity in one step, over all devices.
       images: length of the run, images of both identities together.
-      sampling: which crops are drawn: all alike (`uniform`), or so that every direction in
-        which the head is turned comes up alike (`yaw`).
+      sampling: which crops are drawn: half of them so that each person does what the other
+        does (`matched`), all alike (`uniform`), or so that every direction in which the head is
+        turned comes up alike (`yaw`).
       swap_decoders_at: images after which the two decoders change places, once
         (faceswap-GAN's trick against a decoder that copies its own person); None: never.
       freeze: parts of the generator that stay as they were at the start.
@@ -259,7 +261,7 @@ class Config:
     preset: str = "custom"
     batch: int = 8
     images: int = 36_000
-    sampling: Literal["uniform", "yaw"] = "uniform"
+    sampling: Sampling = "matched"
     swap_decoders_at: int | None = None
     freeze: tuple[Part, ...] = ()
     seed: int = 0

@@ -12,17 +12,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from data_prep import shards
-from data_prep.coverage import ANGLES
+from data_prep.coverage import mouth_opening
 from data_prep.errors import InputError
+from data_prep.records import CROP_SIZE
 
 Array = Any  # NumPy before it is sent to the devices, JAX after
-# Image and masks `[R, R, 3]` uint8, and the yaw in degrees.
-Example = tuple[np.ndarray, np.ndarray, np.float32]
-
-
-# How much more often than by chance a crop of a rare direction is drawn, at most: a single
-# profile is not to be learned by heart.
-_MOST_OFTEN = 10.0
+# Image and masks `[R, R, 3]` uint8, and a row of `Identity.performance`.
+Example = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 class Identity(NamedTuple):
@@ -35,6 +31,8 @@ class Identity(NamedTuple):
       std: `[3]` float32, its spread.
       cumulative: `[N]` float32, how likely one of the crops up to this one is drawn, rising
         to 1; None where all are alike.
+      performance: `[N, 3]` float32, what each does: yaw and pitch in degrees, opening of the
+        mouth in face heights; None where that is of no use any more.
     """
 
     images: Array
@@ -42,18 +40,16 @@ class Identity(NamedTuple):
     mean: Array
     std: Array
     cumulative: Array | None = None
+    performance: Array | None = None
 
 
-def load(
-    folder: str | pathlib.Path, split: str, resolution: int, sampling: str = "uniform"
-) -> Identity:
+def load(folder: str | pathlib.Path, split: str, resolution: int) -> Identity:
     """Reads one split of one identity at the resolution of the networks.
 
     Args:
       folder: the data set.
       split: `train` or `holdout`.
       resolution: R, pixels.
-      sampling: see `Config`.
 
     Raises:
       InputError: if the folder is no data set or the split is empty.
@@ -64,22 +60,23 @@ def load(
     colour = FaceColour()
     for image, masks, _ in examples:
         colour.add(image, masks[..., 0])
-    return gathered(examples, colour.result(), sampling)
+    return gathered(examples, colour.result())
 
 
-def gathered(
-    examples: Iterable[Example], colour: tuple[np.ndarray, np.ndarray], sampling: str
-) -> Identity:
+def gathered(examples: Iterable[Example], colour: tuple[np.ndarray, np.ndarray]) -> Identity:
     """Crops of one person with the person's colour, see `FaceColour`, still on the host."""
-    images, masks, yaws = (np.stack(part) for part in zip(*examples, strict=True))
-    return Identity(images, masks, *colour, balanced(yaws) if sampling == "yaw" else None)
+    images, masks, performance = (np.stack(part) for part in zip(*examples, strict=True))
+    return Identity(images, masks, *colour, performance=performance)
 
 
 def shrunk(examples: Iterable[dict[str, Any]], resolution: int) -> Iterator[Example]:
-    """Stored examples at the resolution of the networks: image; face, eyes and mouth; yaw."""
+    """Stored examples at the resolution of the networks: image; face, eyes and mouth; what it
+    does."""
     for example in examples:
         masks = [_shrink(example["masks"][name], resolution) for name in shards.MASKS]
-        yield _shrink(example["image"], resolution), np.stack(masks, -1), example["pose"][0]
+        opening = mouth_opening(example["landmarks"], CROP_SIZE)
+        performance = np.array([*example["pose"][:2], opening], np.float32)
+        yield _shrink(example["image"], resolution), np.stack(masks, -1), performance
 
 
 class FaceColour:
@@ -113,25 +110,6 @@ def face_colour(images: np.ndarray, masks: np.ndarray) -> tuple[np.ndarray, np.n
     for image, mask in zip(images, masks[..., 0], strict=True):
         colour.add(image, mask)
     return colour.result()
-
-
-def balanced(yaws: np.ndarray) -> np.ndarray:
-    """How crops are drawn for every direction of the head to come up alike.
-
-    Directions are those of `coverage.ANGLES`, 5 degrees each, as far as they were seen.
-
-    Args:
-      yaws: `[N]` degrees.
-
-    Returns:
-      `[N]` float32, see `Identity.cumulative`.
-    """
-    direction = np.array([ANGLES.index(yaw) for yaw in yaws])
-    weights = 1 / np.bincount(direction)[direction]
-    # What a rare crop may not have, all share.
-    weights = np.minimum(weights / weights.sum(), (_MOST_OFTEN - 1) / len(yaws))
-    cumulative = np.cumsum(weights + (1 - weights.sum()) / len(yaws))
-    return (cumulative / cumulative[-1]).astype(np.float32)
 
 
 def draw_crops(key: jax.Array, data: Identity, count: int) -> tuple[jax.Array, jax.Array]:

@@ -134,6 +134,7 @@ def ancestor64() -> Config:
         preset="ancestor64",
         images=total,
         preview_every=total // 40,
+        sampling="uniform",
         swap_decoders_at=round(0.8 * total),
         model=model,
         loss=loss,

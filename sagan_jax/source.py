@@ -21,10 +21,9 @@ from data_prep import ahead, shards, shuffled
 from data_prep.progress import Progress
 from sagan_jax import data, distributed
 from sagan_jax.config import Config
-from sagan_jax.data import Identity
+from sagan_jax.sampling import People, drawn
 
 Folders = tuple[pathlib.Path, pathlib.Path]
-People = tuple[Identity, Identity]
 Colour = tuple[np.ndarray, np.ndarray]
 
 # Crops of each person in a window. At 256 px the two windows of two people take 1.6 GB.
@@ -78,10 +77,9 @@ class Resident:
     """All crops, on every device."""
 
     def __init__(self, config: Config, folders: Folders, mesh: Mesh):
-        side, sampling = config.model.resolution, config.sampling
-        a, b = (data.load(folder, "train", side, sampling) for folder in folders)
+        a, b = (data.load(folder, "train", config.model.resolution) for folder in folders)
         self.colours = (a.mean, a.std), (b.mean, b.std)
-        self._people: People = distributed.place((a, b), mesh)
+        self._people: People = distributed.place(drawn((a, b), config.sampling), mesh)
 
     def at(self, step: int) -> People:
         """See `Source`."""
@@ -129,11 +127,11 @@ class Stream:
             for i, folder in enumerate(self._folders)
         ]
         while True:
-            windows = (
-                data.gathered(itertools.islice(stream, _WINDOW), colour, self._config.sampling)
+            a, b = (
+                data.gathered(itertools.islice(stream, _WINDOW), colour)
                 for stream, colour in zip(streams, self.colours, strict=True)
             )
-            yield distributed.place(tuple(windows), self._mesh)
+            yield distributed.place(drawn((a, b), self._config.sampling), self._mesh)
 
 
 def _colour_of(folder: pathlib.Path, resolution: int) -> Colour:

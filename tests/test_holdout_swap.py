@@ -61,14 +61,19 @@ def held_out(crops):
 
     def identity(part):
         examples = [
-            {"image": c.image, "masks": {n: c.masks[n] for n in shards.MASKS}, "pose": c.pose}
+            {
+                "image": c.image,
+                "masks": {n: c.masks[n] for n in shards.MASKS},
+                "pose": c.pose,
+                "landmarks": c.landmarks,
+            }
             for c in part
         ]
         small = list(data.shrunk(examples, _CONFIG.model.resolution))
         colour = data.FaceColour()
         for image, masks, _ in small:
             colour.add(image, masks[..., 0])
-        return data.gathered(small, colour.result(), "uniform")
+        return data.gathered(small, colour.result())
 
     return identity(crops[:36:3]), identity(crops[36:72:3])
 

@@ -81,18 +81,6 @@ def test_only_tfrecord_is_streamed(folders, tmp_path):
         _open("stream", (folders[0], other)).at(0)
 
 
-def test_rare_directions_are_drawn_as_often_as_common_ones_within_bounds():
-    def shares(yaws):
-        return np.diff(data.balanced(np.array(yaws)), prepend=0)
-
-    even = shares([0.0] * 90 + [30.0] * 10)
-    assert even[:90].sum() == pytest.approx(0.5, abs=1e-5)
-    assert even[90:] == pytest.approx(0.05, abs=1e-5)
-    rare = shares([0.0] * 999 + [30.0])
-    assert 0.009 < rare[-1] <= 0.01 and rare.sum() == pytest.approx(1)
-    assert rare[:-1] == pytest.approx(rare[:-1].mean(), rel=1e-3)
-
-
 def test_crops_are_drawn_as_often_as_they_should_be():
     images = np.broadcast_to(np.arange(4, dtype=np.uint8)[:, None, None, None], (4, 1, 1, 3))
     share, colour = np.array([0.1, 0.2, 0.3, 0.4]), np.ones(3, np.float32)
@@ -105,8 +93,11 @@ def test_crops_are_drawn_as_often_as_they_should_be():
         assert stats.chisquare(counts, 4000 * expected).pvalue > 1e-3
 
 
-def test_yaw_balanced_data_say_how_they_are_drawn(folders):
-    people = jax.device_get(_open("resident", folders, sampling="yaw").at(0))
-    assert all(p.cumulative.shape == (_CROPS,) and p.cumulative[-1] == 1 for p in people)
-    streamed = jax.device_get(_open("stream", folders, sampling="yaw").at(0))
-    assert all(p.cumulative.shape == (16,) and p.cumulative[-1] == 1 for p in streamed)
+@pytest.mark.parametrize(("kind", "crops"), [("resident", _CROPS), ("stream", 16)])
+def test_the_data_say_how_they_are_drawn(folders, kind, crops):
+    for sampling in ("matched", "yaw"):
+        people = jax.device_get(_open(kind, folders, sampling=sampling).at(0))
+        assert all(p.cumulative.shape == (crops,) and p.cumulative[-1] == 1 for p in people)
+        assert all(p.performance is None for p in people)
+    people = _open(kind, folders, sampling="uniform").at(0)
+    assert all(p.cumulative is None for p in people)

@@ -1,0 +1,96 @@
+"""How often each crop is drawn.
+
+Footage of two people never holds the same poses and expressions equally often, and what a decoder
+has rarely drawn it draws badly, though the other person may do it all the time. So half of the
+crops are drawn as if the one had been filmed doing what the other does: importance sampling by a
+ratio of kernel densities (Shimodaira, "Improving predictive inference under covariate shift",
+2000), mixed with the footage as it is, so that nothing is left out (Hesterberg, "Weighted average
+importance sampling and defensive mixture distributions", 1995).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.spatial.distance import cdist
+
+from data_prep.coverage import ANGLES
+from data_prep.spread import spread
+from sagan_jax.config import Sampling
+from sagan_jax.data import Identity
+
+People = tuple[Identity, Identity]
+
+# How much more often than by chance a rare crop is drawn, at most: a single profile is not to be
+# learned by heart.
+_MOST_OFTEN = 10.0
+# How far apart yaw and pitch (degrees) and openings of the mouth (face heights) still count as
+# alike: a sixth of what people do in a minute of talking.
+_ALIKE = (3.0, 3.0, 0.02)
+# Crops that tell a density, and rows that are compared with them at once.
+_REFERENCES, _ROWS = 2048, 4096
+
+
+def drawn(people: People, sampling: Sampling) -> People:
+    """Both people with how likely each of their crops is drawn.
+
+    Args:
+      people: as they were read.
+      sampling: see `Config`.
+    """
+    a, b = people
+    return _drawn(a, b, sampling), _drawn(b, a, sampling)
+
+
+def matched(own: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Half of the crops as they are, half as often as the other person does alike.
+
+    Args:
+      own: `[N, 3]`, see `Identity.performance`.
+      other: `[M, 3]`, of the other person.
+
+    Returns:
+      `[N]` float32, see `Identity.cumulative`.
+    """
+    # What the other person never does keeps a trace, if it is all there is.
+    ratio = (_density(own, other) + 1e-12) / _density(own, own)
+    return _cumulative(0.5 / len(own) + 0.5 * ratio / ratio.sum())
+
+
+def balanced(yaws: np.ndarray) -> np.ndarray:
+    """Every direction of the head alike often.
+
+    Directions are those of `coverage.ANGLES`, 5 degrees each, as far as they were seen.
+
+    Args:
+      yaws: `[N]` degrees.
+
+    Returns:
+      `[N]` float32, see `Identity.cumulative`.
+    """
+    direction = np.array([ANGLES.index(yaw) for yaw in yaws])
+    weights = 1 / np.bincount(direction)[direction]
+    return _cumulative(weights / weights.sum())
+
+
+def _drawn(own: Identity, other: Identity, sampling: Sampling) -> Identity:
+    likely = None
+    if sampling != "uniform":
+        does, theirs = np.asarray(own.performance), np.asarray(other.performance)
+        likely = matched(does, theirs) if sampling == "matched" else balanced(does[:, 0])
+    # What has served its purpose is not sent to the devices.
+    return own._replace(cumulative=likely, performance=None)
+
+
+def _density(at: np.ndarray, of: np.ndarray) -> np.ndarray:
+    """Of performances `[M, 3]`, where there are others `[N, 3]`, but for a factor: `[N]`."""
+    references = (of / _ALIKE)[spread(len(of), _REFERENCES)]
+    parts = np.split(at / _ALIKE, range(_ROWS, len(at), _ROWS))
+    distances = (cdist(part, references, "sqeuclidean") for part in parts)
+    return np.concatenate([np.exp(-one / 2).mean(1) for one in distances])
+
+
+def _cumulative(shares: np.ndarray) -> np.ndarray:
+    """Of shares `[N]` that sum to 1; what a rare crop may not have, all share."""
+    shares = np.minimum(shares, (_MOST_OFTEN - 1) / len(shares))
+    cumulative = np.cumsum(shares + (1 - shares.sum()) / len(shares))
+    return (cumulative / cumulative[-1]).astype(np.float32)
