@@ -15,12 +15,12 @@ _ANCESTOR_IMAGES = 640_000
 def demo64() -> Config:
     """What `make demo` trains on two CPU cores: 4.0 M parameters, 36 000 images.
 
-    Measured on the demo's two people (1545 and 800 crops), two cores of an Intel Xeon, 8 minutes,
-    one seed: holdout SSIM 0.935 and 0.933; on clips never trained on, into A and into B, as
-    delivered: identity transfer 0.76 and 0.66, the source nearer in every frame, expression error
-    3.0 and 2.7 % of the eye distance, pose error 2.2 and 2.0 degrees, correlation of mouth openings
-    0.94 and 0.87, jitter 0.97 and 0.88, sharpness 1.35 and 1.15 (with the watermark, whose grain
-    counts; without it 1.10 and 1.03).
+    Measured on the demo's two people (1545 and 800 crops), two cores of an Intel Xeon, 9 minutes,
+    one seed: holdout SSIM 0.933 and 0.935; on clips never trained on, into A and into B, as
+    delivered: identity transfer 0.73 and 0.66, the source nearer in every frame, expression error
+    2.4 and 2.4 % of the eye distance, pose error 1.7 and 1.7 degrees, correlation of mouth openings
+    0.94 and 0.88, jitter 0.93 and 0.85, sharpness 1.35 and 1.14 (with the watermark, whose grain
+    counts; without it 1.10 and 1.04).
     """
     return Config(preset="demo64")
 
@@ -28,7 +28,8 @@ def demo64() -> Config:
 def sagan64() -> Config:
     """Once and a half as wide as `demo64`, for three quarters of an hour on two CPU cores.
 
-    Measured as `demo64`, 120 000 images at 375 ms a step, but without watermark: holdout SSIM
+    Measured as `demo64`, 120 000 images at 375 ms a step, but with all crops drawn alike often
+    (`sampling="uniform"`, the default then) and without watermark: holdout SSIM
     0.960 and 0.955; into A and into B: identity transfer 0.79 and 0.72, the source nearer in every
     frame, expression error 2.7 and 3.1 % of the eye distance, pose error 2.3 and 1.9 degrees,
     correlation of mouth openings 0.95 and 0.90, jitter 0.95 and 0.92, sharpness 1.11 and 1.06.
