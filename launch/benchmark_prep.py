@@ -81,11 +81,10 @@ def _speed(path: pathlib.Path, folder: pathlib.Path) -> Table:
 
 def _as_program(path: pathlib.Path, out: pathlib.Path, frames: int) -> tuple[float, float]:
     """Milliseconds a frame and peak memory, GiB, of `launch.prep`."""
-    command = [
+    used = program.run(
         "-m", "launch.prep", f"--video={path}", f"--out={out}",
         "--identity=benchmark", "--consent=sample footage",
-    ]  # fmt: skip
-    used = program.run(*command)
+    )  # fmt: skip
     assert used.exit_code == 0
     return 1000 * used.seconds / frames, used.memory_gib
 

@@ -58,14 +58,10 @@ def peer_table(peers: Sequence[str], steps: int, rounds: int) -> Table:
     """
     config = PRESETS["ancestor64"]()
     run = _Run(config)
-    for peer in peers:
-        batch, _ = _peer(peer)
-        if batch != config.batch:
-            raise InputError(f"{peer}: works on batches of {batch}, ours of {config.batch}")
     ours = f"`{config.preset}`, one fused step"
     costs = alternate(
         {ours: lambda: run.take(steps)}
-        | {f"`{peer}`": functools.partial(_peer_cost, peer) for peer in peers},
+        | {f"`{peer}`": functools.partial(_peer_cost, peer, config.batch) for peer in peers},
         rounds,
     )
     own = costs[ours][1].wall_ms
@@ -221,19 +217,17 @@ def _trained(config: Config, folders: source.Folders) -> Cost:
     return Cost(float("nan"), 1000 * 2 * config.batch / rates[1])
 
 
-def _peer(command: str) -> tuple[int, Cost]:
-    """Batch and wall time of an iteration of the peer."""
+def _peer_cost(command: str, batch: int) -> Cost:
+    """Wall time of an iteration of the peer, which has to work on batches of that size."""
     done = subprocess.run(shlex.split(command), capture_output=True, text=True)
     found = re.search(r"s/iter ([\d.]+) images/s ([\d.]+)", done.stdout)
     if done.returncode or not found:
         last = (done.stderr.strip() or done.stdout.strip() or "nothing").splitlines()[-1]
         raise InputError(f"--peer_command: did not print `s/iter X images/s Y` but: {last}")
     seconds, rate = map(float, found.groups())
-    return round(seconds * rate / 4), Cost(float("nan"), 1000 * seconds)
-
-
-def _peer_cost(command: str) -> Cost:
-    return _peer(command)[1]
+    if (theirs := round(seconds * rate / 4)) != batch:
+        raise InputError(f"{command}: works on batches of {theirs}, ours of {batch}")
+    return Cost(float("nan"), 1000 * seconds)
 
 
 def _compared(title: str, costs: dict[str, tuple[Cost, Cost]], to: str) -> Table:

@@ -2,12 +2,12 @@
 
 import dataclasses
 
+import data_sets
 import jax
 import numpy as np
 import pytest
 from tiny_run import CONFIG
 
-from data_prep import shards
 from sagan_jax import data, holdout_swap, state
 from sagan_jax.holdout_swap import Read, compare
 
@@ -56,26 +56,15 @@ def test_what_shows_no_face_is_left_out():
 
 
 @pytest.fixture(scope="module")
-def held_out(crops):
+def held_out(crops, tmp_path_factory):
     """The same man twice, from two stretches of time, at the size of the network."""
+    root = tmp_path_factory.mktemp("holdout_swap")
 
-    def identity(part):
-        examples = [
-            {
-                "image": c.image,
-                "masks": {n: c.masks[n] for n in shards.MASKS},
-                "pose": c.pose,
-                "landmarks": c.landmarks,
-            }
-            for c in part
-        ]
-        small = list(data.shrunk(examples, _CONFIG.model.resolution))
-        colour = data.FaceColour()
-        for image, masks, _ in small:
-            colour.add(image, masks[..., 0])
-        return data.gathered(small, colour.result())
+    def identity(name, part):
+        folder = data_sets.write(root / name, name, part[:1], part)
+        return data.load(folder, "holdout", _CONFIG.model.resolution)
 
-    return identity(crops[:36:3]), identity(crops[36:72:3])
+    return identity("A", crops[:36:3]), identity("B", crops[36:72:3])
 
 
 def test_a_generator_that_is_hidden_by_its_mask_changes_nothing(held_out, monkeypatch):
