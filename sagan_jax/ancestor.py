@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from sagan_jax.config import ModelConfig
+from sagan_jax.convolution import Conv
 from sagan_jax.layers import SelfAttention, depth_to_space, icnr, leaky_relu, stage
 from sagan_jax.output import SMALLEST_PICTURE, Output
 
@@ -43,7 +44,7 @@ class Encoder(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         first, *widths = self.config.encoder_widths
-        x = nn.Conv(first, (5, 5), use_bias=False)(x)
+        x = Conv(first, 5, use_bias=False)(x)
         for i, width in enumerate(widths):
             x = nn.relu(_conv(width, 3, stride=2)(x))
             if i > 0:
@@ -80,9 +81,9 @@ class Decoder(nn.Module):
                 x = _attention()(x)
             x = stage(x)
             if SMALLEST_PICTURE <= side < self.config.resolution:
-                smaller.append(_to_unit(nn.Conv(3, (5, 5), name=f"pixels_{side}")(x)))
-        mask_logits = nn.Conv(1, (5, 5), kernel_init=_glorot(), name="mask")(x)
-        rgb = _to_unit(nn.Conv(3, (5, 5), kernel_init=_glorot(), name="pixels")(x))
+                smaller.append(_to_unit(Conv(3, 5, name=f"pixels_{side}")(x)))
+        mask_logits = Conv(1, 5, kernel_init=_glorot(), name="mask")(x)
+        rgb = _to_unit(Conv(3, 5, kernel_init=_glorot(), name="pixels")(x))
         return Output(rgb, mask_logits, tuple(smaller))
 
 
@@ -100,7 +101,7 @@ class Discriminator(nn.Module):
                 x = MapNorm()(x)
             if i > 1:
                 x = _attention()(x)
-        return nn.Conv(1, (4, 4), use_bias=False, kernel_init=_glorot(), name="score")(x)
+        return Conv(1, 4, use_bias=False, kernel_init=_glorot(), name="score")(x)
 
 
 class _Upscale(nn.Module):
@@ -109,7 +110,7 @@ class _Upscale(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         kernel = icnr(nn.initializers.normal(0.02))
-        x = nn.Conv(4 * self.features, (3, 3), kernel_init=kernel)(x)
+        x = Conv(4 * self.features, 3, kernel_init=kernel)(x)
         return depth_to_space(MapNorm()(leaky_relu(x)))
 
 
@@ -120,8 +121,8 @@ class _Residual(nn.Module):
         return leaky_relu(x + _conv(x.shape[-1], 3)(y))
 
 
-def _conv(width: int, size: int, stride: int = 1) -> nn.Conv:
-    return nn.Conv(width, (size, size), strides=stride, use_bias=False, kernel_init=_BLOCK)
+def _conv(width: int, size: int, stride: int = 1) -> Conv:
+    return Conv(width, size, stride=stride, use_bias=False, kernel_init=_BLOCK)
 
 
 def _dense(width: int) -> nn.Dense:

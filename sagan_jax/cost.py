@@ -131,9 +131,10 @@ def _product(equation: Any, terms: float) -> Product:
 
 
 def _inner(equation: Any) -> Iterator[Any]:
-    """The programs that an equation calls."""
+    """The programs that an equation calls; of several to choose from the last, which
+    `platform_dependent` has for devices in general."""
     for value in equation.params.values():
-        for one in value if isinstance(value, tuple | list) else [value]:
+        for one in value[-1:] if isinstance(value, tuple | list) else [value]:
             if hasattr(one, "eqns"):
                 yield one
             elif hasattr(one, "jaxpr"):

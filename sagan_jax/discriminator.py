@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from sagan_jax import ancestor
 from sagan_jax.config import ModelConfig
+from sagan_jax.convolution import Conv
 from sagan_jax.layers import SelfAttention, leaky_relu
 
 
@@ -33,8 +34,8 @@ class Discriminator(nn.Module):
         """
         x = jnp.concatenate([2 * images - 1, condition], -1)
         for width in self.config.discriminator_widths:
-            x = leaky_relu(nn.Conv(width, (4, 4), strides=2)(x))
-        return nn.Conv(1, (3, 3), name="score")(SelfAttention()(x))
+            x = leaky_relu(Conv(width, 4, stride=2)(x))
+        return Conv(1, 3, name="score")(SelfAttention()(x))
 
 
 def critic(config: ModelConfig) -> nn.Module:

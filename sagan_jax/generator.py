@@ -12,6 +12,7 @@ import jax.numpy as jnp
 
 from sagan_jax import ancestor
 from sagan_jax.config import ModelConfig
+from sagan_jax.convolution import Conv
 from sagan_jax.layers import (
     ResidualBlock,
     RMSNorm,
@@ -37,7 +38,7 @@ class Encoder(nn.Module):
         x = space_to_depth(x)
         for i, width in enumerate(config.encoder_widths):
             stride = 1 if i == 0 else 2
-            x = leaky_relu(RMSNorm()(nn.Conv(width, (3, 3), strides=stride)(x)))
+            x = leaky_relu(RMSNorm()(Conv(width, 3, stride=stride)(x)))
             if x.shape[1] in config.encoder_attention:
                 x = SelfAttention()(x)
             x = stage(x)
@@ -65,11 +66,11 @@ class Decoder(nn.Module):
                 x = SelfAttention()(x)
             x = stage(x)
             if side >= SMALLEST_PICTURE:
-                rgb = nn.Conv(3, (3, 3), name=f"pixels_{side}")(leaky_relu(x))
+                rgb = Conv(3, 3, name=f"pixels_{side}")(leaky_relu(x))
                 smaller.append(jax.nn.sigmoid(rgb.astype(jnp.float32)))
         # Colour and mask of the four pixels under each position, in one convolution.
         x = depth_to_space(
-            nn.Conv(16, (3, 3), kernel_init=icnr(nn.initializers.lecun_normal()), name="pixels")(
+            Conv(16, 3, kernel_init=icnr(nn.initializers.lecun_normal()), name="pixels")(
                 leaky_relu(x)
             )
         )

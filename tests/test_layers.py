@@ -5,7 +5,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import scipy.special
 import tensorflow as tf
 
 from sagan_jax import layers
@@ -88,26 +87,3 @@ def test_rms_norm_gives_unit_mean_square():
     x = 5 * jax.random.normal(jax.random.key(0), (2, 3, 3, 32)) + 1
     y, _ = layers.RMSNorm().init_with_output(jax.random.key(1), x)
     np.testing.assert_allclose(jnp.square(y).mean(-1), 1.0, rtol=1e-4)
-
-
-def test_attention_by_rows_equals_attention_at_once(monkeypatch):
-    keys = jax.random.split(jax.random.key(0), 4)
-    query, key, value, weight = (
-        jax.random.normal(k, (2, 16, width)) for k, width in zip(keys, (3, 3, 5, 5), strict=True)
-    )
-
-    def gradients():
-        def loss(*inputs):
-            return (weight * layers.attend(*inputs)).sum()
-
-        return jax.value_and_grad(loss, argnums=(0, 1, 2))(query, key, value)
-
-    whole = gradients()
-    monkeypatch.setattr(layers, "_WHOLE", 0)
-    monkeypatch.setattr(layers, "_ROWS", 4)
-    jax.tree.map(
-        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5), whole, gradients()
-    )
-    logits = np.einsum("nqc,nkc->nqk", query, key)
-    expected = scipy.special.softmax(logits, -1) @ np.asarray(value)
-    np.testing.assert_allclose(layers.attend(query, key, value), expected, atol=1e-5)
