@@ -112,7 +112,7 @@ def main(argv: Sequence[str]) -> None:
 
     from absl import logging
 
-    from sagan_jax import compilation
+    from sagan_jax import compilation, config_text
     from sagan_jax import config as config_lib
 
     _join_processes()
@@ -126,9 +126,9 @@ def main(argv: Sequence[str]) -> None:
         **{k: v for k, v in changes.items() if v is not None},
     )
     frozen = [f"freeze={json.dumps(FREEZE.value)}"] if FREEZE.value else []
-    config = config_lib.overridden(config, [*frozen, *SET.value, *_execution()])
+    config = config_text.overridden(config, [*frozen, *SET.value, *_execution()])
     cli.require_writable_folder(pathlib.Path(WORKDIR.value))
-    logging.info("Config: %s", config_lib.to_json(config))
+    logging.info("Config: %s", config_text.to_json(config))
     (_find_rate if FIND_LR.value else _train)(config)
 
 

@@ -10,8 +10,7 @@ import jax
 from absl import logging
 
 from data_prep.errors import InputError
-from sagan_jax import checkpoint
-from sagan_jax import config as config_lib
+from sagan_jax import checkpoint, config_text
 from sagan_jax import state as state_lib
 from sagan_jax.checkpoint import learned_from
 from sagan_jax.config import Config
@@ -48,7 +47,7 @@ def initialise(
     """
     with checkpoint.Checkpoints(start.workdir) as checkpoints:
         facts = checkpoints.facts(start.step, to_continue=True)
-        theirs = config_lib.from_dict(facts["config"])
+        theirs = config_text.from_dict(facts["config"])
         _require_equal_networks(start.workdir, theirs, config)
         shapes = jax.eval_shape(lambda: state_lib.create(jax.random.key(0), theirs))
         wanted = checkpoint.abstract_like(shapes, state.step.sharding)

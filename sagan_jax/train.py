@@ -16,8 +16,8 @@ from absl import logging
 
 from data_prep import shards, weights
 from data_prep.errors import InputError
-from sagan_jax import config as config_lib
 from sagan_jax import (
+    config_text,
     cost,
     distributed,
     holdout,
@@ -108,7 +108,7 @@ def train(
         logging.info("Trained on %d images before.", images)
         return
     own = distributed.own_folder(workdir)
-    (own / "config.json").write_text(config_lib.to_json(config))
+    (own / "config.json").write_text(config_text.to_json(config))
     stats.forget_after(own, images)
     if images:
         logging.info("Continuing at image %d.", images)
@@ -201,7 +201,7 @@ def _facts(
     taught = schedule.in_use(config.loss.perceptual)
     models = [perceptual.weight_file(config.loss.perceptual_network)] if taught else []
     return {
-        "config": json.loads(config_lib.to_json(config)),
+        "config": json.loads(config_text.to_json(config)),
         "identities": identities,
         "models": weights.licences(models),
     }

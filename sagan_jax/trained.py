@@ -23,8 +23,7 @@ from jax.sharding import SingleDeviceSharding
 
 from data_prep import fingerprint
 from data_prep.errors import InputError
-from sagan_jax import checkpoint, model_card, stats
-from sagan_jax import config as config_lib
+from sagan_jax import checkpoint, config_text, model_card, stats
 from sagan_jax.checkpoint import Facts
 from sagan_jax.config import Config
 from sagan_jax.generator import Generator
@@ -51,7 +50,7 @@ class Trained:
     @property
     def config(self) -> Config:
         """Of the run."""
-        return config_lib.from_dict(self.facts["config"])
+        return config_text.from_dict(self.facts["config"])
 
 
 def load(folder: str | pathlib.Path, which: str = "latest") -> Trained:
@@ -145,7 +144,7 @@ def _of_training(workdir: pathlib.Path, which: str) -> Trained:
     with checkpoint.Checkpoints(workdir) as checkpoints:
         step = checkpoints.find(which)
         facts = checkpoints.facts(step)
-        model = config_lib.from_dict(facts["config"]).model
+        model = config_text.from_dict(facts["config"]).model
         pair = jax.ShapeDtypeStruct((2, 1, model.resolution, model.resolution, 3), jnp.float32)
         shapes = jax.eval_shape(Generator(model).init, jax.random.key(0), pair)["params"]
         here = SingleDeviceSharding(jax.devices()[0])

@@ -4,11 +4,12 @@ import pytest
 
 from data_prep.errors import InputError
 from sagan_jax import config as config_lib
+from sagan_jax import config_text
 from sagan_jax.config import Config, LossConfig, ModelConfig, OptimiserConfig
 
 
 def test_single_fields_are_set_by_name():
-    config = config_lib.overridden(Config(), [
+    config = config_text.overridden(Config(), [
         "loss.edges=0.1", "loss.critic=mixup", "loss.perceptual=[[0, 0], [8000, 0.2]]",
         "model.encoder_widths=[8, 8, 8, 16]", "swap_decoders_at=100", "augment.continue_face=false",
     ])  # fmt: skip
@@ -16,7 +17,7 @@ def test_single_fields_are_set_by_name():
     assert config.loss.perceptual == ((0, 0), (8000, 0.2))
     assert config.model.encoder_widths == (8, 8, 8, 16) and config.swap_decoders_at == 100
     assert not config.augment.continue_face
-    assert config_lib.overridden(Config(), []) == Config()
+    assert config_text.overridden(Config(), []) == Config()
 
 
 @pytest.mark.parametrize(
@@ -34,7 +35,7 @@ def test_single_fields_are_set_by_name():
 )
 def test_what_cannot_be_set_is_said(assignment, message):
     with pytest.raises(InputError, match=message.replace("[", r"\[")):
-        config_lib.overridden(Config(), [assignment])
+        config_text.overridden(Config(), [assignment])
 
 
 @pytest.mark.parametrize(

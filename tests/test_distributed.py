@@ -17,8 +17,7 @@ import pytest
 from tiny_run import SMALLEST, write_data_set
 
 from data_prep.errors import InputError
-from sagan_jax import checkpoint, distributed, source, state, step
-from sagan_jax import config as config_lib
+from sagan_jax import checkpoint, config_text, distributed, source, state, step
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
 
@@ -76,7 +75,7 @@ def test_two_processes_equal_one_and_a_signal_to_one_stops_both(tmp_path):
     logged = _logged(workdir)
     with checkpoint.Checkpoints(workdir) as checkpoints:
         assert checkpoints.latest * 16 == logged[-1]["images"]
-        config = config_lib.from_dict(checkpoints.facts()["config"])
+        config = config_text.from_dict(checkpoints.facts()["config"])
         mesh = distributed.device_mesh(config.batch)
         create = jax.jit(lambda key: state.create(key, config))
         now = create(state.root_key(config.seed))

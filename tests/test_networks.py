@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from sagan_jax import ancestor, layers, roofline
+from sagan_jax import ancestor, config_text, layers, roofline
 from sagan_jax import config as config_lib
 from sagan_jax.config import ModelConfig
 from sagan_jax.cost import Product, cost
@@ -67,7 +67,7 @@ def test_presets_are_as_large_as_documented(name):
 def test_presets_name_their_resolution_and_survive_json(name):
     config = PRESETS[name]()
     assert config.preset == name and name.endswith(str(config.model.resolution))
-    assert config_lib.from_dict(json.loads(config_lib.to_json(config))) == config
+    assert config_text.from_dict(json.loads(config_text.to_json(config))) == config
 
 
 def test_products_of_a_step_are_counted_as_by_hand():

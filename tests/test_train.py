@@ -21,6 +21,7 @@ from tiny_run import MODEL, PEOPLE, write_data_set
 from data_prep.errors import InputError
 from sagan_jax import (
     checkpoint,
+    config_text,
     distributed,
     initialise,
     resume,
@@ -31,7 +32,6 @@ from sagan_jax import (
     train,
     verify,
 )
-from sagan_jax import config as config_lib
 from sagan_jax.checkpoint import Keep
 from sagan_jax.config import Config, LossConfig, OptimiserConfig
 from sagan_jax.start import Start, Take
@@ -100,7 +100,7 @@ def test_schedules_at_known_points():
 
 
 def test_config_survives_json():
-    assert config_lib.from_dict(json.loads(config_lib.to_json(_CONFIG))) == _CONFIG
+    assert config_text.from_dict(json.loads(config_text.to_json(_CONFIG))) == _CONFIG
 
 
 @pytest.fixture(scope="module")

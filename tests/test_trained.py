@@ -8,8 +8,7 @@ import pytest
 from test_train import _CONFIG
 
 from data_prep.errors import InputError
-from sagan_jax import checkpoint, forget, state, stats, trained
-from sagan_jax import config as config_lib
+from sagan_jax import checkpoint, config_text, forget, state, stats, trained
 from sagan_jax.swap import Swapper
 
 
@@ -21,7 +20,7 @@ def _facts(*names):
         ]
         for people in (names, ("Eve",))
     )
-    config = json.loads(config_lib.to_json(_CONFIG))
+    config = json.loads(config_text.to_json(_CONFIG))
     return {"config": config, "identities": identities, "inherited": inherited}
 
 
