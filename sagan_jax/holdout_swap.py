@@ -1,8 +1,8 @@
 """How each person is drawn as the other, on frames that were never trained on.
 
-To be watched while a model learns. Nothing learns from it and no checkpoint is chosen by it, for
-the mesh also judges the swap in the end; identity is that of the preparation (`identity.py`), not
-that of the judge. What a conversion adds (colour, edge, time) is not in it.
+To be watched while a model learns, and to choose its best checkpoint; nothing learns from it.
+Identity is that of the preparation (`identity.py`), not that of the judge; the mesh is also the
+judge's, on other clips. What a conversion adds (colour, edge, time) is not in it.
 """
 
 from __future__ import annotations
