@@ -27,6 +27,11 @@ def test_a_swap_that_shows_no_face_is_worse_than_any_that_does():
     assert quality(unseen) < quality(seen) < quality(_measured())
 
 
+def test_a_swap_that_changes_nothing_is_worse_than_a_poor_one():
+    nothing = _measured(identity=0.0, expression=0.0)
+    assert quality(nothing) < quality(_measured(identity=0.6, expression=4.0))
+
+
 def test_likeness_beyond_that_of_pictures_of_one_person_is_not_rewarded():
     assert quality(_measured(identity=1.2)) == quality(_measured(identity=0.97))
 
