@@ -143,13 +143,13 @@ def train(
             images += per_step
             monitor.advance(images)
             # Asked once, so that a signal during what follows ends the next step, not this.
-            stopped = stop.requested()
-            last = images >= config.images or stopped
+            stopped, finished = stop.requested(), images >= config.images
+            last = finished or stopped
             log, show, save = (
-                _due(images, per_step, every) or last
+                _due(images, per_step, every) or finished
                 for every in (config.log_every, config.preview_every, config.checkpoint_every)
             )
-            if (log or save) and not monitor.log(metrics):
+            if (log or save or stopped) and not monitor.log(metrics):
                 if stopped:
                     break  # The newest checkpoint is good; what came after is done again.
                 state = resumable.set_back(state)
@@ -166,6 +166,9 @@ def train(
                 monitor.measured(measured)
                 resumable.save(state, holdout.quality(measured))
                 model_card.write(own, resumable.facts, images, measured)
+            elif stopped:
+                # Who takes a machine away waits for seconds: what was learned is kept, not judged.
+                resumable.save(state, quality=None)
             if show or save:
                 monitor.restart_clock()
         best = resumable.best
