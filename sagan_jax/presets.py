@@ -28,11 +28,10 @@ def demo64() -> Config:
 def sagan64() -> Config:
     """Once and a half as wide as `demo64`, for three quarters of an hour on two CPU cores.
 
-    Measured as `demo64`, 120 000 images at 375 ms a step, but with all crops drawn alike often
-    (`sampling="uniform"`, the default then) and without watermark: holdout SSIM
-    0.960 and 0.955; into A and into B: identity transfer 0.79 and 0.72, the source nearer in every
-    frame, expression error 2.7 and 3.1 % of the eye distance, pose error 2.3 and 1.9 degrees,
-    correlation of mouth openings 0.95 and 0.90, jitter 0.95 and 0.92, sharpness 1.11 and 1.06.
+    Measured as `demo64`, 120 000 images at 345 to 425 ms a step, without watermark: holdout SSIM
+    0.959 and 0.957; into A and into B: identity transfer 0.80 and 0.73, the source nearer in every
+    frame, expression error 2.0 and 2.4 % of the eye distance, pose error 1.5 and 1.4 degrees,
+    correlation of mouth openings 0.95 and 0.90, jitter 0.96 and 0.97, sharpness 1.10 and 1.04.
     """
     model = ModelConfig(
         encoder_widths=(72, 112, 192, 288),
