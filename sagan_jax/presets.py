@@ -93,11 +93,11 @@ def ancestor64() -> Config:
 
     Measured on the demo's two people, two cores of an Intel Xeon, one hour, 15 488 images (of the
     640 000 it is meant to see): holdout SSIM 0.663 and 0.709, LPIPS 0.076 and 0.078, which
-    `sagan64` passes before its first checkpoint, after three and a half minutes. Its mask is
+    `sagan64` has passed at its first checkpoint, after three and a half minutes. Its mask is
     still shut then.
 
-    Its weights are for pictures in -1..1; ours are 0..1, so those of
-    differences are doubled here. Its two adversarial terms are added, ours averaged, so that
+    Its weights are for pictures in -1..1; ours are 0..1, so those of differences are doubled
+    here. Its two adversarial terms are added, ours averaged, so that
     weight is doubled too. Its 30 times the mean over all pixels of the difference in the eyes
     is written as a mean over the eyes, for eyes of 2 % of the crop. Not taken over: its
     VGGFace perceptual term, whose weights have no clear licence; the separate optimiser states

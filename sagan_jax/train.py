@@ -74,7 +74,8 @@ def train(
       keep: which checkpoints stay.
       window: steps to be profiled, into `profile/`.
       measures: make functions of the averaged generator to figures of held-out crops, by name;
-        among them those of `holdout`, by which the best checkpoint is chosen.
+        among them those of `holdout`; by these and those of `holdout_swap`, if they are there,
+        the best checkpoint is chosen.
 
     Raises:
       InputError: if a data set cannot be used, the folder holds a run of another config, or

@@ -10,10 +10,14 @@ from jax.test_util import check_grads
 from sagan_jax import attention
 
 
-@pytest.fixture
-def by_rows(monkeypatch):
+def _only_by_rows(monkeypatch):
     monkeypatch.setattr(attention, "_WHOLE", 0)
     monkeypatch.setattr(attention, "_ROWS", 4)
+
+
+@pytest.fixture
+def by_rows(monkeypatch):
+    _only_by_rows(monkeypatch)
 
 
 def _inputs(size=1.0, dtype=jnp.float32):
@@ -45,8 +49,7 @@ def test_gradients_are_those_of_attention_at_once(monkeypatch, size):
         return jax.grad(loss, argnums=(0, 1, 2))(*inputs)
 
     whole = gradients()
-    monkeypatch.setattr(attention, "_WHOLE", 0)
-    monkeypatch.setattr(attention, "_ROWS", 4)
+    _only_by_rows(monkeypatch)
     for ours, expected in zip(gradients(), whole, strict=True):
         np.testing.assert_allclose(ours, expected, rtol=1e-4, atol=1e-5)
 
