@@ -42,6 +42,7 @@ def augment(
     masks: jax.Array,
     config: AugmentConfig,
     warp: jax.Array | float,
+    columns: float = 1.0,
 ) -> Augmented:
     """A batch of crops, distorted.
 
@@ -51,10 +52,11 @@ def augment(
       masks: `[N, R, R, 3]` in 0..1.
       config: ranges.
       warp: that of the config at this point of the run.
+      columns: by how much pixels are narrower than high (`view.py`).
     """
     key_affine, key_warp = jax.random.split(key)
     count, side = images.shape[:2]
-    transforms = random_affine(key_affine, count, config)
+    transforms = random_affine(key_affine, count, config, columns)
     grid = pixel_grid(side)
     together = apply_affine(transforms, jnp.broadcast_to(grid, (count, side, side, 2)))
     warped = apply_affine(transforms, grid + random_warp(key_warp, count, side, warp))
@@ -90,8 +92,16 @@ def harm(key: jax.Array, batch: Augmented, config: AugmentConfig) -> Augmented:
     return batch._replace(shown=shown, masks=masks)
 
 
-def random_affine(key: jax.Array, count: int, config: AugmentConfig) -> jax.Array:
+def random_affine(
+    key: jax.Array, count: int, config: AugmentConfig, columns: float = 1.0
+) -> jax.Array:
     """Similarities about the centre of the crop, mirrored or not.
+
+    Args:
+      key: random key.
+      count: N.
+      config: ranges.
+      columns: see `augment`; turned are the faces, not their narrow pixels.
 
     Returns:
       `[N, 2, 3]` float32 from output to input coordinates, each -1..1 over the crop.
@@ -103,8 +113,8 @@ def random_affine(key: jax.Array, count: int, config: AugmentConfig) -> jax.Arra
     mirror = jnp.where(jax.random.bernoulli(keys[3], config.flip, (count,)), -1.0, 1.0)
     cosine, sine = scale * jnp.cos(angle), scale * jnp.sin(angle)
     rows = [
-        jnp.stack([mirror * cosine, -sine, shift[:, 0]], -1),
-        jnp.stack([mirror * sine, cosine, shift[:, 1]], -1),
+        jnp.stack([mirror * cosine, -sine / columns, shift[:, 0]], -1),
+        jnp.stack([mirror * sine * columns, cosine, shift[:, 1]], -1),
     ]
     return jnp.stack(rows, -2)
 

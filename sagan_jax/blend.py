@@ -10,6 +10,7 @@ import numpy as np
 
 from data_prep import alignment
 from data_prep.picture import Picture, Place
+from sagan_jax.view import View
 
 # The learned mask is a blurred one; only what it is sure of is shown, or the background of
 # the other person's footage shines through along the jaw.
@@ -69,7 +70,9 @@ class Layer:
     scene: np.ndarray
 
 
-def alpha_of(face_mask: np.ndarray, learned: np.ndarray, edge: Edge = Edge()) -> np.ndarray:
+def alpha_of(
+    face_mask: np.ndarray, learned: np.ndarray, view: View, edge: Edge = Edge()
+) -> np.ndarray:
     """How much of the swapped crop is shown.
 
     The prepared mask of the face, feathered, times what is sure of the learned one.
@@ -77,6 +80,7 @@ def alpha_of(face_mask: np.ndarray, learned: np.ndarray, edge: Edge = Edge()) ->
     Args:
       face_mask: `[S, S, 1]` uint8, 0 or 255.
       learned: `[R, R, 1]` float32, 0..1.
+      view: what was learned of the crop.
       edge: where the face ends.
 
     Returns:
@@ -86,19 +90,14 @@ def alpha_of(face_mask: np.ndarray, learned: np.ndarray, edge: Edge = Edge()) ->
     mask = _grown(face_mask[..., 0], edge.grow * alignment.FACE_HEIGHT * size)
     feather = max(edge.feather * alignment.FACE_HEIGHT * size, 1e-3)
     feathered = cv2.GaussianBlur(mask.astype(np.float32) / 255, (0, 0), feather)
-    sure = (enlarge(learned[..., 0], size) - _LEARNED_FROM) / (_LEARNED_TO - _LEARNED_FROM)
+    sure = (view.back(learned, size) - _LEARNED_FROM) / (_LEARNED_TO - _LEARNED_FROM)
     alpha = feathered * np.clip(sure, 0, 1)
     alpha[[0, -1]] = alpha[:, [0, -1]] = 0
     return alpha
 
 
-def enlarge(image: np.ndarray, size: int) -> np.ndarray:
-    """A rendered `[R, R(, 3)]` float32 at the size of the crop, within 0..1."""
-    return np.clip(cv2.resize(image, (size, size), interpolation=cv2.INTER_CUBIC), 0, 1)
-
-
 def laid_in(
-    crop: np.ndarray, face_mask: np.ndarray, rgb: np.ndarray, learned: np.ndarray
+    crop: np.ndarray, face_mask: np.ndarray, rgb: np.ndarray, learned: np.ndarray, view: View
 ) -> np.ndarray:
     """What was drawn, in its surroundings as it is, without matching colours.
 
@@ -107,12 +106,13 @@ def laid_in(
       face_mask: `[S, S, 1]` uint8, 0 or 255.
       rgb: `[R, R, 3]` float32, 0..1.
       learned: `[R, R, 1]` float32, 0..1.
+      view: what was drawn of the crop.
 
     Returns:
       `[S, S, 3]` uint8.
     """
-    alpha = alpha_of(face_mask, learned)[..., None]
-    return to_bytes(alpha * enlarge(rgb, len(crop)) + (1 - alpha) * crop / 255)
+    alpha = alpha_of(face_mask, learned, view)[..., None]
+    return to_bytes(alpha * view.back(rgb, len(crop)) + (1 - alpha) * crop / 255)
 
 
 def to_bytes(image: np.ndarray) -> np.ndarray:

@@ -23,9 +23,9 @@ from orbax.checkpoint.checkpoint_managers import (
 
 from data_prep.errors import InputError
 
-SCHEMA_VERSION = "1.3.0"
+SCHEMA_VERSION = "1.4.0"
 # 1.2.0 lacks what only a resumed run needs, so it can still be rendered with.
-_RENDERABLE = ("1.2.0", SCHEMA_VERSION)
+_RENDERABLE = ("1.2.0", "1.3.0", SCHEMA_VERSION)
 
 Facts = dict[str, Any]
 
@@ -155,8 +155,7 @@ class Checkpoints:
           InputError: if there is none, or one of another schema.
         """
         facts = self._restore(which, facts=ocp.args.JsonRestore())["facts"]
-        require_known_schema(self._workdir, facts, to_continue=to_continue)
-        return facts
+        return current(self._workdir, facts, to_continue=to_continue)
 
     def restore(self, which: int | str = "latest", **abstract: Any) -> dict[str, Any]:
         """Items of a checkpoint, by name.
@@ -185,8 +184,8 @@ class Checkpoints:
         return {name: restored[name] for name in args}
 
 
-def require_known_schema(folder: pathlib.Path, facts: Facts, *, to_continue: bool = False) -> None:
-    """Refuses what another version wrote in another way.
+def current(folder: pathlib.Path, facts: Facts, *, to_continue: bool = False) -> Facts:
+    """Facts as this version writes them, of what this one or an earlier one wrote.
 
     Args:
       folder: where it lies.
@@ -203,6 +202,9 @@ def require_known_schema(folder: pathlib.Path, facts: Facts, *, to_continue: boo
             f"{folder}: checkpoint of schema {version}, this version reads {SCHEMA_VERSION}; "
             f"{way}train again or use the version that wrote it"
         )
+    # Until 1.3.0 the networks saw all of a crop.
+    facts["config"]["model"].setdefault("columns", 1.0)
+    return facts
 
 
 def learned_from(facts: Facts) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ import dataclasses
 from typing import Any, Literal
 
 from data_prep.errors import InputError
+from sagan_jax.view import View
 
 # A weight: constant, or a table of (images seen, value), straight lines between the rows.
 Weight = float | tuple[tuple[float, float], ...]
@@ -27,6 +28,7 @@ class ModelConfig:
       architecture: `sagan`, ours, or `ancestor`, faceswap-GAN's, for comparison
         (`ancestor.py`); both read the fields below.
       resolution: side of the square network input and output, pixels; a multiple of 16.
+      columns: share of a crop's columns that are spread over it (`view.py`).
       encoder_widths: channels after each halving of the resolution, the first after
         space-to-depth by two (ancestor: after each convolution, the first at full
         resolution).
@@ -47,6 +49,7 @@ class ModelConfig:
     architecture: Literal["sagan", "ancestor"] = "sagan"
     sees: Literal["face", "crop"] = "face"
     resolution: int = 64
+    columns: float = 0.75
     encoder_widths: tuple[int, ...] = (48, 72, 128, 192)
     encoder_attention: tuple[int, ...] = (8,)
     latent: int = 256
@@ -67,6 +70,15 @@ class ModelConfig:
                 f"decoder_widths do not fit together at {self.resolution} px; start from the "
                 "preset of that resolution, or give a width for each halving and doubling"
             )
+        if not 0.5 <= self.columns <= 1:
+            raise InputError(
+                f"model: columns={self.columns} is not from 0.5 to 1; less would cut off faces"
+            )
+
+    @property
+    def view(self) -> View:
+        """What the networks see of a crop."""
+        return View(self.resolution, self.columns)
 
 
 @dataclasses.dataclass(frozen=True)

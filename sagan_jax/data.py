@@ -6,7 +6,6 @@ import pathlib
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-import cv2
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,6 +14,7 @@ from data_prep import shards
 from data_prep.coverage import mouth_opening
 from data_prep.errors import InputError
 from data_prep.records import CROP_SIZE
+from sagan_jax.view import View
 
 Array = Any  # NumPy before it is sent to the devices, JAX after
 # Image and masks `[R, R, 3]` uint8, and a row of `Identity.performance`.
@@ -43,18 +43,18 @@ class Identity(NamedTuple):
     performance: Array | None = None
 
 
-def load(folder: str | pathlib.Path, split: str, resolution: int) -> Identity:
-    """Reads one split of one identity at the resolution of the networks.
+def load(folder: str | pathlib.Path, split: str, view: View) -> Identity:
+    """Reads one split of one identity as the networks see it.
 
     Args:
       folder: the data set.
       split: `train` or `holdout`.
-      resolution: R, pixels.
+      view: what they see of a crop.
 
     Raises:
       InputError: if the folder is no data set or the split is empty.
     """
-    examples = list(shrunk(shards.read(folder, split), resolution))
+    examples = list(viewed(shards.read(folder, split), view))
     if not examples:
         raise InputError(f"{folder}: the split '{split}' is empty; prepare a longer video")
     colour = FaceColour()
@@ -69,14 +69,13 @@ def gathered(examples: Iterable[Example], colour: tuple[np.ndarray, np.ndarray])
     return Identity(images, masks, *colour, performance=performance)
 
 
-def shrunk(examples: Iterable[dict[str, Any]], resolution: int) -> Iterator[Example]:
-    """Stored examples at the resolution of the networks: image; face, eyes and mouth; what it
-    does."""
+def viewed(examples: Iterable[dict[str, Any]], view: View) -> Iterator[Example]:
+    """Stored examples as the networks see them: image; face, eyes and mouth; what it does."""
     for example in examples:
-        masks = [_shrink(example["masks"][name], resolution) for name in shards.MASKS]
+        masks = [view.of(example["masks"][name]) for name in shards.MASKS]
         opening = mouth_opening(example["landmarks"], CROP_SIZE)
         performance = np.array([*example["pose"][:2], opening], np.float32)
-        yield _shrink(example["image"], resolution), np.stack(masks, -1), performance
+        yield view.of(example["image"]), np.stack(masks, -1), performance
 
 
 class FaceColour:
@@ -121,14 +120,3 @@ def draw_crops(key: jax.Array, data: Identity, count: int) -> tuple[jax.Array, j
         chosen = jnp.searchsorted(data.cumulative, where, side="right")
     images = data.images[chosen].astype(jnp.float32) / 255
     return images, data.masks[chosen].astype(jnp.float32) / 255
-
-
-def _shrink(image: np.ndarray, resolution: int) -> np.ndarray:
-    if image.shape[-1] == 1:
-        image = image[..., 0]
-    size = (resolution, resolution)
-    return (
-        image
-        if image.shape[0] == resolution
-        else cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    )

@@ -16,6 +16,7 @@ from sagan_jax.blend import Blend, Edge, Layer
 from sagan_jax.colour import Method
 from sagan_jax.detail import Grain
 from sagan_jax.low_pass import LowPass
+from sagan_jax.view import View
 
 # Faster, colours flicker; slower, they lag behind the light.
 _TIME_CONSTANT_S = 0.4
@@ -73,18 +74,19 @@ class Finish:
 
     Args:
       look: what is wanted.
+      view: what is drawn of a crop.
     """
 
-    def __init__(self, look: Look):
-        self._look = look
+    def __init__(self, look: Look, view: View):
+        self._look, self._view = look, view
         self._colour, self._detail = LowPass(look.steady_s), LowPass(look.steady_s)
 
     def __call__(self, drawn: Drawn, picture: Picture) -> list[Layer]:
         """What is to be laid into the planes of the picture."""
         face, look = drawn.face, self._look
-        alpha = blend.alpha_of(face.masks["face"], drawn.mask, look.edge)
+        alpha = blend.alpha_of(face.masks["face"], drawn.mask, self._view, look.edge)
         coloured = self._coloured(drawn, alpha)
-        crop = blend.enlarge(coloured, max(len(coloured), len(alpha)))
+        crop = self._view.back(coloured, max(len(coloured), len(alpha)))
         crop, grain = self._sharpened(crop, alpha, face, picture)
         luma, *chroma = blend.lay(crop, drawn.share * alpha, face.transform, picture)
         if grain.sigma >= _LEAST_GRAIN and luma.face.size:
@@ -106,11 +108,7 @@ class Finish:
 
     def _coloured(self, drawn: Drawn, alpha: np.ndarray) -> np.ndarray:
         """`[R, R, 3]` with the colours of the scene: these are no finer than what is drawn."""
-        size = drawn.rgb.shape[1::-1]
-        scene, shown = (
-            cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-            for image in (drawn.face.image, alpha)
-        )
+        scene, shown = self._view.of(drawn.face.image), self._view.of(alpha)
         if np.count_nonzero(shown >= 0.5) < _FEWEST:
             return drawn.rgb
         transfer = colour.fit(self._look.colour, drawn.rgb, scene.astype(np.float32) / 255, shown)

@@ -108,6 +108,7 @@ def ancestor64() -> Config:
     model = ModelConfig(
         architecture="ancestor",
         sees="crop",
+        columns=1.0,
         encoder_widths=(64, 128, 256, 512, 1024),
         encoder_attention=(16, 8),
         latent=1024,

@@ -35,14 +35,14 @@ class Preview:
         colours = np.stack([[one.mean, one.std] for one in holdout])[:, :, None, None, None]
         self._inputs = jax.device_put((self._sample, masks, colours.astype(np.float32)))
         self._render = jax.jit(lambda params, inputs: _rows(config, params, *inputs))
-        self._captions = _captions(names)
+        self._captions, self._width = _captions(names), round(_TILE * config.model.columns)
         self._title = f"{_NOTICE} {names[0]} and {names[1]}"
 
     def grid(self, params: Params) -> np.ndarray:
         """`[height, width, 3]` uint8 RGB: 12 captioned rows below a line that says what it is."""
         drawn = jax.device_get(self._render(params, self._inputs))
         rows = [
-            _row(images)
+            _row(images, self._width)
             for real, parts in zip(self._sample, zip(*drawn, strict=True), strict=True)
             for images in (real, *parts)
         ]
@@ -64,10 +64,8 @@ def _rows(
     pictures = images.astype(jnp.float32) / 255
     faces = masks.astype(jnp.float32) / 255
     warp = schedule.at(config.augment.warp, jnp.float32(0))
-    batches = [
-        augment.augment(jax.random.key(i), pictures[i], faces[i], config.augment, warp)
-        for i in (0, 1)
-    ]
+    settings = config.augment, warp, config.model.columns
+    batches = [augment.augment(jax.random.key(i), pictures[i], faces[i], *settings) for i in (0, 1)]
     warped, warped_faces = (
         jnp.stack([getattr(batch, name) for batch in batches]) for name in ("shown", "shown_face")
     )
@@ -100,8 +98,8 @@ def _spread(crops: np.ndarray) -> np.ndarray:
     return np.asarray(crops)[np.linspace(0, len(crops) - 1, COLUMNS).round().astype(int)]
 
 
-def _row(images: np.ndarray) -> np.ndarray:
-    tiles = [cv2.resize(i, (_TILE, _TILE), interpolation=cv2.INTER_CUBIC) for i in images]
+def _row(images: np.ndarray, width: int) -> np.ndarray:
+    tiles = [cv2.resize(i, (width, _TILE), interpolation=cv2.INTER_CUBIC) for i in images]
     return np.concatenate(tiles, 1)
 
 

@@ -10,7 +10,6 @@ import dataclasses
 import pathlib
 from typing import Any
 
-import cv2
 import jax
 import numpy as np
 
@@ -25,6 +24,7 @@ from sagan_jax.evaluation import Evaluation, Part
 from sagan_jax.face_ssim import face_ssim
 from sagan_jax.gallery import Gallery, Judges
 from sagan_jax.swap import Swapper
+from sagan_jax.view import View
 
 _GREY = 0.5
 
@@ -34,12 +34,16 @@ class Drawn:
     """Held-out crops of one person, drawn by one decoder.
 
     Attributes:
+      view: R, and what of a crop was drawn.
       real: `[K, R, R, 3]` uint8, what was drawn after.
+      masks: `[K, R, R]` bool, its faces.
       rgb: likewise, by the network alone.
       pasted: `[K, S, S, 3]` uint8, laid into the crop as it is, without matching colours.
     """
 
+    view: View
     real: np.ndarray
+    masks: np.ndarray
     rgb: np.ndarray
     pasted: np.ndarray
 
@@ -121,20 +125,21 @@ def perceptual_distances(
 
 
 def _draw(swapper: Swapper, crops: Gallery) -> Drawn:
-    size = (swapper.resolution,) * 2
+    view = swapper.view
     colours = face_colour(crops.images, crops.masks)
     everywhere = (np.tile(colour, (len(crops.images), 1)) for colour in colours)
     rgb, learned = swapper(crops.images, crops.masks, *everywhere)
-    real = [cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in crops.images]
-    pasted = list(map(blend.laid_in, crops.images, crops.masks, rgb, learned))
-    return Drawn(np.stack(real), blend.to_bytes(rgb), np.stack(pasted))
+    drawn = zip(crops.images, crops.masks, rgb, learned, strict=True)
+    pasted = [blend.laid_in(*one, view) for one in drawn]
+    real, masks = (np.stack([view.of(one) for one in each]) for each in (crops.images, crops.masks))
+    return Drawn(view, real, masks > 127, blend.to_bytes(rgb), np.stack(pasted))
 
 
 def _reconstruction(drawn: Drawn, crops: Gallery, lpips: str) -> Part:
-    masks = _masks(crops, drawn.real.shape[1])
-    ssim, errors = reconstruction_errors(drawn.real, drawn.rgb, masks)
-    distances = perceptual_distances(drawn.real, drawn.rgb, masks, lpips)
-    inside = masks[..., None].astype(np.uint8)
+    compared = drawn.real, drawn.rgb, drawn.masks
+    ssim, errors = reconstruction_errors(*compared)
+    distances = perceptual_distances(*compared, lpips)
+    inside = drawn.masks[..., None].astype(np.uint8)
     sharp = [
         np.array([quality.sharpness(*one) for one in zip(images, inside, strict=True)])
         for images in (drawn.rgb, drawn.real)
@@ -198,14 +203,6 @@ def _swap(drawn: Drawn, crops: Gallery, source: Source, judges: Judges) -> Part:
 def _both(columns: Any) -> np.ndarray:
     """Of swapped and original faces, `[K, 2, D]`."""
     return np.stack([np.stack(column) for column in columns], 1)
-
-
-def _masks(crops: Gallery, side: int) -> np.ndarray:
-    """Faces at the resolution of the network, `[K, R, R]` bool."""
-    return np.stack([
-        cv2.resize(mask[..., 0], (side, side), interpolation=cv2.INTER_AREA) > 127
-        for mask in crops.masks
-    ])  # fmt: skip
 
 
 def _other_network(config: dict[str, Any]) -> str:

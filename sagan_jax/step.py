@@ -116,7 +116,7 @@ def _draw_one(
         images = recolour.match_colours(
             key_match, images, masks[..., :1], others, other_masks[..., :1], settings.colour_match
         )
-    batch = augment.augment(key_augment, images, masks, settings, warp)
+    batch = augment.augment(key_augment, images, masks, settings, warp, config.model.columns)
     if settings.continue_face:
         face = within(batch.masks[..., :1])
         batch = batch._replace(target=extrapolate(batch.target, face))

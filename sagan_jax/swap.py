@@ -6,7 +6,6 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import cv2
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -27,7 +26,7 @@ class Swapper:
       step: of the checkpoint it came from.
       facts: of that checkpoint (see `checkpoint`).
       to: whom it renders, 0 for A, 1 for B.
-      resolution: side of what it renders, pixels.
+      view: what it sees of a crop, and renders.
       fingerprint: SHA-256 of the parameters.
 
     Args:
@@ -52,7 +51,7 @@ class Swapper:
         model = trained.load(folder, which)
         self.facts, self.step, self.fingerprint = model.facts, model.step, model.fingerprint
         config = model.config
-        self.resolution = config.model.resolution
+        self.view = config.model.view
         generator = Generator(config.model)
         mesh = Mesh(np.array(devices or _devices()), (DATA_AXIS,), axis_types=(AxisType.Auto,))
         self._batch = -(-_BATCH // mesh.size) * mesh.size
@@ -84,13 +83,9 @@ class Swapper:
           std: `[N, 3]` float32, its spread.
 
         Returns:
-          rgb `[N, R, R, 3]` and mask `[N, R, R, 1]`, float32 in 0..1.
+          rgb `[N, R, R, 3]` and mask `[N, R, R, 1]`, float32 in 0..1, of the view.
         """
-        size = (self.resolution, self.resolution)
-        inputs = np.stack([
-            cv2.resize(crop, size, interpolation=cv2.INTER_AREA)
-            for crop in np.concatenate([crops, masks], -1)
-        ])  # fmt: skip
+        inputs = np.stack([self.view.of(crop) for crop in np.concatenate([crops, masks], -1)])
         parts = [
             self._render_padded(*(array[i : i + self._batch] for array in (inputs, mean, std)))
             for i in range(0, len(inputs), self._batch)

@@ -121,7 +121,7 @@ def _about(folder: pathlib.Path) -> dict[str, Any]:
     """Step, fingerprint, facts, and SHA-256 of the file of weights."""
     try:
         about = json.loads((folder / _FACTS).read_text())
-        checkpoint.require_known_schema(folder, about["facts"])
+        about["facts"] = checkpoint.current(folder, about["facts"])
     except (OSError, ValueError, KeyError) as error:
         path = folder / _FACTS
         raise InputError(f"{path}: missing or damaged; export the model again") from error

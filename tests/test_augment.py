@@ -58,6 +58,18 @@ def test_rotation_equals_opencv(images):
         assert np.abs(made - expected).max() < 0.07
 
 
+def test_narrow_pixels_are_turned_as_the_face_that_they_show():
+    config = AugmentConfig(**{**vars(_NONE), "rotation": 20.0, "zoom": 0.1})
+    whole, narrow = (
+        np.asarray(augment.random_affine(jax.random.key(5), 4, config, columns))
+        for columns in (1.0, 0.75)
+    )
+    spread = np.diag([0.75, 1.0])  # of the view to the crop
+    np.testing.assert_allclose(
+        spread @ narrow[..., :2] @ np.linalg.inv(spread), whole[..., :2], atol=1e-6
+    )
+
+
 def test_image_and_masks_move_together(images):
     out = augment.augment(jax.random.key(4), images, images, AugmentConfig(), 0.025)
     np.testing.assert_array_equal(out.target, out.masks)

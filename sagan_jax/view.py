@@ -1,0 +1,58 @@
+"""The part of an aligned crop that the networks see."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import cv2
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class View:
+    """All rows of a crop and its middle columns, made square.
+
+    A face is taller than wide: in crops of the demo's three people it takes up 0.96 of the rows,
+    in not one of 3016 more than the columns from 0.137 to 0.828. What is left and right of it costs
+    as much to draw as the face.
+
+    Attributes:
+      resolution: side R of what the networks see, pixels.
+      columns: share of the columns.
+    """
+
+    resolution: int
+    columns: float = 1.0
+
+    def of(self, crop: np.ndarray) -> np.ndarray:
+        """What is seen of a crop.
+
+        Args:
+          crop: `[S, S(, C)]`, uint8 or float32.
+
+        Returns:
+          `[R, R(, C)]` of the same dtype; a single channel loses its axis.
+        """
+        beside = self._beside(crop.shape[1])
+        seen = crop[:, beside : crop.shape[1] - beside]
+        return cv2.resize(seen, (self.resolution,) * 2, interpolation=cv2.INTER_AREA)
+
+    def back(self, seen: np.ndarray, size: int) -> np.ndarray:
+        """The crop that was seen; beyond the view its edge goes on.
+
+        Args:
+          seen: `[R, R(, C)]` float32, 0..1.
+          size: S, pixels.
+
+        Returns:
+          `[S, S(, C)]` float32, 0..1; a single channel loses its axis.
+        """
+        beside = self._beside(size)
+        columns = size - 2 * beside
+        larger = cv2.resize(seen, (columns, size), interpolation=cv2.INTER_CUBIC)
+        sides = (0, 0, beside, beside)
+        return np.clip(cv2.copyMakeBorder(larger, *sides, cv2.BORDER_REPLICATE), 0, 1)
+
+    def _beside(self, size: int) -> int:
+        """Columns that are not seen, on either side."""
+        return round((1 - self.columns) / 2 * size)
