@@ -27,6 +27,7 @@ from launch import program
 from launch.benchmark_clip import SIZE, to_and_fro
 from launch.benchmarking import Cost, Table, Value, alternate, cost_of
 from sagan_jax import colour, convert, look_sheet, signing
+from sagan_jax.blend import Edge
 from sagan_jax.casting import Wanted, Who
 from sagan_jax.colour import Method
 from sagan_jax.convert import ConvertSettings
@@ -114,6 +115,7 @@ def _looks() -> dict[str, Look]:
         **{f"colour {m}": dataclasses.replace(usual, colour=m) for m in Method},
         "not sharpened": dataclasses.replace(usual, sharpen=False),
         "no grain": dataclasses.replace(usual, grain=False),
+        "not dissolved": dataclasses.replace(usual, edge=Edge(dissolve=0.0)),
     }
 
 

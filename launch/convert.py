@@ -127,6 +127,11 @@ FEATHER = flags.DEFINE_float(
     "feather", 1.0, "Softness of its edge, standard deviation; % of the height of the face.",
     0.0, 10.0,
 )  # fmt: skip
+DISSOLVE = flags.DEFINE_float(
+    "dissolve", 8.0,
+    "Over how much it fades out where the face of the scene goes on beyond it, as a forehead under "
+    "another's fringe; % of the height of the face.", 0.0, 30.0,
+)  # fmt: skip
 SHARPEN = flags.DEFINE_bool("sharpen", True, "Make the swapped face as crisp as the scene.")
 UNSHARP = flags.DEFINE_float(
     "unsharp", 0.0, "Enhance it beyond that: amount of unsharp masking, about 0.5 to 2.", 0.0, 5.0
@@ -231,7 +236,7 @@ def _look() -> Look:
     return Look(
         colour=COLOUR.value,
         blend=BLEND.value,
-        edge=Edge(GROW.value / 100, FEATHER.value / 100),
+        edge=Edge(GROW.value / 100, FEATHER.value / 100, DISSOLVE.value / 100),
         sharpen=SHARPEN.value,
         unsharp=UNSHARP.value,
         grain=GRAIN.value,

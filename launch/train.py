@@ -135,8 +135,8 @@ def main(argv: Sequence[str]) -> None:
 def _find_rate(config: Config) -> None:
     from sagan_jax import data, find_rate, sampling
 
-    view = config.model.view
-    people = data.load(A.value, "train", view), data.load(B.value, "train", view)
+    framing = config.model.framing
+    people = data.load(A.value, "train", framing), data.load(B.value, "train", framing)
     found = find_rate.find_rate(config, sampling.drawn(people, config.sampling))
     plot = find_rate.write(found, pathlib.Path(WORKDIR.value))
     print(f"--set=optimiser.generator_rate={found.recommended:g} (see {plot})")

@@ -52,7 +52,7 @@ def augment(
       masks: `[N, R, R, 3]` in 0..1.
       config: ranges.
       warp: that of the config at this point of the run.
-      columns: by how much pixels are narrower than high (`view.py`).
+      columns: by how much pixels are narrower than high (`framing.py`).
     """
     key_affine, key_warp = jax.random.split(key)
     count, side = images.shape[:2]

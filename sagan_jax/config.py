@@ -10,7 +10,7 @@ import dataclasses
 from typing import Any, Literal
 
 from data_prep.errors import InputError
-from sagan_jax.view import View
+from sagan_jax.framing import Framing
 
 # A weight: constant, or a table of (images seen, value), straight lines between the rows.
 Weight = float | tuple[tuple[float, float], ...]
@@ -28,7 +28,7 @@ class ModelConfig:
       architecture: `sagan`, ours, or `ancestor`, faceswap-GAN's, for comparison
         (`ancestor.py`); both read the fields below.
       resolution: side of the square network input and output, pixels; a multiple of 16.
-      columns: share of a crop's columns that are spread over it (`view.py`).
+      columns: share of a crop's columns that are spread over it (`framing.py`).
       encoder_widths: channels after each halving of the resolution, the first after
         space-to-depth by two (ancestor: after each convolution, the first at full
         resolution).
@@ -76,9 +76,9 @@ class ModelConfig:
             )
 
     @property
-    def view(self) -> View:
+    def framing(self) -> Framing:
         """What the networks see of a crop."""
-        return View(self.resolution, self.columns)
+        return Framing(self.resolution, self.columns)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,7 +14,7 @@ from data_prep import shards
 from data_prep.coverage import mouth_opening
 from data_prep.errors import InputError
 from data_prep.records import CROP_SIZE
-from sagan_jax.view import View
+from sagan_jax.framing import Framing
 
 Array = Any  # NumPy before it is sent to the devices, JAX after
 # Image and masks `[R, R, 3]` uint8, and a row of `Identity.performance`.
@@ -43,18 +43,18 @@ class Identity(NamedTuple):
     performance: Array | None = None
 
 
-def load(folder: str | pathlib.Path, split: str, view: View) -> Identity:
+def load(folder: str | pathlib.Path, split: str, framing: Framing) -> Identity:
     """Reads one split of one identity as the networks see it.
 
     Args:
       folder: the data set.
       split: `train` or `holdout`.
-      view: what they see of a crop.
+      framing: what they see of a crop.
 
     Raises:
       InputError: if the folder is no data set or the split is empty.
     """
-    examples = list(viewed(shards.read(folder, split), view))
+    examples = list(framed(shards.read(folder, split), framing))
     if not examples:
         raise InputError(f"{folder}: the split '{split}' is empty; prepare a longer video")
     colour = FaceColour()
@@ -69,13 +69,13 @@ def gathered(examples: Iterable[Example], colour: tuple[np.ndarray, np.ndarray])
     return Identity(images, masks, *colour, performance=performance)
 
 
-def viewed(examples: Iterable[dict[str, Any]], view: View) -> Iterator[Example]:
+def framed(examples: Iterable[dict[str, Any]], framing: Framing) -> Iterator[Example]:
     """Stored examples as the networks see them: image; face, eyes and mouth; what it does."""
     for example in examples:
-        masks = [view.of(example["masks"][name]) for name in shards.MASKS]
+        masks = [framing.of(example["masks"][name]) for name in shards.MASKS]
         opening = mouth_opening(example["landmarks"], CROP_SIZE)
         performance = np.array([*example["pose"][:2], opening], np.float32)
-        yield view.of(example["image"]), np.stack(masks, -1), performance
+        yield framing.of(example["image"]), np.stack(masks, -1), performance
 
 
 class FaceColour:

@@ -164,7 +164,7 @@ def _sheet(title: str, drawn: Drawn) -> Block:
     tiles = []
     for i in spread(len(drawn.real), 2 * _SHOWN):
         seen = [
-            drawn.view.back(row[i].astype(np.float32) / 255, _TILE)
+            drawn.framing.back(row[i].astype(np.float32) / 255, _TILE)
             for row in (drawn.real, drawn.rgb)
         ]
         column = [*map(blend.to_bytes, seen), cv2.resize(drawn.pasted[i], (_TILE, _TILE))]

@@ -15,8 +15,8 @@ from sagan_jax import blend, colour, detail
 from sagan_jax.blend import Blend, Edge, Layer
 from sagan_jax.colour import Method
 from sagan_jax.detail import Grain
+from sagan_jax.framing import Framing
 from sagan_jax.low_pass import LowPass
-from sagan_jax.view import View
 
 # Faster, colours flicker; slower, they lag behind the light.
 _TIME_CONSTANT_S = 0.4
@@ -74,19 +74,19 @@ class Finish:
 
     Args:
       look: what is wanted.
-      view: what is drawn of a crop.
+      framing: what is drawn of a crop.
     """
 
-    def __init__(self, look: Look, view: View):
-        self._look, self._view = look, view
+    def __init__(self, look: Look, framing: Framing):
+        self._look, self._framing = look, framing
         self._colour, self._detail = LowPass(look.steady_s), LowPass(look.steady_s)
 
     def __call__(self, drawn: Drawn, picture: Picture) -> list[Layer]:
         """What is to be laid into the planes of the picture."""
         face, look = drawn.face, self._look
-        alpha = blend.alpha_of(face.masks["face"], drawn.mask, self._view, look.edge)
+        alpha = blend.alpha_of(face.masks["face"], drawn.mask, self._framing, look.edge)
         coloured = self._coloured(drawn, alpha)
-        crop = self._view.back(coloured, max(len(coloured), len(alpha)))
+        crop = self._framing.back(coloured, max(len(coloured), len(alpha)))
         crop, grain = self._sharpened(crop, alpha, face, picture)
         luma, *chroma = blend.lay(crop, drawn.share * alpha, face.transform, picture)
         if grain.sigma >= _LEAST_GRAIN and luma.face.size:
@@ -108,7 +108,7 @@ class Finish:
 
     def _coloured(self, drawn: Drawn, alpha: np.ndarray) -> np.ndarray:
         """`[R, R, 3]` with the colours of the scene: these are no finer than what is drawn."""
-        scene, shown = self._view.of(drawn.face.image), self._view.of(alpha)
+        scene, shown = self._framing.of(drawn.face.image), self._framing.of(alpha)
         if np.count_nonzero(shown >= 0.5) < _FEWEST:
             return drawn.rgb
         transfer = colour.fit(self._look.colour, drawn.rgb, scene.astype(np.float32) / 255, shown)

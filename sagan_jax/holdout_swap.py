@@ -19,9 +19,9 @@ from data_prep.landmarks import FaceMesh, Region
 from sagan_jax import blend, holdout, metrics
 from sagan_jax.config import ModelConfig
 from sagan_jax.data import Identity
+from sagan_jax.framing import Framing
 from sagan_jax.generator import Generator
 from sagan_jax.state import Params
-from sagan_jax.view import View
 
 # Crops of each person: two seconds of a CPU.
 _SAMPLE = 24
@@ -60,8 +60,8 @@ def make_measure(config: ModelConfig, held_out: tuple[Identity, Identity]) -> ho
         out = Generator(config).apply({"params": params}, inputs)
         return out.rgb, out.mask
 
-    mesh, all_of_it = FaceMesh(), View(config.resolution)
-    real = [_read(mesh, sample.images, config.view) for sample in samples]
+    mesh, all_of_it = FaceMesh(), Framing(config.resolution)
+    real = [_read(mesh, sample.images, config.framing) for sample in samples]
 
     def measure(params: Params) -> dict[str, float]:
         drawn = zip(*jax.device_get(draw(params)), strict=True)
@@ -71,7 +71,7 @@ def make_measure(config: ModelConfig, held_out: tuple[Identity, Identity]) -> ho
             faces = (masks[..., None] > 127).astype(np.uint8) * 255
             drawn_over = zip(images, faces, rgb, learned, strict=True)
             swapped = (blend.laid_in(*one, all_of_it) for one in drawn_over)
-            figures = compare(real[to], real[1 - to], _read(mesh, swapped, config.view))
+            figures = compare(real[to], real[1 - to], _read(mesh, swapped, config.framing))
             values |= {f"holdout_{name}_{'ab'[to]}": value for name, value in figures.items()}
         return values
 
@@ -100,12 +100,12 @@ def compare(source: Read, target: Read, swapped: Read) -> dict[str, float]:
     return figures
 
 
-def _read(mesh: FaceMesh, views: Iterable[np.ndarray], view: View) -> Read:
+def _read(mesh: FaceMesh, views: Iterable[np.ndarray], framing: Framing) -> Read:
     """Off the crops that were seen so, as large as no column is lost."""
     presences, meshes, chips = [], [], []
-    side = round(view.resolution / view.columns)
+    side = round(framing.resolution / framing.columns)
     for seen in views:
-        image = blend.to_bytes(view.back(seen.astype(np.float32) / 255, side))
+        image = blend.to_bytes(framing.back(seen.astype(np.float32) / 255, side))
         found = mesh(image, Region(np.full(2, (side - 1) / 2), side, 0.0))
         points = found.points[:, :2]
         presences.append(found.presence)

@@ -12,7 +12,7 @@ from data_prep import faces, fingerprint, video
 from data_prep.errors import InputError
 from data_prep.picture import Picture
 from sagan_jax import convert, sheet
-from sagan_jax.blend import Blend
+from sagan_jax.blend import Blend, Edge
 from sagan_jax.colour import Method
 from sagan_jax.convert import ConvertSettings
 from sagan_jax.finish import Look
@@ -31,6 +31,7 @@ def every_way() -> dict[str, Look]:
     remedies = {
         "not sharpened": dataclasses.replace(usual, sharpen=False),
         "no grain": dataclasses.replace(usual, grain=False),
+        "not dissolved": dataclasses.replace(usual, edge=Edge(dissolve=0.0)),
         "unsharp 1": dataclasses.replace(usual, unsharp=1.0),
     }
     return colours | blends | remedies

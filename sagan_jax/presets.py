@@ -44,18 +44,16 @@ def sagan64() -> Config:
 
 
 def sagan128() -> Config:
-    """128 px, for a GPU. Not measured yet."""
+    """128 px, for a GPU or a few hours of a CPU. Not measured yet."""
     model = ModelConfig(
         resolution=128,
-        encoder_widths=(64, 128, 192, 320, 512),
-        encoder_attention=(16, 8),
-        latent=512,
-        shared_width=256,
-        decoder_widths=(256, 128, 64),
-        decoder_attention=(16, 32),
-        discriminator_widths=(32, 64, 128, 256),
+        encoder_widths=(32, 72, 128, 224, 320),
+        latent=384,
+        shared_width=192,
+        decoder_widths=(160, 80, 48),
+        discriminator_widths=(16, 32, 64, 96),
     )
-    return _sagan("sagan128", model, images=640_000, rate=5e-4)
+    return _sagan("sagan128", model, images=96_000, rate=6e-4)
 
 
 def sagan256() -> Config:

@@ -22,9 +22,9 @@ from sagan_jax.data import face_colour
 from sagan_jax.evaluate import Source
 from sagan_jax.evaluation import Evaluation, Part
 from sagan_jax.face_ssim import face_ssim
+from sagan_jax.framing import Framing
 from sagan_jax.gallery import Gallery, Judges
 from sagan_jax.swap import Swapper
-from sagan_jax.view import View
 
 _GREY = 0.5
 
@@ -34,14 +34,14 @@ class Drawn:
     """Held-out crops of one person, drawn by one decoder.
 
     Attributes:
-      view: R, and what of a crop was drawn.
+      framing: R, and what of a crop was drawn.
       real: `[K, R, R, 3]` uint8, what was drawn after.
       masks: `[K, R, R]` bool, its faces.
       rgb: likewise, by the network alone.
       pasted: `[K, S, S, 3]` uint8, laid into the crop as it is, without matching colours.
     """
 
-    view: View
+    framing: Framing
     real: np.ndarray
     masks: np.ndarray
     rgb: np.ndarray
@@ -125,14 +125,15 @@ def perceptual_distances(
 
 
 def _draw(swapper: Swapper, crops: Gallery) -> Drawn:
-    view = swapper.view
+    framing = swapper.framing
     colours = face_colour(crops.images, crops.masks)
     everywhere = (np.tile(colour, (len(crops.images), 1)) for colour in colours)
     rgb, learned = swapper(crops.images, crops.masks, *everywhere)
     drawn = zip(crops.images, crops.masks, rgb, learned, strict=True)
-    pasted = [blend.laid_in(*one, view) for one in drawn]
-    real, masks = (np.stack([view.of(one) for one in each]) for each in (crops.images, crops.masks))
-    return Drawn(view, real, masks > 127, blend.to_bytes(rgb), np.stack(pasted))
+    pasted = [blend.laid_in(*one, framing) for one in drawn]
+    real = np.stack([framing.of(image) for image in crops.images])
+    masks = np.stack([framing.of(mask) for mask in crops.masks])
+    return Drawn(framing, real, masks > 127, blend.to_bytes(rgb), np.stack(pasted))
 
 
 def _reconstruction(drawn: Drawn, crops: Gallery, lpips: str) -> Part:

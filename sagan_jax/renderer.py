@@ -165,7 +165,7 @@ class Renderer:
         return faces.align(picture, one.track, one.position, masker=self._masker, nearer=nearer)
 
     def _finish_of(self, number: int) -> Finish:
-        return self._finish.setdefault(number, Finish(self._look, self._swapper.view))
+        return self._finish.setdefault(number, Finish(self._look, self._swapper.framing))
 
 
 def lights_of(read: Read, people: Sequence[Person], masker: Masker) -> dict[int, Light]:

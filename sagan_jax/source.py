@@ -21,8 +21,8 @@ from data_prep import ahead, shards, shuffled
 from data_prep.progress import Progress
 from sagan_jax import data, distributed
 from sagan_jax.config import Config
+from sagan_jax.framing import Framing
 from sagan_jax.sampling import People, drawn
-from sagan_jax.view import View
 
 Folders = tuple[pathlib.Path, pathlib.Path]
 Colour = tuple[np.ndarray, np.ndarray]
@@ -78,7 +78,7 @@ class Resident:
     """All crops, on every device."""
 
     def __init__(self, config: Config, folders: Folders, mesh: Mesh):
-        a, b = (data.load(folder, "train", config.model.view) for folder in folders)
+        a, b = (data.load(folder, "train", config.model.framing) for folder in folders)
         self.colours = (a.mean, a.std), (b.mean, b.std)
         self._people: People = distributed.place(drawn((a, b), config.sampling), mesh)
 
@@ -101,7 +101,7 @@ class Stream:
 
     def __init__(self, config: Config, folders: Folders, mesh: Mesh):
         self._config, self._folders, self._mesh = config, folders, mesh
-        a, b = (_colour_of(folder, config.model.view) for folder in folders)
+        a, b = (_colour_of(folder, config.model.framing) for folder in folders)
         self.colours = a, b
         self._steps = max(1, _WINDOW // config.batch)
         self._number: int | None = None
@@ -122,9 +122,9 @@ class Stream:
             self._following.close()
 
     def _windows(self, first: int) -> Iterator[People]:
-        view = self._config.model.view
+        framing = self._config.model.framing
         streams = [
-            data.viewed(shuffled.read(folder, 2 * self._config.seed + i, first * _WINDOW), view)
+            data.framed(shuffled.read(folder, 2 * self._config.seed + i, first * _WINDOW), framing)
             for i, folder in enumerate(self._folders)
         ]
         while True:
@@ -135,10 +135,10 @@ class Stream:
             yield distributed.place(drawn((a, b), self._config.sampling), self._mesh)
 
 
-def _colour_of(folder: pathlib.Path, view: View) -> Colour:
+def _colour_of(folder: pathlib.Path, framing: Framing) -> Colour:
     """As `data.load` would find it, in constant memory."""
     colour, card = data.FaceColour(), shards.read_card(folder)
-    examples = data.viewed(shards.read(folder, "train"), view)
+    examples = data.framed(shards.read(folder, "train"), framing)
     total = card.count("train")
     with Progress(f"colours of {card.identity}", total=total, unit="crops") as progress:
         for image, masks, _ in progress.track(examples):

@@ -26,7 +26,7 @@ class Swapper:
       step: of the checkpoint it came from.
       facts: of that checkpoint (see `checkpoint`).
       to: whom it renders, 0 for A, 1 for B.
-      view: what it sees of a crop, and renders.
+      framing: what it sees of a crop, and renders.
       fingerprint: SHA-256 of the parameters.
 
     Args:
@@ -51,7 +51,7 @@ class Swapper:
         model = trained.load(folder, which)
         self.facts, self.step, self.fingerprint = model.facts, model.step, model.fingerprint
         config = model.config
-        self.view = config.model.view
+        self.framing = config.model.framing
         generator = Generator(config.model)
         mesh = Mesh(np.array(devices or _devices()), (DATA_AXIS,), axis_types=(AxisType.Auto,))
         self._batch = -(-_BATCH // mesh.size) * mesh.size
@@ -83,9 +83,9 @@ class Swapper:
           std: `[N, 3]` float32, its spread.
 
         Returns:
-          rgb `[N, R, R, 3]` and mask `[N, R, R, 1]`, float32 in 0..1, of the view.
+          rgb `[N, R, R, 3]` and mask `[N, R, R, 1]`, float32 in 0..1, as framed.
         """
-        inputs = np.stack([self.view.of(crop) for crop in np.concatenate([crops, masks], -1)])
+        inputs = np.stack([self.framing.of(crop) for crop in np.concatenate([crops, masks], -1)])
         parts = [
             self._render_padded(*(array[i : i + self._batch] for array in (inputs, mean, std)))
             for i in range(0, len(inputs), self._batch)

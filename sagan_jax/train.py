@@ -86,8 +86,8 @@ def train(
     if cards[0].fingerprint == cards[1].fingerprint:
         raise InputError(f"{folders[1]}: is identity A again; a swap needs two people")
     names = cards[0].identity, cards[1].identity
-    view = config.model.view
-    held_out = (load(folders[0], "holdout", view), load(folders[1], "holdout", view))
+    framing = config.model.framing
+    held_out = (load(folders[0], "holdout", framing), load(folders[1], "holdout", framing))
     mesh = distributed.device_mesh(config.batch, accumulate=config.execution.accumulate)
     everywhere = distributed.replicated(mesh)
     source = open_source(config, folders, mesh)

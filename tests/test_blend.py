@@ -10,9 +10,9 @@ from skimage.exposure import match_histograms
 from data_prep import alignment, video
 from data_prep.picture import Picture
 from sagan_jax import blend, colour
-from sagan_jax.view import View
+from sagan_jax.framing import Framing
 
-_ALL = View(64)
+_ALL = Framing(64)
 
 
 @pytest.fixture
@@ -86,11 +86,41 @@ def test_a_wider_feather_is_wider():
 
 def test_alpha_is_the_product_and_ends_before_the_border():
     whole = np.full((256, 256, 1), 255, np.uint8)
-    learned = np.full((64, 64, 1), 0.5, np.float32)
+    learned = np.full((64, 64, 1), 0.6, np.float32)
     alpha = blend.alpha_of(whole, learned, _ALL)
-    assert alpha[128, 128] == pytest.approx(0.5, abs=1e-3)
+    assert alpha[128, 128] == pytest.approx(0.75, abs=1e-3)
     assert not blend.alpha_of(whole, np.full((64, 64, 1), 0.29, np.float32), _ALL).any()
     assert not alpha[0].any() and not alpha[:, -1].any()
+
+
+def test_what_is_drawn_fades_out_where_the_face_goes_on():
+    """Drawn is the lower half of a disc, the face is all of it."""
+    learned = np.zeros((64, 64, 1), np.float32)
+    learned[32:] = 1
+    faded, plain = (
+        blend.alpha_of(_disc(), learned, _ALL, blend.Edge(dissolve=share)) for share in (0.08, 0.0)
+    )
+    width = 0.08 * alignment.FACE_HEIGHT * 256
+    down = faded[128:, 128]
+    assert plain[130, 128] > 0.99 and down[0] < 0.1
+    # A smooth step: half at half the width, all of it at the end.
+    assert np.interp(0.5, down[:20], np.arange(20)) == pytest.approx(width / 2, abs=2)
+    assert down[int(np.ceil(width)) + 1] == pytest.approx(1, abs=0.01)
+    # Where both end, at the bottom of the disc, the edge is as it was.
+    np.testing.assert_allclose(faded[170:], plain[170:], atol=0.01)
+
+
+def test_what_is_drawn_of_all_of_the_face_does_not_fade():
+    sure = np.ones((64, 64, 1), np.float32)
+    hole = sure.copy()
+    hole[30:34, 30:34] = 0
+    edges = blend.Edge(dissolve=0.08), blend.Edge(dissolve=0.0)
+    for learned in (sure, hole):
+        faded, plain = (
+            blend.alpha_of(_disc(), learned, _ALL, blend.Edge(dissolve=share))
+            for share in (0.08, 0.0)
+        )
+        np.testing.assert_allclose(faded, plain, atol=0.01)
 
 
 _MATCHING = [m for m in colour.Method if m is not colour.Method.NONE]

@@ -14,6 +14,7 @@ from data_prep.video_writer import VideoWriter
 from sagan_jax import convert
 from sagan_jax.casting import Wanted, Who
 from sagan_jax.convert import ConvertSettings
+from sagan_jax.framing import Framing
 from sagan_jax.marking import Marks
 from sagan_jax.views import View
 
@@ -95,7 +96,7 @@ def beside(actors, write):
 class _Painting:
     """Renders everybody as a green face, in the place of the person of these embeddings."""
 
-    step, to, fingerprint = 1, 0, "0" * 64
+    step, to, fingerprint, framing = 1, 0, "0" * 64, Framing(64)
 
     def __init__(self, *embeddings):
         prepared = {"settings": {"face": {"masks": "mesh"}}, "models": [], "consent": "test"}

@@ -4,7 +4,6 @@ import functools
 import json
 
 import av
-import cv2
 import numpy as np
 import pytest
 from clips import contents, psnr
@@ -17,6 +16,7 @@ from data_prep.picture import Picture
 from data_prep.video_writer import VideoWriter
 from sagan_jax import colour, convert, provenance, signing
 from sagan_jax.finish import Look
+from sagan_jax.framing import Framing
 from sagan_jax.marking import Marks
 from sagan_jax.views import View, show
 
@@ -26,7 +26,7 @@ _SPAN = video.Span(0.0, 1.2)
 class _Blurring:
     """Renders every face as its own, blurred; it can be told when to stop."""
 
-    step, to, fingerprint = 1, 0, "0" * 64
+    step, to, fingerprint, framing = 1, 0, "0" * 64, Framing(64)
 
     def __init__(self, batches=1000):
         prepared = {"settings": {"face": {"masks": "mesh"}}, "models": [], "videos": []}
@@ -37,7 +37,7 @@ class _Blurring:
         if not self._left:
             raise KeyboardInterrupt
         self._left -= 1
-        small = [cv2.resize(crop, (64, 64), interpolation=cv2.INTER_AREA) for crop in crops]
+        small = [self.framing.of(crop) for crop in crops]
         rgb = np.stack(small).astype(np.float32) / 255
         return np.clip(rgb * 0.8 + 0.02, 0, 1), np.ones((len(rgb), 64, 64, 1), np.float32)
 

@@ -62,7 +62,7 @@ def held_out(crops, tmp_path_factory):
 
     def identity(name, part):
         folder = data_sets.write(root / name, name, part[:1], part)
-        return data.load(folder, "holdout", _CONFIG.model.view)
+        return data.load(folder, "holdout", _CONFIG.model.framing)
 
     return identity("A", crops[:36:3]), identity("B", crops[36:72:3])
 

@@ -47,7 +47,7 @@ def test_default_network_is_as_large_as_documented():
 _SIZES = {
     "demo64": (2_265_425, 835_337, 48_386),
     "sagan64": (5_099_841, 1_873_349, 107_138),
-    "sagan128": (11_163_138, 5_499_573, 776_226),
+    "sagan128": (5_552_105, 2_365_164, 153_514),
     "sagan256": (15_568_818, 9_632_584, 1_825_058),
     "sagan512": (18_577_954, 14_901_211, 2_873_890),
     # As counted in the original (deepfakes/faceswap-playground 300 shows the same).

@@ -1,6 +1,5 @@
 """A checkpoint that draws every crop as it is: perfect again, and no swap at all."""
 
-import cv2
 import data_sets
 import numpy as np
 import pytest
@@ -9,6 +8,7 @@ from skimage.metrics import structural_similarity
 from data_prep import shards
 from data_prep.errors import InputError
 from sagan_jax import evaluation_report, reconstruct
+from sagan_jax.framing import Framing
 
 _SIDE = 128
 
@@ -16,7 +16,7 @@ _SIDE = 128
 class _Copier:
     """In the place of a `Swapper`: whatever it is shown it draws, for either person."""
 
-    resolution, fingerprint, step = _SIDE, "0" * 64, 7
+    framing, fingerprint, step = Framing(_SIDE), "0" * 64, 7
 
     def __init__(self, folders, to):
         cards = [shards.read_card(folder) for folder in folders]
@@ -25,9 +25,7 @@ class _Copier:
         self.facts = {"config": config, "identities": trained}
 
     def __call__(self, crops, masks, mean, std):
-        size = (_SIDE, _SIDE)
-        small = [cv2.resize(crop, size, interpolation=cv2.INTER_AREA) for crop in crops]
-        rgb = np.stack(small).astype(np.float32) / 255
+        rgb = np.stack([self.framing.of(crop) for crop in crops]).astype(np.float32) / 255
         return rgb, np.ones_like(rgb[..., :1])
 
 

@@ -14,6 +14,7 @@ from data_prep.records import Detection, Face, Track
 from sagan_jax import renderer
 from sagan_jax.colour import Method
 from sagan_jax.finish import Look
+from sagan_jax.framing import Framing
 from sagan_jax.renderer import Renderer, lights_of
 
 _SPAN = video.Span(0.0, 0.8)
@@ -23,13 +24,12 @@ _PLAIN = Look(colour=Method.NONE, sharpen=False, grain=False)
 class _Drawing:
     """Draws every face as it is, a little different."""
 
-    def __init__(self, gain=1.0, side=256):
-        self._gain, self._side = gain, side
+    def __init__(self, gain=1.0, framing=Framing(256)):
+        self._gain, self.framing = gain, framing
 
     def __call__(self, crops, masks, mean, std):
-        size = (self._side, self._side)
-        small = [cv2.resize(crop, size, interpolation=cv2.INTER_AREA) for crop in crops]
-        rgb = self._gain * np.stack(small).astype(np.float32) / 255
+        seen = np.stack([self.framing.of(crop) for crop in crops])
+        rgb = self._gain * seen.astype(np.float32) / 255
         return rgb, np.ones((*rgb.shape[:3], 1), np.float32)
 
 
@@ -49,11 +49,12 @@ def _rendered(clip, drawing, look, shots=(0, 24), pictures=None):
     return list(renderer(pictures))
 
 
+@pytest.mark.parametrize("framing", [Framing(256), Framing(256, 0.75)], ids=["all", "middle"])
 @pytest.mark.parametrize(
     ("look", "least"), [(_PLAIN, 38), (Look(), 34)], ids=["as drawn", "finished"]
 )
-def test_a_generator_that_gives_its_input_gives_the_video(clip, look, least):
-    for one in _rendered(clip, _Drawing(), look):
+def test_a_generator_that_gives_its_input_gives_the_video(clip, look, least, framing):
+    for one in _rendered(clip, _Drawing(framing=framing), look):
         inside = one.alpha > 0.5
         assert 0.05 < inside.mean() < 0.5
         assert psnr(one.result.rgb()[inside], one.target.rgb()[inside]) > least

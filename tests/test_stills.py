@@ -12,6 +12,7 @@ from data_prep.errors import InputError
 from sagan_jax import batch, provenance, sheet, signing, stills, verify
 from sagan_jax.casting import Wanted, Who
 from sagan_jax.convert import ConvertSettings
+from sagan_jax.framing import Framing
 from sagan_jax.marking import Marks
 from sagan_jax.views import View
 
@@ -21,7 +22,7 @@ _EVERYBODY = ConvertSettings(wanted=Wanted(Who.ALL))
 class _Negative:
     """Renders every face as its negative."""
 
-    step, to, fingerprint = 1, 0, "0" * 64
+    step, to, fingerprint, framing = 1, 0, "0" * 64, Framing(64)
 
     def __init__(self):
         prepared = {"settings": {"face": {"masks": "mesh"}}, "models": [], "videos": []}
@@ -29,7 +30,7 @@ class _Negative:
         self.facts = {"identities": people}
 
     def __call__(self, crops, masks, mean, std):
-        small = [cv2.resize(crop, (64, 64), interpolation=cv2.INTER_AREA) for crop in crops]
+        small = [self.framing.of(crop) for crop in crops]
         rgb = 1 - np.stack(small).astype(np.float32) / 255
         return rgb, np.ones((len(rgb), 64, 64, 1), np.float32)
 

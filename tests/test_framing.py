@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from sagan_jax.view import View
+from sagan_jax.framing import Framing
 
 
 @pytest.fixture
@@ -14,34 +14,34 @@ def crop():
 
 
 def test_all_columns_are_a_plain_resize(crop):
-    seen = View(64).of(crop)
+    seen = Framing(64).of(crop)
     np.testing.assert_array_equal(seen, cv2.resize(crop, (64, 64), interpolation=cv2.INTER_AREA))
     larger = cv2.resize(seen, (256, 256), interpolation=cv2.INTER_CUBIC)
-    np.testing.assert_array_equal(View(64).back(seen, 256), np.clip(larger, 0, 1))
+    np.testing.assert_array_equal(Framing(64).back(seen, 256), np.clip(larger, 0, 1))
 
 
 def test_the_middle_columns_are_spread():
     columns = np.broadcast_to(np.arange(256, dtype=np.float32), (256, 256))
     # The 192 columns from 32 on, three to a pixel.
-    np.testing.assert_allclose(View(64, 0.75).of(columns)[0], 33 + 3 * np.arange(64))
+    np.testing.assert_allclose(Framing(64, 0.75).of(columns)[0], 33 + 3 * np.arange(64))
 
 
 def test_there_and_back_is_the_crop_and_its_edge_goes_on(crop):
-    view = View(128, 0.75)
-    back = view.back(view.of(crop), 256)
+    framing = Framing(128, 0.75)
+    back = framing.back(framing.of(crop), 256)
     np.testing.assert_allclose(back[:, 34:-34], crop[:, 34:-34], atol=0.02)
     np.testing.assert_array_equal(back[:, :32], np.repeat(back[:, 32:33], 32, 1))
 
 
 def test_fewer_columns_keep_more_detail(crop):
-    def lost(view):
-        return np.abs(view.back(view.of(crop), 256) - crop)[:, 40:-40].mean()
+    def lost(framing):
+        return np.abs(framing.back(framing.of(crop), 256) - crop)[:, 40:-40].mean()
 
-    assert lost(View(32, 0.75)) < 0.8 * lost(View(32))
+    assert lost(Framing(32, 0.75)) < 0.8 * lost(Framing(32))
 
 
 def test_a_single_channel(crop):
     mask = (crop[..., :1] > 0.5).astype(np.uint8) * 255
-    seen = View(64, 0.75).of(mask)
+    seen = Framing(64, 0.75).of(mask)
     assert seen.shape == (64, 64) and seen.dtype == np.uint8
-    assert View(64, 0.75).back(seen[..., None].astype(np.float32) / 255, 256).shape == (256, 256)
+    assert Framing(64, 0.75).back(seen[..., None].astype(np.float32) / 255, 256).shape == (256, 256)

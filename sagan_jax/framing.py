@@ -9,7 +9,7 @@ import numpy as np
 
 
 @dataclasses.dataclass(frozen=True)
-class View:
+class Framing:
     """All rows of a crop and its middle columns, made square.
 
     A face is taller than wide: in crops of the demo's three people it takes up 0.96 of the rows,
@@ -38,7 +38,7 @@ class View:
         return cv2.resize(seen, (self.resolution,) * 2, interpolation=cv2.INTER_AREA)
 
     def back(self, seen: np.ndarray, size: int) -> np.ndarray:
-        """The crop that was seen; beyond the view its edge goes on.
+        """The crop that was seen; beyond that its edge goes on.
 
         Args:
           seen: `[R, R(, C)]` float32, 0..1.
