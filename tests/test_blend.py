@@ -116,10 +116,7 @@ def test_what_is_drawn_of_all_of_the_face_does_not_fade():
     hole[30:34, 30:34] = 0
     edges = blend.Edge(dissolve=0.08), blend.Edge(dissolve=0.0)
     for learned in (sure, hole):
-        faded, plain = (
-            blend.alpha_of(_disc(), learned, _ALL, blend.Edge(dissolve=share))
-            for share in (0.08, 0.0)
-        )
+        faded, plain = (blend.alpha_of(_disc(), learned, _ALL, edge) for edge in edges)
         np.testing.assert_allclose(faded, plain, atol=0.01)
 
 
