@@ -20,7 +20,8 @@ def demo64() -> Config:
     delivered: identity transfer 0.73 and 0.66, the source nearer in every frame, expression error
     2.4 and 2.4 % of the eye distance, pose error 1.7 and 1.7 degrees, correlation of mouth openings
     0.94 and 0.88, jitter 0.93 and 0.85, sharpness 1.35 and 1.14 (with the watermark, whose grain
-    counts; without it 1.10 and 1.04).
+    counts; without it 1.10 and 1.04). That was before `framing.py` and `Edge.dissolve`; with them, not
+    yet as delivered, see EXPERIMENTS.md.
     """
     return Config(preset="demo64")
 
@@ -29,9 +30,9 @@ def sagan64() -> Config:
     """Once and a half as wide as `demo64`, for three quarters of an hour on two CPU cores.
 
     Measured as `demo64`, 120 000 images at 345 to 425 ms a step, without watermark: holdout SSIM
-    0.959 and 0.957; into A and into B: identity transfer 0.80 and 0.73, the source nearer in every
-    frame, expression error 2.0 and 2.4 % of the eye distance, pose error 1.5 and 1.4 degrees,
-    correlation of mouth openings 0.95 and 0.90, jitter 0.96 and 0.97, sharpness 1.10 and 1.04.
+    0.959 and 0.956; into A and into B: identity transfer 0.775 and 0.72, the source nearer in every
+    frame, expression error 1.8 and 2.1 % of the eye distance, pose error 1.3 and 1.4 degrees,
+    correlation of mouth openings 0.96 and 0.92, jitter 0.90 and 0.97, sharpness 1.08 and 1.03.
     """
     model = ModelConfig(
         encoder_widths=(72, 112, 192, 288),
