@@ -98,11 +98,12 @@ def alpha_of(
     height = alignment.FACE_HEIGHT * size
     mask = _grown(face, edge.grow * height).astype(np.float32) / 255
     feathered = cv2.GaussianBlur(mask, (0, 0), max(edge.feather * height, 1e-3))
-    sure = (framing.back(learned, size) - _LEARNED_FROM) / (_LEARNED_TO - _LEARNED_FROM)
+    drawn = framing.back(learned, size)
+    sure = (drawn - _LEARNED_FROM) / (_LEARNED_TO - _LEARNED_FROM)
     alpha = feathered * np.clip(sure, 0, 1)
     if edge.dissolve > 0:
         # Every second pixel: it is smooth.
-        shown = _dissolved(face[::2, ::2] > 0, sure[::2, ::2] > 0.5, edge.dissolve * height / 2)
+        shown = _dissolved(face[::2, ::2] > 0, drawn[::2, ::2] >= 0.5, edge.dissolve * height / 2)
         alpha = alpha * cv2.resize(shown, (size, size), interpolation=cv2.INTER_LINEAR)
     alpha[[0, -1]] = alpha[:, [0, -1]] = 0
     return alpha

@@ -24,7 +24,8 @@ from orbax.checkpoint.checkpoint_managers import (
 from data_prep.errors import InputError
 
 SCHEMA_VERSION = "1.4.0"
-# 1.2.0 lacks what only a resumed run needs, so it can still be rendered with.
+# 1.2.0 lacks what only a resumed run needs, 1.3.0 was made with other crops: both can still be
+# rendered with.
 _RENDERABLE = ("1.2.0", "1.3.0", SCHEMA_VERSION)
 
 Facts = dict[str, Any]

@@ -144,7 +144,7 @@ class LossConfig:
 
 @dataclasses.dataclass(frozen=True)
 class AugmentConfig:
-    """Ranges of the on-device augmentation.
+    """Ranges of the on-device augmentation. A crop, here, is what the networks see of one.
 
     Attributes:
       warp: standard deviation of the 5x5 grid jitter of the network input, as a share of

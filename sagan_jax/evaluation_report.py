@@ -13,7 +13,7 @@ from markupsafe import Markup
 from data_prep import page, plots, report
 from data_prep.picture import Picture
 from data_prep.spread import spread
-from sagan_jax import blend, comparison
+from sagan_jax import comparison
 from sagan_jax.comparison import Column
 from sagan_jax.evaluation import Evaluation, Part
 from sagan_jax.marking import FrameMarker, Marks
@@ -163,11 +163,8 @@ def _curves(part: Part) -> Iterator[Block]:
 def _sheet(title: str, drawn: Drawn) -> Block:
     tiles = []
     for i in spread(len(drawn.real), 2 * _SHOWN):
-        seen = [
-            drawn.framing.back(row[i].astype(np.float32) / 255, _TILE)
-            for row in (drawn.real, drawn.rgb)
-        ]
-        column = [*map(blend.to_bytes, seen), cv2.resize(drawn.pasted[i], (_TILE, _TILE))]
+        seen = [drawn.framing.back(row[i], _TILE) for row in (drawn.real, drawn.rgb)]
+        column = [*seen, cv2.resize(drawn.pasted[i], (_TILE, _TILE))]
         tiles.append((report.inline(_labelled(np.vstack(column))), ""))
     return Block(
         title, "Above what was drawn after, then what the network drew, then that in its crop.",

@@ -105,7 +105,7 @@ def _read(mesh: FaceMesh, views: Iterable[np.ndarray], framing: Framing) -> Read
     presences, meshes, chips = [], [], []
     side = round(framing.resolution / framing.columns)
     for seen in views:
-        image = blend.to_bytes(framing.back(seen.astype(np.float32) / 255, side))
+        image = framing.back(seen, side)
         found = mesh(image, Region(np.full(2, (side - 1) / 2), side, 0.0))
         points = found.points[:, :2]
         presences.append(found.presence)

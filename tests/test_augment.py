@@ -64,7 +64,7 @@ def test_narrow_pixels_are_turned_as_the_face_that_they_show():
         np.asarray(augment.random_affine(jax.random.key(5), 4, config, columns))
         for columns in (1.0, 0.75)
     )
-    spread = np.diag([0.75, 1.0])  # of the view to the crop
+    spread = np.diag([0.75, 1.0])  # of what is seen to the crop
     np.testing.assert_allclose(
         spread @ narrow[..., :2] @ np.linalg.inv(spread), whole[..., :2], atol=1e-6
     )

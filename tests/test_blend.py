@@ -86,9 +86,9 @@ def test_a_wider_feather_is_wider():
 
 def test_alpha_is_the_product_and_ends_before_the_border():
     whole = np.full((256, 256, 1), 255, np.uint8)
-    learned = np.full((64, 64, 1), 0.6, np.float32)
+    learned = np.full((64, 64, 1), 0.5, np.float32)
     alpha = blend.alpha_of(whole, learned, _ALL)
-    assert alpha[128, 128] == pytest.approx(0.75, abs=1e-3)
+    assert alpha[128, 128] == pytest.approx(0.5, abs=1e-3)
     assert not blend.alpha_of(whole, np.full((64, 64, 1), 0.29, np.float32), _ALL).any()
     assert not alpha[0].any() and not alpha[:, -1].any()
 

@@ -1,4 +1,4 @@
-"""What the networks see of a crop, against OpenCV and a face whose place is known."""
+"""What the networks see of a crop, against OpenCV."""
 
 import cv2
 import numpy as np
@@ -31,6 +31,15 @@ def test_there_and_back_is_the_crop_and_its_edge_goes_on(crop):
     back = framing.back(framing.of(crop), 256)
     np.testing.assert_allclose(back[:, 34:-34], crop[:, 34:-34], atol=0.02)
     np.testing.assert_array_equal(back[:, :32], np.repeat(back[:, 32:33], 32, 1))
+
+
+def test_bytes_and_floats_are_the_same_picture(crop):
+    framing = Framing(64, 0.75)
+    small = (255 * framing.of(crop)).astype(np.uint8)
+    back = framing.back(small, 256)
+    assert back.dtype == np.uint8
+    floats = framing.back(small.astype(np.float32) / 255, 256)
+    np.testing.assert_allclose(back, 255 * floats, atol=1)
 
 
 def test_fewer_columns_keep_more_detail(crop):
