@@ -30,8 +30,8 @@ def sagan64() -> Config:
     """Once and a half as wide as `demo64`, for three quarters of an hour on two CPU cores.
 
     Measured as `demo64`, 120 000 images (alone 345 to 425 ms a step), without watermark: holdout
-    SSIM 0.959 and 0.956; into A and into B: identity transfer 0.775 and 0.72, the source nearer in every
-    frame, expression error 1.8 and 2.1 % of the eye distance, pose error 1.3 and 1.4 degrees,
+    SSIM 0.959 and 0.956; into A and into B: identity transfer 0.775 and 0.72, the source nearer in
+    every frame, expression error 1.8 and 2.1 % of the eye distance, pose error 1.3 and 1.4 degrees,
     correlation of mouth openings 0.96 and 0.92, jitter 0.90 and 0.97, sharpness 1.08 and 1.03.
     """
     model = ModelConfig(
