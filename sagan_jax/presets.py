@@ -15,13 +15,12 @@ _ANCESTOR_IMAGES = 640_000
 def demo64() -> Config:
     """What `make demo` trains on two CPU cores: 4.0 M parameters, 36 000 images.
 
-    Measured on the demo's two people (1545 and 800 crops), two cores of an Intel Xeon, 8 minutes,
-    one seed: holdout SSIM 0.934 and 0.935; on clips never trained on, into A and into B, as
-    delivered: identity transfer 0.71 and 0.65, the source nearer in every frame, expression error
-    2.4 and 2.4 % of the eye distance, pose error 1.8 and 1.6 degrees, correlation of mouth openings
-    0.92 and 0.92, jitter 0.95 and 0.90, sharpness 1.35 and 1.15 (with the watermark, whose grain
-    counts). That was before `framing.py` and `Edge.dissolve`; with them, not yet as delivered, see
-    EXPERIMENTS.md.
+    Measured on the demo's two people (1545 and 800 crops), two cores of an Intel Xeon, 8.8 minutes,
+    one seed: holdout SSIM 0.933 and 0.937; on clips never trained on, into A and into B, as
+    delivered: identity transfer 0.69 and 0.68, the source nearer in every frame, expression error
+    2.0 and 2.2 % of the eye distance, pose error 1.6 and 1.6 degrees, correlation of mouth openings
+    0.94 and 0.92, jitter 0.97 and 0.89, sharpness 1.32 and 1.14 (with the watermark, whose grain
+    counts).
     """
     return Config(preset="demo64")
 
