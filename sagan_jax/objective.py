@@ -91,7 +91,9 @@ def generator_loss(
         "edges": lambda: losses.edges(out.rgb, target),
         "eyes": lambda: losses.within(out.rgb, target, batch.masks[..., 1:2]),
         "mouth": lambda: losses.within(out.rgb, target, batch.masks[..., 2:3]),
-        "perceptual": lambda: perceptual.distance(frozen or {}, _merged(out.rgb), _merged(target)),
+        "perceptual": lambda: perceptual.distance(
+            frozen or {}, _merged(out.rgb), _merged(target), config.model.columns
+        ),
         "mask": lambda: losses.mask_cross_entropy(out.mask_logits, batch.masks[..., :1]),
         "mask_smoothness": lambda: losses.total_variation(out.mask),
         "mask_area": lambda: out.mask.mean(),

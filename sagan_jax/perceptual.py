@@ -50,7 +50,9 @@ def weight_file(network: str) -> WeightFile:
     return weights.DLIB_RESNET if network == "dlib" else weights.LPIPS[network]
 
 
-def distance(params: Params, images: jax.Array, target: jax.Array) -> jax.Array:
+def distance(
+    params: Params, images: jax.Array, target: jax.Array, columns: float = 1.0
+) -> jax.Array:
     """0 for equal pictures; mean over them.
 
     LPIPS, or, without weightings, the squared distance of the unit features of each position
@@ -60,8 +62,10 @@ def distance(params: Params, images: jax.Array, target: jax.Array) -> jax.Array:
       params: from `load`.
       images: `[N, R, R, 3]` in 0..1, R at least 32; for `dlib` crops of `data_prep.alignment`.
       target: likewise; it gets no gradient.
+      columns: share of a crop's columns in them (`framing.py`); only `dlib` has to know.
     """
-    ours, theirs = features(params, images), features(params, jax.lax.stop_gradient(target))
+    target = jax.lax.stop_gradient(target)
+    ours, theirs = (features(params, one, columns) for one in (images, target))
     parts = []
     for i, (a, b) in enumerate(zip(ours, theirs, strict=True)):
         squares = jnp.square(_unit(a) - _unit(b))
@@ -73,20 +77,27 @@ def distance(params: Params, images: jax.Array, target: jax.Array) -> jax.Array:
     return jnp.stack(parts).sum()
 
 
-def features(params: Params, images: jax.Array) -> list[jax.Array]:
-    """The feature maps that are compared, `[N, h, w, C]`."""
+def features(params: Params, images: jax.Array, columns: float = 1.0) -> list[jax.Array]:
+    """The feature maps that are compared, `[N, h, w, C]`; arguments as of `distance`."""
     if "ResNet_0" in params:
-        return _resnet(params["ResNet_0"], images)
+        return _resnet(params["ResNet_0"], chips(images, columns))
     x = (2 * images - 1 - _SHIFT) / _SCALE
     return _alexnet(params["AlexNet_0"], x) if "AlexNet_0" in params else _vgg(params["VGG16_0"], x)
 
 
-def chips(images: jax.Array) -> jax.Array:
-    """The part of crops that dlib's network was made for, `[N, 150, 150, 3]`."""
+def chips(images: jax.Array, columns: float = 1.0) -> jax.Array:
+    """The part of crops that dlib's network was made for, `[N, 150, 150, 3]`.
+
+    Args:
+      images: `[N, R, R, 3]`.
+      columns: share of a crop's columns in them (`framing.py`).
+    """
     side = identity_network.CHIP_SIZE
+    scale = _CHIP_SCALE * jnp.array([1, columns])
+    shift = jnp.array(_CHIP_SHIFT) + _CHIP_SCALE * jnp.array([0, (1 - columns) / 2])
     return jax.image.scale_and_translate(
         images, (len(images), side, side, 3), (1, 2),
-        jnp.full(2, _CHIP_SCALE * side / images.shape[1]), side * jnp.array(_CHIP_SHIFT), "linear",
+        scale * side / images.shape[1], side * shift, "linear",
     )  # fmt: skip
 
 
@@ -114,10 +125,10 @@ def _vgg(params: Params, x: jax.Array) -> list[jax.Array]:
     return found
 
 
-def _resnet(params: Params, images: jax.Array) -> list[jax.Array]:
+def _resnet(params: Params, faces: jax.Array) -> list[jax.Array]:
     """The last map of each resolution."""
     _, kept = identity_network.ResNet().apply(
-        {"params": params}, 255 * chips(images),
+        {"params": params}, 255 * faces,
         capture_intermediates=lambda module, _: isinstance(module, identity_network.Block),
     )  # fmt: skip
     return [kept["intermediates"][f"Block_{i}"]["__call__"][0] for i in _LAST_BLOCKS]

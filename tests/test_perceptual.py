@@ -12,6 +12,7 @@ import tensorflow as tf
 from data_prep import identity, shards, weights
 from sagan_jax import checkpoint, model_card, perceptual, train
 from sagan_jax.config import Config, LossConfig
+from sagan_jax.framing import Framing
 
 
 @pytest.fixture
@@ -69,9 +70,11 @@ def test_equal_pictures_are_at_no_distance_and_the_gradient_is_finite(pair, netw
     assert float(value) < 1e-9 and np.isfinite(gradient).all()
 
 
-def test_the_face_network_sees_what_it_was_made_for(crops):
+@pytest.mark.parametrize("framing", [Framing(256), Framing(256, 0.75), Framing(64, 0.75)])
+def test_the_face_network_sees_what_it_was_made_for(crops, framing):
     faces = crops[::20]
-    chips = perceptual.chips(np.stack([face.image for face in faces]).astype(np.float32) / 255)
+    seen = np.stack([framing.of(face.image) for face in faces]).astype(np.float32) / 255
+    chips = perceptual.chips(seen, framing.columns)
     embeddings = identity.embed(np.asarray(255 * chips).round().astype(np.uint8))
     stored = np.stack([face.embedding for face in faces])
     # Those were read from chips cut by the landmarks; two people are 0.70 apart at least.
