@@ -63,8 +63,9 @@ def convert_still(
 ) -> Conversion:
     """Replaces faces of a picture; as `convert.convert`.
 
-    More than 8 bits are kept from PNG to PNG. Colour profiles and what a camera wrote into the
-    file are not.
+    More than 8 bits are kept from PNG to PNG, and the colour profile, without which wide colours
+    turn dull. What a camera wrote into the file (place, model, a thumbnail of the face that was
+    replaced) is not: no camera took this picture.
     """
     info = video.probe(source)
     settings = convert.with_masks_of(swapper, settings)
@@ -81,31 +82,53 @@ def convert_still(
     analysis = faces.analyse(source, settings.face, stills=[frame])
     casting, renderer = convert.stage(swapper, analysis, lambda wanted: [picture], settings)
     ((target_picture, result, alpha, _),) = renderer([picture])
+    profile = _colour_profile(source)
     watermark = provenance.new_identifier() if marks.signer else None
     origin = record.origin(swapper, target, settings.said(), settings.face, watermark)
     FrameMarker(marks, info.height, info.width, watermark or 0)(result, alpha)
     for view, path in outputs.items():
-        write(path, show(view, target_picture, result, alpha), marks, origin)
+        write(path, show(view, target_picture, result, alpha), marks, origin, profile)
     reasons = {} if alpha.any() else {casting.why_kept(frame.index): 1}
     conversion = Conversion(1, 1 - len(reasons), reasons, casting.found)
     record.write(next(iter(outputs.values())), key, origin, swapper, marks, conversion)
     return conversion
 
 
-def write(path: pathlib.Path, image: Picture | np.ndarray, marks: Marks, origin: Origin) -> None:
+def write(
+    path: pathlib.Path,
+    image: Picture | np.ndarray,
+    marks: Marks,
+    origin: Origin,
+    profile: np.ndarray | None = None,
+) -> None:
     """Writes a marked picture, of RGB or `[H, W, 4]`, uint8 or uint16, and signs it.
+
+    Args:
+      path: of the picture.
+      image: which.
+      marks: how it is marked as synthetic.
+      origin: what the signature says.
+      profile: ICC profile of its colours, uint8; None for sRGB.
 
     Raises:
       InputError: if it cannot be written.
     """
     image = image.planes[0] if isinstance(image, Picture) else image
     order = cv2.COLOR_RGBA2BGRA if image.shape[2] == 4 else cv2.COLOR_RGB2BGR
-    coded = cv2.imencode(path.suffix.lower(), cv2.cvtColor(image, order), _options(path))[1]
+    kinds, said = ([], []) if profile is None else ([cv2.IMAGE_METADATA_ICCP], [profile])
+    _, coded = cv2.imencodeWithMetadata(
+        path.suffix.lower(), cv2.cvtColor(image, order), kinds, said, _options(path)
+    )
     with written_aside(path, marks.sealing(origin)) as aside:
         try:
             aside.write_bytes(coded.tobytes())
         except OSError as error:
             raise InputError(f"{path}: cannot be written ({error.strerror})") from error
+
+
+def _colour_profile(path: pathlib.Path) -> np.ndarray | None:
+    _, kinds, said = cv2.imreadWithMetadata(str(path))
+    return dict(zip(kinds, said, strict=True)).get(cv2.IMAGE_METADATA_ICCP)
 
 
 def _options(path: pathlib.Path) -> list[int]:

@@ -5,6 +5,7 @@ import pathlib
 import cv2
 import numpy as np
 import pytest
+from PIL import ExifTags, Image, ImageCms
 
 from data_prep import video
 from data_prep.encoding import Codec, Encoding
@@ -82,6 +83,21 @@ def test_a_picture_keeps_what_lies_below_its_eight_bits(photo, tmp_path):
     )
     after = cv2.imread(str(out), cv2.IMREAD_UNCHANGED)
     assert after.dtype == np.uint16 and np.array_equal(after[:20], deep[:20])
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp"])
+def test_a_picture_keeps_its_colour_profile_but_not_what_the_camera_wrote(photo, tmp_path, suffix):
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    source, out = tmp_path / "photo.png", tmp_path / f"x{suffix}"
+    exif = Image.Exif()
+    exif[ExifTags.Base.Make] = "A camera"
+    Image.open(photo).save(source, icc_profile=profile, exif=exif)
+    stills.convert_still(
+        _Negative(), source, {View.RESULT: out}, Marks(signing.signing_identity()), _EVERYBODY
+    )
+    with Image.open(out) as picture:
+        assert picture.info["icc_profile"] == profile and not picture.getexif()
+    assert verify.verify(out).verdict is verify.Verdict.MARKED
 
 
 def test_a_picture_that_cannot_be_written(photo, tmp_path):
