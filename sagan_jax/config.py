@@ -37,8 +37,9 @@ class ModelConfig:
       shared_width: channels of the shared feature map that both decoders read; its side is
         what the decoders double to the resolution.
       decoder_widths: channels after each doubling, a residual block each. One last pixel
-        shuffle leads to the full resolution (ancestor: the last width is there already).
-      decoder_attention: as for the encoder.
+        shuffle leads to the full resolution (ancestor: the last width is there already). The fewer
+        they are, the larger the shared map is: what both people have in common.
+      decoder_attention: as for the encoder, on the way up, be it shared or not.
       discriminator_widths: channels after each halving; self-attention follows the last.
       spectral_norm: whether the critics' kernels are normalised.
 

@@ -48,6 +48,8 @@ class Encoder(nn.Module):
         x = x.reshape(-1, side, side, width)
         while x.shape[1] < config.resolution >> (len(config.decoder_widths) + 1):
             x = leaky_relu(RMSNorm()(Upscale(width)(x)))
+            if x.shape[1] in config.decoder_attention:
+                x = SelfAttention()(x)
         return x
 
 

@@ -37,7 +37,7 @@ def sagan64() -> Config:
         encoder_widths=(72, 112, 192, 288),
         latent=384,
         shared_width=192,
-        decoder_widths=(144, 72),
+        decoder_widths=(96,),
         discriminator_widths=(24, 48, 96),
     )
     return _sagan("sagan64", model, images=120_000, rate=8e-4)

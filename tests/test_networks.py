@@ -38,6 +38,24 @@ def test_the_generator_draws_at_its_resolution(resolution):
     assert out.mask_logits.shape == (*x.shape[:-1], 1)
 
 
+def test_fewer_decoder_widths_share_more_of_the_way_up_and_its_attention():
+    for widths, side in (((16, 8), 8), ((8,), 16), ((), 32)):
+        config = dataclasses.replace(_SMALL, decoder_widths=widths, decoder_attention=(16,))
+        generator, x = Generator(config), jnp.zeros((2, 1, 64, 64, 3))
+        params = jax.eval_shape(generator.init, jax.random.key(0), x)["params"]
+        code = jax.eval_shape(
+            lambda p, g=generator: g.apply({"params": p}, x, method="encode_both"), params
+        )
+        assert code.shape == (2, 1, side, side, config.shared_width)
+        attending = {
+            part: sum("SelfAttention" in name for name in modules)
+            for part, modules in params.items()
+        }
+        # One in the encoder on the way down; the other where the map has 16 pixels a side.
+        own = int(side == 8)
+        assert attending == {"encoder": 2 - own, "decoders_0": own, "decoders_1": own}
+
+
 def test_default_network_is_as_large_as_documented():
     shapes = jax.eval_shape(lambda: _init(ModelConfig())[1])
     assert sum(leaf.size for leaf in jax.tree.leaves(shapes)) == 3_936_099
@@ -46,7 +64,7 @@ def test_default_network_is_as_large_as_documented():
 # Parameters of the encoder, of each decoder and of each critic.
 _SIZES = {
     "demo64": (2_265_425, 835_337, 48_386),
-    "sagan64": (5_099_841, 1_873_349, 107_138),
+    "sagan64": (6_474_226, 844_048, 107_138),
     "sagan128": (5_552_105, 2_365_164, 153_514),
     "sagan256": (15_568_818, 9_632_584, 1_825_058),
     "sagan512": (18_577_954, 14_901_211, 2_873_890),
