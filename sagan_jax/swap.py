@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
-from sagan_jax import trained
+from sagan_jax import rim, trained
 from sagan_jax.distributed import DATA_AXIS, replicated
 from sagan_jax.generator import Generator
 from sagan_jax.sight import seen
@@ -67,7 +67,7 @@ class Swapper:
             shown = seen(crops[..., :3], crops[..., 3:], *light, config.model)
             code = generator.apply({"params": params}, shown, method="encode")
             out = generator.apply({"params": params}, code, to, method="decode")
-            return out.rgb, out.mask
+            return rim.tinted_from_within(out.rgb, out.mask), out.mask
 
         self._render = render
 
