@@ -13,11 +13,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from sagan_jax.pull_push import extrapolate
-from sagan_jax.sight import within
 
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 # Of the side of the picture. At 64 px one pixel leaves a trace of the demo's blue wall, two none.
 _WIDTH = 1 / 32
+# Of a mask: less is not laid into a scene.
+_LEAST_SHOWN = 0.3
 
 
 def tinted_from_within(rgb: jax.Array, mask: jax.Array) -> jax.Array:
@@ -31,6 +32,8 @@ def tinted_from_within(rgb: jax.Array, mask: jax.Array) -> jax.Array:
       Like `rgb`, of the same brightness (Rec. 601); further within the same.
     """
     side = 2 * round(_WIDTH * rgb.shape[1]) + 1
-    enclosed = -nn.max_pool(-within(mask), (side, side), padding="SAME")
+    enclosed = -nn.max_pool(-mask, (side, side), padding="SAME")
+    # As a share of the mask itself: one that is unsure everywhere has no rim.
+    known = enclosed / jnp.maximum(mask, _LEAST_SHOWN)
     luma = (rgb * _LUMA).sum(-1, keepdims=True)
-    return jnp.clip(luma + extrapolate(rgb - luma, enclosed), 0.0, 1.0)
+    return jnp.clip(luma + extrapolate(rgb - luma, known), 0.0, 1.0)

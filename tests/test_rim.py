@@ -34,7 +34,8 @@ def test_a_tinted_rim_takes_the_tint_of_the_face_and_keeps_its_brightness(side):
     np.testing.assert_allclose(np.asarray(out) @ _LUMA, drawn @ _LUMA, atol=2e-3)
 
 
-def test_a_face_that_fills_the_picture_stays_as_it_is():
+@pytest.mark.parametrize("sure", [1.0, 0.4])
+def test_what_has_no_rim_stays_as_it_is(sure):
     drawn = np.random.default_rng(0).random((2, 64, 64, 3), np.float32)
-    out = rim.tinted_from_within(drawn, np.ones((2, 64, 64, 1), np.float32))
+    out = rim.tinted_from_within(drawn, np.full((2, 64, 64, 1), sure, np.float32))
     np.testing.assert_allclose(out, drawn, atol=1e-6)
