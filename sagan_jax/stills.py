@@ -34,6 +34,8 @@ _OPTIONS = {
     ".webp": [cv2.IMWRITE_WEBP_QUALITY, 95],
 }
 _TRANSPARENT = (".png", ".webp")
+# Where an ICC profile names its colour space (ICC.1:2022, 7.2).
+_COLOUR_SPACE = slice(16, 20)
 SUFFIXES = tuple(_OPTIONS)
 
 
@@ -108,7 +110,7 @@ def write(
       image: which.
       marks: how it is marked as synthetic.
       origin: what the signature says.
-      profile: ICC profile of its colours, uint8; None for sRGB.
+      profile: ICC profile of its RGB, uint8; None for sRGB.
 
     Raises:
       InputError: if it cannot be written.
@@ -127,8 +129,11 @@ def write(
 
 
 def _colour_profile(path: pathlib.Path) -> np.ndarray | None:
-    _, kinds, said = cv2.imreadWithMetadata(str(path))
-    return dict(zip(kinds, said, strict=True)).get(cv2.IMAGE_METADATA_ICCP)
+    """The ICC profile of a picture, if it is one of RGB, as which all are written."""
+    # Its pixels were read before; here as few of them as may be.
+    _, kinds, said = cv2.imreadWithMetadata(str(path), flags=cv2.IMREAD_REDUCED_GRAYSCALE_8)
+    profile = dict(zip(kinds, said, strict=True)).get(cv2.IMAGE_METADATA_ICCP)
+    return profile if profile is not None and profile.tobytes()[_COLOUR_SPACE] == b"RGB " else None
 
 
 def _options(path: pathlib.Path) -> list[int]:

@@ -100,6 +100,15 @@ def test_a_picture_keeps_its_colour_profile_but_not_what_the_camera_wrote(photo,
     assert verify.verify(out).verdict is verify.Verdict.MARKED
 
 
+def test_the_profile_of_other_colours_than_rgb_is_not_kept(photo, tmp_path):
+    source, out = tmp_path / "photo.jpg", tmp_path / "x.png"
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
+    Image.open(photo).save(source, icc_profile=profile)
+    stills.convert_still(_Negative(), source, {View.RESULT: out}, Marks(None), _EVERYBODY)
+    with Image.open(out) as picture:
+        assert "icc_profile" not in picture.info
+
+
 def test_a_picture_that_cannot_be_written(photo, tmp_path):
     with pytest.raises(InputError, match=r"x\.gif: a picture ends in \.png, "):
         stills.check(tmp_path / "x.gif", transparent=False)
