@@ -14,7 +14,7 @@ from sagan_jax.framing import Framing
 
 # The learned mask is a blurred one; only what it is sure of is shown, or the background of
 # the other person's footage shines through along the jaw.
-_LEARNED_FROM, _LEARNED_TO = 0.3, 0.7
+LEARNED_FROM, _LEARNED_TO = 0.3, 0.7
 # Pixels to dissolve over for each by which the face goes on beyond what is drawn of it, up to the
 # width that is asked for.
 _DISSOLVE_PER_GAP = 4.0
@@ -99,7 +99,7 @@ def alpha_of(
     mask = _grown(face, edge.grow * height).astype(np.float32) / 255
     feathered = cv2.GaussianBlur(mask, (0, 0), max(edge.feather * height, 1e-3))
     drawn = framing.back(learned, size)
-    sure = (drawn - _LEARNED_FROM) / (_LEARNED_TO - _LEARNED_FROM)
+    sure = (drawn - LEARNED_FROM) / (_LEARNED_TO - LEARNED_FROM)
     alpha = feathered * np.clip(sure, 0, 1)
     if edge.dissolve > 0:
         # Every second pixel: it is smooth.
