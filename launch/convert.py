@@ -119,9 +119,9 @@ BLEND = flags.DEFINE_enum_class(
     "How its edge is hidden: feathered mask, band by band, or gradients (OpenCV).",
 )  # fmt: skip
 GROW = flags.DEFINE_float(
-    "mask_grow", 0.0,
-    "By how much the swapped face reaches beyond its mask, or stays within it if negative; % of "
-    "the height of the face.", -20.0, 20.0,
+    "mask_grow", 2.0,
+    "How far the swapped face may reach beyond the one it replaces, where it is the larger, or "
+    "stays within it if negative; % of the height of the face.", -20.0, 20.0,
 )  # fmt: skip
 FEATHER = flags.DEFINE_float(
     "feather", 1.0, "Softness of its edge, standard deviation; % of the height of the face.",

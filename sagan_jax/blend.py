@@ -45,8 +45,9 @@ class Edge:
     """Where the face ends.
 
     Attributes:
-      grow: by how much more is shown than the masks say, less if negative; share of the height
-        of the face.
+      grow: by how far what is drawn may reach beyond the face it replaces, where it is the larger
+        one (negative: stay within); share of the height of the face. With 0.02 identity transfer
+        rises by 0.01 to 0.025, with 0.06 by hardly more.
       feather: standard deviation of the blur of the edge, likewise. Wider, more of the replaced
         person's jaw and brow is seen: with 0.013 and no erosion instead of 0.023 and some,
         identity transfer rises by 0.02 to 0.03.
@@ -55,7 +56,7 @@ class Edge:
         what is seen is not a wide edge but the outermost pixels drawn, half hair or wall.
     """
 
-    grow: float = 0.0
+    grow: float = 0.02
     feather: float = 0.01
     dissolve: float = 0.08
 

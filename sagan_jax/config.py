@@ -55,8 +55,8 @@ class ModelConfig:
     encoder_attention: tuple[int, ...] = (8,)
     latent: int = 256
     shared_width: int = 128
-    decoder_widths: tuple[int, ...] = (96, 48)
-    decoder_attention: tuple[int, ...] = (16,)
+    decoder_widths: tuple[int, ...] = (64,)
+    decoder_attention: tuple[int, ...] = ()
     discriminator_widths: tuple[int, ...] = (16, 32, 64)
     spectral_norm: bool = True
 
@@ -129,7 +129,7 @@ class LossConfig:
     mask_smoothness: Weight = 0.01
     mask_area: Weight = 0.0
     mask_hinge: Weight = 0.0
-    adversarial: Weight = ((10_000, 0.0), (13_600, 0.03))
+    adversarial: Weight = ((9_400, 0.0), (12_800, 0.03))
     cycle: Weight = 0.0
     latent: Weight = 0.0
     gradient_penalty: Weight = 0.0
@@ -269,7 +269,7 @@ class Config:
 
     preset: str = "custom"
     batch: int = 8
-    images: int = 36_000
+    images: int = 33_600
     sampling: Sampling = "matched"
     swap_decoders_at: int | None = None
     freeze: tuple[Part, ...] = ()
