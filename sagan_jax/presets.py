@@ -15,11 +15,11 @@ _ANCESTOR_IMAGES = 640_000
 def demo64() -> Config:
     """What `make demo` trains on two CPU cores: 3.7 M parameters, 33 600 images.
 
-    Measured on the demo's two people (1545 and 800 crops), two cores of an Intel Xeon, 8.8 minutes,
-    one seed: holdout SSIM 0.933 and 0.937; on clips never trained on, into A and into B, as
-    delivered: identity transfer 0.69 and 0.68, the source nearer in every frame, expression error
-    2.0 and 2.2 % of the eye distance, pose error 1.6 and 1.6 degrees, correlation of mouth openings
-    0.94 and 0.92, jitter 0.97 and 0.89, sharpness 1.32 and 1.14 (with the watermark, whose grain
+    Measured on the demo's two people (1545 and 800 crops), two cores of an Intel Xeon, 8.7 minutes,
+    one seed: holdout SSIM 0.935 and 0.937; on clips never trained on, into A and into B, as
+    delivered: identity transfer 0.72 and 0.70, the source nearer in every frame, expression error
+    1.8 and 2.1 % of the eye distance, pose error 1.2 and 1.3 degrees, correlation of mouth openings
+    0.97 and 0.93, jitter 0.96 and 0.89, sharpness 1.32 and 1.14 (with the watermark, whose grain
     counts).
     """
     return Config(preset="demo64")
