@@ -30,9 +30,9 @@ def sagan64() -> Config:
     16 px.
 
     Measured as `demo64`, 120 000 images (alone 400 to 450 ms a step), without watermark: holdout
-    SSIM 0.961 and 0.957; into A and into B: identity transfer 0.775 and 0.72, the source nearer in
-    every frame, expression error 1.7 and 1.8 % of the eye distance, pose error 1.2 and 1.2 degrees,
-    correlation of mouth openings 0.97 and 0.95, jitter 0.94 and 0.93, sharpness 1.08 and 1.04.
+    SSIM 0.961 and 0.957; into A and into B: identity transfer 0.79 and 0.74, the source nearer in
+    every frame, expression error 1.8 and 1.8 % of the eye distance, pose error 1.2 and 1.3 degrees,
+    correlation of mouth openings 0.97 and 0.95, jitter 0.94 and 0.95, sharpness 1.10 and 1.05.
     """
     model = ModelConfig(
         encoder_widths=(72, 112, 192, 288),
