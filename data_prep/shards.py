@@ -38,11 +38,17 @@ FORMATS = ("tfrecord", "array_record")
 _NAME = "face_identity"
 _CARD = "card.json"
 _SHARD_EXAMPLES = 512
-# Runs suit both what libpng's filters leave of a face and flat masks: against zlib's default
-# strategy a crop is 2 % smaller and written 10 % faster (in 3 ms), a mask is 40 % smaller.
-_PNG = [
-    cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE,
-]  # fmt: skip
+# One filter for all rows, where libpng would try five for each. Against that, of 60 crops of three
+# people and their masks: a crop takes 1.95 instead of 2.83 ms to write and 1.1 instead of 2.2 to
+# read and is a tenth larger, a mask takes 0.09 instead of 0.38 ms and is a fifth smaller. Runs
+# suit what is left of both better than zlib's default strategy.
+_PICTURE_PNG, _MASK_PNG = (
+    [
+        cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE,
+        cv2.IMWRITE_PNG_FILTER, png_filter,
+    ]
+    for png_filter in (cv2.IMWRITE_PNG_FILTER_UP, cv2.IMWRITE_PNG_FILTER_NONE)
+)  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -301,15 +307,14 @@ def _link(path: pathlib.Path, other: pathlib.Path) -> None:
 
 
 def _serialised(examples: Iterable[dict[str, Any]]) -> Iterator[bytes]:
-    import tensorflow as tf
     from tensorflow_datasets.core import example_serializer
 
     features = _features()
     serializer = example_serializer.ExampleSerializer(features.get_serialized_info())
     for example in examples:
-        record = serializer.serialize_example(features.encode_example(example))
-        # In it the features are in an order that differs from process to process.
-        yield tf.train.Example.FromString(record).SerializeToString(deterministic=True)
+        record = serializer.get_tf_example(features.encode_example(example))
+        # Or else the features are in an order that differs from process to process.
+        yield record.SerializeToString(deterministic=True)
 
 
 def _write_shard(path: pathlib.Path, records: list[bytes], file_format: str) -> dict[str, Any]:
@@ -368,8 +373,8 @@ def _features() -> tfds.features.FeaturesDict:
 
 def _example(face: AlignedFace, video: dict[str, Any]) -> dict[str, Any]:
     return {
-        "image": _png(cv2.cvtColor(face.image, cv2.COLOR_RGB2BGR)),
-        "masks": {name: _png(face.masks[name]) for name in MASKS},
+        "image": _png(cv2.cvtColor(face.image, cv2.COLOR_RGB2BGR), _PICTURE_PNG),
+        "masks": {name: _png(face.masks[name], _MASK_PNG) for name in MASKS},
         "landmarks": face.landmarks,
         "transform": face.transform,
         "box": face.box,
@@ -384,5 +389,5 @@ def _example(face: AlignedFace, video: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _png(image: np.ndarray) -> bytes:
-    return cv2.imencode(".png", image, _PNG)[1].tobytes()
+def _png(image: np.ndarray, how: list[int]) -> bytes:
+    return cv2.imencode(".png", image, how)[1].tobytes()
