@@ -27,9 +27,7 @@ from launch import program
 from launch.benchmark_clip import SIZE, to_and_fro
 from launch.benchmarking import Cost, Table, Value, alternate, cost_of
 from sagan_jax import colour, convert, look_sheet, signing
-from sagan_jax.blend import Edge
 from sagan_jax.casting import Wanted, Who
-from sagan_jax.colour import Method
 from sagan_jax.convert import ConvertSettings
 from sagan_jax.finish import Look
 from sagan_jax.marking import FrameMarker, Marks
@@ -108,15 +106,7 @@ def write_sheet(checkpoint: pathlib.Path, to: int, clip: pathlib.Path, path: pat
 
 
 def _looks() -> dict[str, Look]:
-    usual = Look()
-    return {
-        "usual": usual,
-        "not steadied": dataclasses.replace(usual, steady_s=0.0),
-        **{f"colour {m}": dataclasses.replace(usual, colour=m) for m in Method},
-        "not sharpened": dataclasses.replace(usual, sharpen=False),
-        "no grain": dataclasses.replace(usual, grain=False),
-        "not dissolved": dataclasses.replace(usual, edge=Edge(dissolve=0.0)),
-    }
+    return look_sheet.every_way() | {"not steadied": dataclasses.replace(Look(), steady_s=0.0)}
 
 
 def _figures(

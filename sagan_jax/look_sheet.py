@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import pathlib
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -12,7 +12,7 @@ from data_prep import faces, fingerprint, video
 from data_prep.errors import InputError
 from data_prep.picture import Picture
 from sagan_jax import convert, sheet
-from sagan_jax.blend import Blend, Edge
+from sagan_jax.blend import Blend
 from sagan_jax.colour import Method
 from sagan_jax.convert import ConvertSettings
 from sagan_jax.finish import Look
@@ -26,15 +26,16 @@ _TILE, _CAPTION = 360, 28
 def every_way() -> dict[str, Look]:
     """The usual look, and it with each other colour, blend and remedy."""
     usual = Look()
-    colours = {f"colour {m}": dataclasses.replace(usual, colour=m) for m in Method}
-    blends = {f"blend {b}": dataclasses.replace(usual, blend=b) for b in Blend}
-    remedies = {
-        "not sharpened": dataclasses.replace(usual, sharpen=False),
-        "no grain": dataclasses.replace(usual, grain=False),
-        "not dissolved": dataclasses.replace(usual, edge=Edge(dissolve=0.0)),
-        "unsharp 1": dataclasses.replace(usual, unsharp=1.0),
+    return {
+        "usual": usual,
+        **{f"colour {m}": replace(usual, colour=m) for m in Method if m is not usual.colour},
+        **{f"blend {b}": replace(usual, blend=b) for b in Blend if b is not usual.blend},
+        "not sharpened": replace(usual, sharpen=False),
+        "no grain": replace(usual, grain=False),
+        "not grown": replace(usual, edge=replace(usual.edge, grow=0.0)),
+        "not dissolved": replace(usual, edge=replace(usual.edge, dissolve=0.0)),
+        "unsharp 1": replace(usual, unsharp=1.0),
     }
-    return colours | blends | remedies
 
 
 def write_look_sheet(
@@ -63,7 +64,7 @@ def write_look_sheet(
     picture = Picture.of_rgb(frame.index, frame.timestamp_us, frame.image)
     cells = list[np.ndarray]()
     for name, look in every_way().items():
-        of_look = dataclasses.replace(settings, look=look)
+        of_look = replace(settings, look=look)
         _, renderer = convert.stage(swapper, analysis, lambda wanted: [picture], of_look)
         (rendered,) = renderer([picture])
         if not rendered.alpha.any():
