@@ -109,6 +109,11 @@ END = flags.DEFINE_float("end", None, "Second at which to stop; default: the end
 MIN_FACE = flags.DEFINE_integer(
     "min_face", 40, "Smallest face looked for, pixels of the frame.", lower_bound=20
 )
+EXAGGERATION = flags.DEFINE_float(
+    "exaggeration", 15.0,
+    "How much of what tells the new person from the one trained with is added to what is drawn, in "
+    "coarse features, as in a slight caricature; %.", 0.0, 50.0,
+)  # fmt: skip
 COLOUR = flags.DEFINE_enum_class(
     "colour", Method.MEAN_STD, Method,
     "How the swapped face gets the colours of the scene: not at all, by mean and spread, "
@@ -234,6 +239,7 @@ def _convert(swapper: Swapper, job: Job, marks: Marks, who: Wanted, encoding: En
 
 def _look() -> Look:
     return Look(
+        exaggeration=EXAGGERATION.value / 100,
         colour=COLOUR.value,
         blend=BLEND.value,
         edge=Edge(GROW.value / 100, FEATHER.value / 100, DISSOLVE.value / 100),

@@ -30,6 +30,7 @@ def every_way() -> dict[str, Look]:
         "usual": usual,
         **{f"colour {m}": replace(usual, colour=m) for m in Method if m is not usual.colour},
         **{f"blend {b}": replace(usual, blend=b) for b in Blend if b is not usual.blend},
+        "not exaggerated": replace(usual, exaggeration=0.0),
         "not sharpened": replace(usual, sharpen=False),
         "no grain": replace(usual, grain=False),
         "not grown": replace(usual, edge=replace(usual.edge, grow=0.0)),

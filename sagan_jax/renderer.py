@@ -140,7 +140,9 @@ class Renderer:
         means, stds = zip(*(self._lights[one.face.track_id] for one in every), strict=True)
         crops = np.stack([one.face.image for one in every])
         shown = np.stack([one.face.masks["face"] for one in every])
-        rgb, masks = self._swapper(crops, shown, np.stack(means), np.stack(stds))
+        rgb, masks = self._swapper(
+            crops, shown, np.stack(means), np.stack(stds), self._look.exaggeration
+        )
         drawn = iter([Drawn(*one, *of) for one, *of in zip(every, rgb, masks, strict=True)])
         return [(picture, list(itertools.islice(drawn, len(found)))) for picture, found in batch]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
-from sagan_jax import rim, trained
+from sagan_jax import caricature, rim, trained
 from sagan_jax.distributed import DATA_AXIS, replicated
 from sagan_jax.generator import Generator
 from sagan_jax.sight import seen
@@ -58,21 +59,34 @@ class Swapper:
         self._split = NamedSharding(mesh, PartitionSpec(DATA_AXIS))
         self._params = jax.device_put(model.params, replicated(mesh))
 
-        @jax.jit
+        @functools.partial(jax.jit, static_argnums=0)
         def render(
-            params: Mapping[str, Any], crops: jax.Array, mean: jax.Array, std: jax.Array
+            exaggeration: float,
+            params: Mapping[str, Any],
+            crops: jax.Array,
+            mean: jax.Array,
+            std: jax.Array,
         ) -> tuple[jax.Array, jax.Array]:
             crops = crops.astype(jnp.float32) / 255
             light = mean[:, None, None], std[:, None, None]
             shown = seen(crops[..., :3], crops[..., 3:], *light, config.model)
             code = generator.apply({"params": params}, shown, method="encode")
             out = generator.apply({"params": params}, code, to, method="decode")
-            return rim.tinted_from_within(out.rgb, out.mask), out.mask
+            rgb = out.rgb
+            if exaggeration:
+                other = generator.apply({"params": params}, code, 1 - to, method="decode")
+                rgb = caricature.exaggerated(rgb, other.rgb, exaggeration)
+            return rim.tinted_from_within(rgb, out.mask), out.mask
 
         self._render = render
 
     def __call__(
-        self, crops: np.ndarray, masks: np.ndarray, mean: np.ndarray, std: np.ndarray
+        self,
+        crops: np.ndarray,
+        masks: np.ndarray,
+        mean: np.ndarray,
+        std: np.ndarray,
+        exaggeration: float = 0.0,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Renders a batch.
 
@@ -81,24 +95,30 @@ class Swapper:
           masks: `[N, S, S, 1]` uint8, 0 or 255, of their faces.
           mean: `[N, 3]` float32, colour of each one's face in this clip, 0..1.
           std: `[N, 3]` float32, its spread.
+          exaggeration: share of what tells the person from the other one that is added (see
+            `caricature`); twice the decoding.
 
         Returns:
           rgb `[N, R, R, 3]` and mask `[N, R, R, 1]`, float32 in 0..1, as framed.
         """
         inputs = np.stack([self.framing.of(crop) for crop in np.concatenate([crops, masks], -1)])
         parts = [
-            self._render_padded(*(array[i : i + self._batch] for array in (inputs, mean, std)))
+            self._render_padded(
+                exaggeration, *(array[i : i + self._batch] for array in (inputs, mean, std))
+            )
             for i in range(0, len(inputs), self._batch)
         ]
         rgb, mask = zip(*parts, strict=True)
         return np.concatenate(rgb), np.concatenate(mask)
 
-    def _render_padded(self, *inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _render_padded(
+        self, exaggeration: float, *inputs: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
         """One compiled shape for every batch."""
         count = len(inputs[0])
         padded = [np.resize(array, (self._batch, *array.shape[1:])) for array in inputs]
         padded = jax.device_put(padded, self._split)
-        rgb, mask = jax.device_get(self._render(self._params, *padded))
+        rgb, mask = jax.device_get(self._render(exaggeration, self._params, *padded))
         return rgb[:count], mask[:count]
 
 

@@ -33,7 +33,7 @@ class _Blurring:
         people = [{"identity": n, "consent": "test", "fingerprint": n} | prepared for n in "AB"]
         self.facts, self._left = {"identities": people}, batches
 
-    def __call__(self, crops, masks, mean, std):
+    def __call__(self, crops, masks, mean, std, exaggeration):
         if not self._left:
             raise KeyboardInterrupt
         self._left -= 1

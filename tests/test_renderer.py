@@ -27,7 +27,7 @@ class _Drawing:
     def __init__(self, gain=1.0, framing=Framing(256)):
         self._gain, self.framing = gain, framing
 
-    def __call__(self, crops, masks, mean, std):
+    def __call__(self, crops, masks, mean, std, exaggeration):
         seen = np.stack([self.framing.of(crop) for crop in crops])
         rgb = self._gain * seen.astype(np.float32) / 255
         return rgb, np.ones((*rgb.shape[:3], 1), np.float32)
@@ -85,8 +85,8 @@ def test_a_flickering_drawing_is_calmed(clip):
     """A drawing that is darker in every other frame takes its light from the scene."""
 
     class Flickering(_Drawing):
-        def __call__(self, crops, masks, mean, std):
-            rgb, mask = super().__call__(crops, masks, mean, std)
+        def __call__(self, crops, masks, mean, std, exaggeration):
+            rgb, mask = super().__call__(crops, masks, mean, std, exaggeration)
             rgb[::2] *= 0.9
             return rgb, mask
 

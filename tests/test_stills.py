@@ -30,7 +30,7 @@ class _Negative:
         people = [{"identity": n, "consent": "test", "fingerprint": n} | prepared for n in "AB"]
         self.facts = {"identities": people}
 
-    def __call__(self, crops, masks, mean, std):
+    def __call__(self, crops, masks, mean, std, exaggeration):
         small = [self.framing.of(crop) for crop in crops]
         rgb = 1 - np.stack(small).astype(np.float32) / 255
         return rgb, np.ones((len(rgb), 64, 64, 1), np.float32)

@@ -8,8 +8,10 @@ import pytest
 from test_train import _CONFIG
 
 from data_prep.errors import InputError
-from sagan_jax import checkpoint, config_text, forget, state, stats, trained
+from sagan_jax import caricature, checkpoint, config_text, forget, state, stats, trained
 from sagan_jax.swap import Swapper
+
+_LUMA = np.array([0.299, 0.587, 0.114])
 
 
 def _facts(*names):
@@ -39,23 +41,39 @@ def workdir(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
+def footage():
+    """Crops, masks, and the light they were taken in."""
+    crops = np.random.default_rng(0).integers(0, 256, (3, 40, 40, 3), np.uint8)
+    light = np.full((3, 3), 0.5, np.float32), np.full((3, 3), 0.2, np.float32)
+    return crops, np.full((3, 40, 40, 1), 255, np.uint8), *light
+
+
+@pytest.fixture(scope="module")
 def exported(workdir):
     out = workdir.parent / "out"
     trained.export(workdir, out, "best")
     return out
 
 
-def test_it_renders_the_same(workdir, exported):
-    crops = np.random.default_rng(0).integers(0, 256, (3, 40, 40, 3), np.uint8)
-    faces = np.full((3, 40, 40, 1), 255, np.uint8)
-    mean, std = np.full((3, 3), 0.5, np.float32), np.full((3, 3), 0.2, np.float32)
+@pytest.mark.parametrize("exaggeration", [0.0, 0.2])
+def test_it_renders_the_same(workdir, exported, footage, exaggeration):
     best, newest, ours = (
         Swapper(*args) for args in ((workdir, 1, "best"), (workdir, 1), (exported, 1))
     )
     assert (best.step, newest.step, ours.step) == (1, 4, 1)
     assert best.fingerprint == ours.fingerprint != newest.fingerprint
-    for a, b in zip(*(swap(crops, faces, mean, std) for swap in (best, ours)), strict=True):
+    for a, b in zip(*(swap(*footage, exaggeration) for swap in (best, ours)), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_exaggerated_it_is_further_from_the_other_person(exported, footage):
+    as_a, as_b = (Swapper(exported, to) for to in (0, 1))
+    (a, mask), (b, _) = as_a(*footage), as_b(*footage)
+    more, same_mask = as_a(*footage, 0.5)
+    np.testing.assert_array_equal(same_mask, mask)
+    coarse = caricature.exaggerated(a, b, 0.5)
+    # The rim keeps its brightness and takes its tint from within.
+    assert np.abs((more - coarse) @ _LUMA).max() < 0.01 < np.abs((more - a) @ _LUMA).max()
 
 
 def test_it_says_whose_it_is_and_how_good(exported):
