@@ -127,8 +127,8 @@ def perceptual_distances(
 def _draw(swapper: Swapper, crops: Gallery) -> Drawn:
     framing = swapper.framing
     colours = face_colour(crops.images, crops.masks)
-    everywhere = (np.tile(colour, (len(crops.images), 1)) for colour in colours)
-    rgb, learned = swapper(crops.images, crops.masks, *everywhere)
+    mean, std = (np.tile(colour, (len(crops.images), 1)) for colour in colours)
+    rgb, learned = swapper(crops.images, crops.masks, mean, std)
     drawn = zip(crops.images, crops.masks, rgb, learned, strict=True)
     pasted = [blend.laid_in(*one, framing) for one in drawn]
     real = np.stack([framing.of(image) for image in crops.images])
