@@ -108,7 +108,7 @@ class _Painting:
             ]
         }
 
-    def __call__(self, crops, masks, mean, std):
+    def __call__(self, crops, masks, mean, std, exaggeration):
         assert mean.shape == std.shape == (len(crops), 3)
         return np.full((len(crops), 64, 64, 3), [0.1, 0.9, 0.1], np.float32), np.ones(
             (len(crops), 64, 64, 1), np.float32
