@@ -34,8 +34,9 @@ class Look:
 
     Attributes:
       exaggeration: share of what tells the person from the other one that is added to what is
-        drawn (see `caricature`). With 0.15 identity transfer rises by up to 0.01, and expressions
-        are off by 0.02 to 0.05 % of the eye distance more.
+        drawn (see `caricature`). With 0.15 identity transfer rises by 0.005 to 0.01; expressions
+        are off by 0.05 % of the eye distance more, and A of the demo opens the mouth by 0.02 to
+        0.04 of the target's opening less.
       colour: how it gets the colours of the scene.
       blend: how its edge is hidden.
       edge: where it ends.

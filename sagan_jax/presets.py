@@ -17,9 +17,9 @@ def demo64() -> Config:
 
     Measured on the demo's two people (1545 and 800 crops), two cores of an Intel Xeon, 8.7 minutes,
     one seed: holdout SSIM 0.935 and 0.937; on clips never trained on, into A and into B, as
-    delivered: identity transfer 0.72 and 0.70, the source nearer in every frame, expression error
-    1.8 and 2.1 % of the eye distance, pose error 1.2 and 1.3 degrees, correlation of mouth openings
-    0.97 and 0.93, jitter 0.96 and 0.89, sharpness 1.32 and 1.14 (with the watermark, whose grain
+    delivered: identity transfer 0.72 and 0.71, the source nearer in every frame, expression error
+    1.9 and 2.2 % of the eye distance, pose error 1.3 and 1.4 degrees, correlation of mouth openings
+    0.93 and 0.93, jitter 0.93 and 0.89, sharpness 1.33 and 1.13 (with the watermark, whose grain
     counts).
     """
     return Config(preset="demo64")
@@ -30,9 +30,9 @@ def sagan64() -> Config:
     16 px.
 
     Measured as `demo64`, 120 000 images (alone 400 to 450 ms a step), without watermark: holdout
-    SSIM 0.961 and 0.957; into A and into B: identity transfer 0.79 and 0.74, the source nearer in
-    every frame, expression error 1.8 and 1.8 % of the eye distance, pose error 1.2 and 1.3 degrees,
-    correlation of mouth openings 0.97 and 0.95, jitter 0.94 and 0.95, sharpness 1.10 and 1.05.
+    SSIM 0.961 and 0.957; into A and into B: identity transfer 0.79 and 0.75, the source nearer in
+    every frame, expression error 1.8 and 1.9 % of the eye distance, pose error 1.3 and 1.3 degrees,
+    correlation of mouth openings 0.97 and 0.95, jitter 0.95 and 0.94, sharpness 1.10 and 1.04.
     """
     model = ModelConfig(
         encoder_widths=(72, 112, 192, 288),
