@@ -13,7 +13,8 @@ def table() -> Table:
         [_record(name) for name in presets.PRESETS],
         [
             "Convolutions and matrix products (`sagan_jax/cost.py`); a swap is one crop encoded "
-            "and drawn, a multiply-add two operations."
+            "and drawn once (a conversion also draws it as the other person, see --exaggeration), "
+            "a multiply-add two operations."
         ],
     )
 
