@@ -46,7 +46,14 @@ def sagan64() -> Config:
 
 
 def sagan128() -> Config:
-    """128 px, for a GPU or a few hours of a CPU. Not measured yet."""
+    """128 px, for a GPU or two hours of a CPU.
+
+    Measured as `sagan64`, 96 000 images, two cores (alone 0.92 to 0.98 s a step, 92 to 98 minutes),
+    without watermark: holdout SSIM (of twice as fine pixels) 0.927 and 0.941; into A and into B:
+    identity transfer 0.81 and 0.77, the source nearer in every frame, expression error 1.9 and
+    2.0 % of the eye distance, pose error 1.4 and 1.3 degrees, correlation of mouth openings 0.94
+    and 0.96, jitter 0.92 and 0.94, sharpness 1.15 and 1.09.
+    """
     model = ModelConfig(
         resolution=128,
         encoder_widths=(32, 72, 128, 224, 320),
