@@ -30,13 +30,13 @@ _LEAST_GRAIN = 0.05
 
 @dataclasses.dataclass(frozen=True)
 class Look:
-    """How a swapped face is made part of its scene.
+    """How a swapped face is drawn and made part of its scene.
 
     Attributes:
       exaggeration: share of what tells the person from the other one that is added to what is
         drawn (see `caricature`). With 0.15 identity transfer rises by 0.005 to 0.01; expressions
-        are off by 0.05 % of the eye distance more, and A of the demo opens the mouth by 0.02 to
-        0.04 of the target's opening less.
+        are off by 0.03 to 0.07 % of the eye distance more, and A of the demo opens the mouth by
+        0.02 to 0.04 of the target's opening less.
       colour: how it gets the colours of the scene.
       blend: how its edge is hidden.
       edge: where it ends.
