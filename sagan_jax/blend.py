@@ -279,7 +279,8 @@ def _dissolved(face: np.ndarray, drawn: np.ndarray, width: float) -> np.ndarray:
         cv2.distanceTransform(one.astype(np.uint8), cv2.DIST_L2, 3)[1:-1, 1:-1]
         for one in (whole, part != 2)
     )
-    gap = cv2.GaussianBlur(to_end - to_edge, (0, 0), width / 6)
+    # Around a hole in the face its end is nearer than that of what is drawn.
+    gap = cv2.GaussianBlur(np.maximum(to_end - to_edge, 0), (0, 0), width / 6)
     share = np.minimum((to_edge + 0.5) / (np.minimum(_DISSOLVE_PER_GAP * gap, width) + 0.5), 1)
     return share * share * (3 - 2 * share)  # without kinks
 

@@ -120,6 +120,16 @@ def test_what_is_drawn_of_all_of_the_face_does_not_fade():
         np.testing.assert_allclose(faded, plain, atol=0.01)
 
 
+@pytest.mark.parametrize("side", [2, 4, 8, 16, 32])
+def test_a_hole_in_the_face_does_not_fade_what_is_around_it(side):
+    """A glint on glasses, a strand of hair: of the face nothing goes on there."""
+    face, sure = _disc(), np.ones((64, 64, 1), np.float32)
+    face[100 : 100 + side, 140 : 140 + side] = 0
+    edges = blend.Edge(dissolve=0.08), blend.Edge(dissolve=0.0)
+    faded, plain = (blend.alpha_of(face, sure, _ALL, edge) for edge in edges)
+    np.testing.assert_allclose(faded, plain, atol=0.01)
+
+
 _MATCHING = [m for m in colour.Method if m is not colour.Method.NONE]
 
 
