@@ -80,18 +80,21 @@ def mouth_opening(landmarks: np.ndarray, size: int) -> float:
     return float(np.linalg.norm(upper - lower)) / (alignment.FACE_HEIGHT * size)
 
 
-def eye_opening(landmarks: np.ndarray) -> float:
+def eye_opening(landmarks: np.ndarray) -> np.ndarray:
     """Height over width of the eyes, the mean of both: 0.3 open, below 0.15 shut.
 
     The eye aspect ratio of Soukupová and Čech, "Real-Time Eye Blink Detection Using Facial
     Landmarks", 2016.
 
     Args:
-      landmarks: `[478, 2]` in any unit.
+      landmarks: `[..., 478, 2]` in any unit.
+
+    Returns:
+      `[...]`.
     """
-    outer, up, up2, inner, low2, low = landmarks[np.array(_EYES)].swapaxes(0, 1)
+    outer, up, up2, inner, low2, low = np.moveaxis(landmarks[..., np.array(_EYES), :], -2, 0)
     height = np.linalg.norm(up - low, axis=-1) + np.linalg.norm(up2 - low2, axis=-1)
-    return float((height / (2 * np.linalg.norm(outer - inner, axis=-1))).mean())
+    return (height / (2 * np.linalg.norm(outer - inner, axis=-1))).mean(-1)
 
 
 class Coverage:
@@ -122,7 +125,7 @@ class Coverage:
         self.pose[ANGLES.index(face.pose[0]), ANGLES.index(face.pose[1])] += 1
         values = {
             "mouth": mouth_opening(face.landmarks, size),
-            "eyes": eye_opening(face.landmarks),
+            "eyes": float(eye_opening(face.landmarks)),
             "sharpness": face.sharpness,
             "height": alignment.FACE_HEIGHT * size / alignment.scale_of(face.transform),
         }

@@ -61,8 +61,8 @@ BARS = {
 # Also shown; the rest is in the page of each video.
 _OTHERS = (
     "retrieval", "blendshape_error", "pose_error", "mouth_correlation", "mouth_gain",
-    "gaze_correlation", "flicker", "faces_kept", "sharpness_of_source", "seam", "kid",
-    "kid_of_footage", "kid_of_target",
+    "eye_correlation", "eye_gain", "gaze_correlation", "flicker", "faces_kept",
+    "sharpness_of_source", "seam", "kid", "kid_of_footage", "kid_of_target",
 )  # fmt: skip
 
 _TEMPLATE = page.template(pathlib.Path(__file__).parent, "demo_report.html.jinja")

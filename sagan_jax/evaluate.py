@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from data_prep import faces, fingerprint, people, shards, video
+from data_prep import coverage, faces, fingerprint, people, shards, video
 from data_prep.blendshapes import Blendshapes
 from data_prep.errors import InputError
 from data_prep.progress import Progress
@@ -197,6 +197,7 @@ def performance_figures(
     shapes = [np.stack([read(mesh)[1:] for mesh in each]) for each in meshes]
     distances = metrics.mesh_distances(*meshes)
     mouths = [metrics.mouth_openings(each) for each in meshes]
+    eyes = [coverage.eye_opening(each) for each in meshes]
     gazes = [metrics.gaze(each) for each in meshes]
     turns = metrics.mean_differences(*poses)
     figures = {
@@ -207,11 +208,14 @@ def performance_figures(
         "pose_error": bootstrap(np.mean, Series.at(seconds, turns)),
         "mouth_correlation": bootstrap(metrics.correlation, Series.at(seconds, *mouths)),
         "mouth_gain": bootstrap(metrics.gain, Series.at(seconds, *mouths)),
+        "eye_correlation": bootstrap(metrics.correlation, Series.at(seconds, *eyes)),
+        "eye_gain": bootstrap(metrics.gain, Series.at(seconds, *eyes)),
         "gaze_correlation": bootstrap(metrics.correlation, Series.at(seconds, *gazes)),
     }
     return figures, {
         "expression_error": distances, "pose_error": turns,
         "mouth_swapped": mouths[0], "mouth_target": mouths[1],
+        "eyes_swapped": eyes[0], "eyes_target": eyes[1],
         "gaze_swapped": gazes[0][:, 0], "gaze_target": gazes[1][:, 0],
     }  # fmt: skip
 

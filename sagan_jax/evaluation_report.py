@@ -152,6 +152,7 @@ def _curves(part: Part) -> Iterator[Block]:
     )
     for name, title, unit in (
         ("mouth", "Mouth over time", "opening over eye distance"),
+        ("eyes", "Eyes over time", "height over width of the eyes"),
         ("gaze", "Gaze over time", "to the right, over eye width"),
         ("brightness", "Brightness of the face over time", "grey levels"),
     ):

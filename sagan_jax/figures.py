@@ -88,6 +88,10 @@ PERFORMANCE = (
            "over time: whether the mouth opens when the target's does"),
     Figure("mouth_gain", "reach of mouth openings", "", None, None, _ONE,
            "how far the mouth opens for one opening of the target's: 1 as far, 0 not at all"),
+    Figure("eye_correlation", "correlation of eye openings", "", -1, 1, _MORE,
+           "over time: whether the eyes blink and narrow when the target's do"),
+    Figure("eye_gain", "reach of eye openings", "", None, None, _ONE,
+           "how far the lids move for one movement of the target's: 1 as far, 0 not at all"),
     Figure("gaze_correlation", "correlation of gazes", "", -1, 1, _MORE,
            "over time, of the place of the irises in the eyes"),
 )  # fmt: skip

@@ -39,6 +39,8 @@ def test_openings_in_closed_form():
         shape = np.array([(0, 0), (10, -4), (20, -4), (30, 0), (20, 5), (10, 5)])
         points[list(eye)] = shape + np.array([x, 100])
     assert coverage.eye_opening(points) == pytest.approx(9 / 30, rel=1e-5)
+    both = np.stack([points, 2 * points])
+    assert coverage.eye_opening(both) == pytest.approx(9 / 30, rel=1e-5)
 
 
 def test_parts_add_up_through_json(crops):

@@ -50,8 +50,8 @@ def test_no_swap_is_no_transfer_and_a_perfect_performance(part):
     exact = {
         "transfer": 0, "source_wins": 0, "retrieval": 0, "expression_error": 0,
         "blendshape_error": 0, "pose_error": 0, "mouth_correlation": 1, "mouth_gain": 1,
-        "gaze_correlation": 1, "jitter": 1, "flicker": 1, "faces_kept": 1, "sharpness": 1,
-        "seam": 0,
+        "eye_correlation": 1, "eye_gain": 1, "gaze_correlation": 1, "jitter": 1, "flicker": 1,
+        "faces_kept": 1, "sharpness": 1, "seam": 0,
     }  # fmt: skip
     assert {name: part.value(name) for name in exact} == pytest.approx(exact, abs=1e-6)
     assert part.value("background_psnr") is None  # infinite
@@ -92,7 +92,7 @@ def test_the_page_needs_nothing_but_itself_and_says_what_it_shows(unswapped):
     assert not re.findall(r'(?:src|href)="(?!data:|#)', page)
     # Eight whole pairs, and in each of four blocks moments that are a second apart.
     assert 8 + 4 <= page.count("<img ") <= 8 + 4 * 2
-    assert page.count("<svg ") == 5
+    assert page.count("<svg ") == 6
     for figure in FIGURES.values():
         assert (figure.title in page) == (figure.name not in ("ssim", "psnr", "lpips"))
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from data_prep.coverage import eye_opening
 from sagan_jax import metrics
 
 _ALL = np.ones(48, bool)
@@ -16,6 +17,8 @@ def meshes():
     time = np.linspace(0, 6, 50)
     moving = base + np.stack([20 * np.sin(time), 10 * np.cos(time)], -1)[:, None]
     moving[:, 14, 1] += 8 * np.sin(3 * time) + 8
+    # Both upper lids.
+    moving[:, [160, 158, 387, 385], 1] -= 4 * np.cos(5 * time)[:, None] + 4
     moving[:, 468:, 0] += 3 * np.sin(2 * time)[:, None]
     return moving
 
@@ -45,7 +48,7 @@ def test_centroid_is_a_unit_direction():
 def test_a_copy_is_perfect(meshes):
     assert metrics.mesh_distances(meshes, meshes) == pytest.approx(0, abs=1e-9)
     assert metrics.mean_differences(meshes[:, 0], meshes[:, 0]) == pytest.approx(0)
-    for of in (metrics.mouth_openings, metrics.gaze):
+    for of in (metrics.mouth_openings, eye_opening, metrics.gaze):
         assert metrics.correlation(of(meshes), of(meshes)) == pytest.approx(1)
     moved = metrics.restlessness(meshes, _ALL)
     assert metrics.ratio(moved, moved) == 1
@@ -54,7 +57,7 @@ def test_a_copy_is_perfect(meshes):
 def test_expression_ignores_where_the_head_is(meshes):
     turned = 1.4 * meshes @ np.array([[0.8, 0.6], [-0.6, 0.8]]) + 40
     assert metrics.mesh_distances(turned, meshes) == pytest.approx(0, abs=1e-9)
-    for of in (metrics.mouth_openings, metrics.gaze):
+    for of in (metrics.mouth_openings, eye_opening, metrics.gaze):
         assert of(turned) == pytest.approx(of(meshes))
 
 
@@ -105,9 +108,9 @@ def test_neither_a_gap_nor_a_cut_is_jitter(meshes):
     assert ratio(np.arange(50), one_track) > 1.5
 
 
-def test_shuffled_frames_lose_mouth_and_gaze(meshes):
+def test_shuffled_frames_lose_mouth_eyes_and_gaze(meshes):
     order = np.random.default_rng(3).permutation(50)
-    for of in (metrics.mouth_openings, metrics.gaze):
+    for of in (metrics.mouth_openings, eye_opening, metrics.gaze):
         assert abs(metrics.correlation(of(meshes[order]), of(meshes))) < 0.5
 
 
