@@ -25,8 +25,13 @@ FACE_OVAL = (
 LIPS = (
     61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185,
 )  # fmt: skip
+INNER_LIPS = (
+    78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 415, 310, 311, 312, 13, 82, 81, 80, 191,
+)  # fmt: skip
 LEFT_EYE = (33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 161, 246)
 RIGHT_EYE = (263, 249, 390, 373, 374, 380, 381, 382, 362, 398, 384, 385, 386, 387, 388, 466)
+# Of the left and the right eye: the middle, then the edge.
+IRISES = (range(468, 473), range(473, 478))
 
 # Eyes and brows, each with its brow.
 _EYES_WITH_BROWS = (
@@ -179,6 +184,28 @@ def eyes_mask(landmarks: np.ndarray, size: int) -> np.ndarray:
     return _dilate(eyes, _EYE_MARGIN * size)[..., None]
 
 
+def sketch(landmarks: np.ndarray, size: int) -> np.ndarray:
+    """How far the eyes are open, where they look, and how far the mouth is open.
+
+    Args:
+      landmarks: `[478, 2]` crop pixels.
+      size: side of the crop, pixels.
+
+    Returns:
+      `[size, size, 1]` uint8: between the lids 127, there the irises 255, between the lips 255, 0
+      elsewhere. Edges are smooth and reach half a pixel further.
+    """
+    drawn = _smooth(landmarks[list(INNER_LIPS)], size)
+    for lids, iris in zip((LEFT_EYE, RIGHT_EYE), IRISES, strict=True):
+        between, disc = _smooth(landmarks[list(lids)], size), np.zeros((size, size), np.uint8)
+        middle = landmarks[iris[0]]
+        radius = _subpixel(np.linalg.norm(landmarks[iris[1:]] - middle, axis=-1).mean())
+        centre = _subpixel(middle).tolist()
+        cv2.circle(disc, centre, int(radius), 255, cv2.FILLED, cv2.LINE_AA, _SUBPIXEL_BITS)
+        drawn = cv2.max(drawn, cv2.max(between // 2, cv2.min(disc, between)))
+    return drawn[..., None]
+
+
 def mouth_mask(landmarks: np.ndarray, size: int) -> np.ndarray:
     """The mouth within the outer edge of the lips; as `eyes_mask`."""
     return _fill([landmarks[list(LIPS)]], size)[..., None]
@@ -253,9 +280,18 @@ def _hull(points: np.ndarray) -> np.ndarray:
 def _fill(polygons: list[np.ndarray], size: int) -> np.ndarray:
     mask = np.zeros((size, size), np.uint8)
     for polygon in polygons:
-        points = np.round(polygon * (1 << _SUBPIXEL_BITS)).astype(np.int32)
-        cv2.fillPoly(mask, [points], 255, shift=_SUBPIXEL_BITS)
+        cv2.fillPoly(mask, [_subpixel(polygon)], 255, shift=_SUBPIXEL_BITS)
     return mask
+
+
+def _smooth(polygon: np.ndarray, size: int) -> np.ndarray:
+    filled = np.zeros((size, size), np.uint8)
+    return cv2.fillPoly(filled, [_subpixel(polygon)], 255, cv2.LINE_AA, _SUBPIXEL_BITS)
+
+
+def _subpixel(points: np.ndarray) -> np.ndarray:
+    """Pixels as OpenCV's drawing takes fractions of them."""
+    return np.round(points * (1 << _SUBPIXEL_BITS)).astype(np.int32)
 
 
 def _dilate(mask: np.ndarray, radius: float) -> np.ndarray:

@@ -24,6 +24,7 @@ from sagan_jax import config as config_lib
 from sagan_jax import data, distributed, precision, roofline, source, state, step, train
 from sagan_jax.config import Config, ExecutionConfig
 from sagan_jax.presets import PRESETS
+from sagan_jax.sight import MASKS
 
 _CROPS = 512
 _LOOP_STEPS = 200
@@ -196,7 +197,7 @@ class _Run:
 def _noise(config: Config, seed: int) -> data.Identity:
     random, side = np.random.default_rng(seed), config.model.resolution
     images = random.integers(0, 256, (_CROPS, side, side, 3), np.uint8)
-    masks = np.zeros((_CROPS, side, side, 3), np.uint8)
+    masks = np.zeros((_CROPS, side, side, len(MASKS)), np.uint8)
     masks[:, side // 8 : -side // 8, side // 8 : -side // 8] = 255
     return data.Identity(images, masks, *data.face_colour(images, masks[..., :1]))
 

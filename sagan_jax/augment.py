@@ -14,6 +14,7 @@ import jax.numpy as jnp
 
 from sagan_jax import degrade, recolour
 from sagan_jax.config import AugmentConfig
+from sagan_jax.sight import guiding
 
 _GRID = 5
 
@@ -24,14 +25,14 @@ class Augmented(NamedTuple):
     Attributes:
       input: what the generator sees.
       shown: the crop that this was made of (`sight.py`), 0..1.
-      shown_face: the mask of the face in it, 0..1.
+      guides: to it, 0..1 (`sight.py`).
       target: what it should draw, 0..1.
-      masks: face, eyes and mouth of the target, 0..1.
+      masks: of the target, 0..1 (`sight.MASKS`).
     """
 
     input: jax.Array
     shown: jax.Array
-    shown_face: jax.Array
+    guides: jax.Array
     target: jax.Array
     masks: jax.Array
 
@@ -49,7 +50,7 @@ def augment(
     Args:
       key: random key.
       images: `[N, R, R, 3]` in 0..1.
-      masks: `[N, R, R, 3]` in 0..1.
+      masks: `[N, R, R, 4]` in 0..1.
       config: ranges.
       warp: that of the config at this point of the run.
       columns: by how much pixels are narrower than high (`framing.py`).
@@ -61,9 +62,9 @@ def augment(
     together = apply_affine(transforms, jnp.broadcast_to(grid, (count, side, side, 2)))
     warped = apply_affine(transforms, grid + random_warp(key_warp, count, side, warp))
     target = sample(jnp.concatenate([images, masks], -1), together)
-    shown = sample(jnp.concatenate([images, masks[..., :1]], -1), warped)
-    image, face = shown[..., :3], shown[..., 3:]
-    return Augmented(image, image, face, target[..., :3], target[..., 3:])
+    shown = sample(jnp.concatenate([images, guiding(masks)], -1), warped)
+    image, guides = shown[..., :3], shown[..., 3:]
+    return Augmented(image, image, guides, target[..., :3], target[..., 3:])
 
 
 def harm(key: jax.Array, batch: Augmented, config: AugmentConfig) -> Augmented:
@@ -171,11 +172,13 @@ def sample(images: jax.Array, points: jax.Array) -> jax.Array:
 
 
 def colour_jitter(key: jax.Array, inputs: jax.Array, deviation: float) -> jax.Array:
-    """Another gain and offset for each channel of each normalised image `[N, R, R, 3]`."""
+    """Another gain and offset for each colour of each normalised image `[N, R, R, 3 or more]`."""
     key_gain, key_offset = jax.random.split(key)
-    shape = (inputs.shape[0], 1, 1, inputs.shape[-1])
+    image, others = inputs[..., :3], inputs[..., 3:]
+    shape = (inputs.shape[0], 1, 1, 3)
     gain = 1 + deviation * jax.random.normal(key_gain, shape)
-    return inputs * gain + deviation * jax.random.normal(key_offset, shape)
+    image = image * gain + deviation * jax.random.normal(key_offset, shape)
+    return jnp.concatenate([image, others], -1)
 
 
 def _uniform(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:

@@ -23,10 +23,10 @@ from orbax.checkpoint.checkpoint_managers import (
 
 from data_prep.errors import InputError
 
-SCHEMA_VERSION = "1.4.0"
+SCHEMA_VERSION = "1.5.0"
 # 1.2.0 lacks what only a resumed run needs, 1.3.0 was made with other crops: both can still be
 # rendered with.
-_RENDERABLE = ("1.2.0", "1.3.0", SCHEMA_VERSION)
+_RENDERABLE = ("1.2.0", "1.3.0", "1.4.0", SCHEMA_VERSION)
 
 Facts = dict[str, Any]
 
@@ -205,6 +205,9 @@ def current(folder: pathlib.Path, facts: Facts, *, to_continue: bool = False) ->
         )
     # Until 1.3.0 the networks saw all of a crop.
     facts["config"]["model"].setdefault("columns", 1.0)
+    # Until 1.4.0 nothing was drawn after a sketch.
+    for identity in facts["identities"]:
+        identity.setdefault("places", None)
     return facts
 
 

@@ -24,7 +24,9 @@ class ModelConfig:
     """Networks.
 
     Attributes:
-      sees: what the encoder is shown: the `face`, continued beyond its edge, or the whole `crop`.
+      sees: what the encoder is shown (`sight.py`): the `face`, continued beyond its edge;
+        `face_and_sketch`, likewise, without its eyes, and a sketch of eyes and mouth, which the
+        decoders are shown, too; or the whole `crop`.
       architecture: `sagan`, ours, or `ancestor`, faceswap-GAN's, for comparison
         (`ancestor.py`); both read the fields below.
       resolution: side of the square network input and output, pixels; a multiple of 16.
@@ -48,7 +50,7 @@ class ModelConfig:
     """
 
     architecture: Literal["sagan", "ancestor"] = "sagan"
-    sees: Literal["face", "crop"] = "face"
+    sees: Literal["face_and_sketch", "face", "crop"] = "face_and_sketch"
     resolution: int = 64
     columns: float = 0.75
     encoder_widths: tuple[int, ...] = (48, 72, 128, 192)
@@ -75,6 +77,12 @@ class ModelConfig:
             raise InputError(
                 f"model: columns={self.columns} is not from 0.5 to 1; less would cut off faces"
             )
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """Of what the encoder is shown of a crop."""
+        channels = 4 if self.sees == "face_and_sketch" else 3
+        return self.resolution, self.resolution, channels
 
     @property
     def framing(self) -> Framing:

@@ -59,28 +59,28 @@ class Cost:
 
 def cost(config: ModelConfig) -> Cost:
     """Counts one model; only shapes are computed."""
-    side = config.resolution
     generator, network = Generator(config), critic(config)
-    crop = jax.ShapeDtypeStruct((1, side, side, 3), jnp.float32)
-    pair = jax.ShapeDtypeStruct((2, *crop.shape), jnp.float32)
+    shown = jax.ShapeDtypeStruct((1, *config.input_shape), jnp.float32)
+    picture = jax.ShapeDtypeStruct((*shown.shape[:-1], 3), jnp.float32)
+    pair = jax.ShapeDtypeStruct((2, *shown.shape), jnp.float32)
     key = jax.random.key(0)
     drawing = jax.eval_shape(generator.init, key, pair)["params"]
-    judging = jax.eval_shape(network.init, key, crop, crop)["params"]
+    judging = jax.eval_shape(network.init, key, picture, shown)["params"]
 
     def swap(params: Any, x: jax.Array) -> Any:
         code = generator.apply({"params": params}, x, method="encode")
         out = generator.apply({"params": params}, code, 0, method="decode")
         return out.rgb, out.mask
 
-    def judge(params: Any, x: jax.Array) -> jax.Array:
-        return network.apply({"params": params}, x, x)
+    def judge(params: Any, drawn: jax.Array, x: jax.Array) -> jax.Array:
+        return network.apply({"params": params}, drawn, x)
 
     return Cost(
         encoder=_size(drawing["encoder"]),
         decoder=_size(drawing["decoders_0"]),
         discriminator=_size(judging),
-        swap_flops=_flops(swap, drawing, crop),
-        judge_flops=_flops(judge, judging, crop),
+        swap_flops=_flops(swap, drawing, shown),
+        judge_flops=_flops(judge, judging, picture, shown),
     )
 
 

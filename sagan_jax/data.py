@@ -11,14 +11,18 @@ import jax.numpy as jnp
 import numpy as np
 
 from data_prep import shards
-from data_prep.coverage import mouth_opening
+from data_prep.coverage import eye_opening, mouth_opening
 from data_prep.errors import InputError
 from data_prep.records import CROP_SIZE
+from sagan_jax import retarget
 from sagan_jax.framing import Framing
+from sagan_jax.portrait import Portrait
+from sagan_jax.sight import guides
 
 Array = Any  # NumPy before it is sent to the devices, JAX after
-# Image and masks `[R, R, 3]` uint8, and a row of `Identity.performance`.
-Example = tuple[np.ndarray, np.ndarray, np.ndarray]
+# Image `[R, R, 3]` and masks `[R, R, 4]`, uint8, a row of `Identity.performance`, and where the
+# features are (`retarget.places`).
+Example = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 
 class Identity(NamedTuple):
@@ -26,13 +30,15 @@ class Identity(NamedTuple):
 
     Attributes:
       images: `[N, R, R, 3]` uint8 RGB.
-      masks: `[N, R, R, 3]` uint8, 0..255: face, eyes and mouth.
+      masks: `[N, R, R, 4]` uint8, 0..255, see `sight.MASKS`.
       mean: `[3]` float32, colour of the face, 0..1.
       std: `[3]` float32, its spread.
       cumulative: `[N]` float32, how likely one of the crops up to this one is drawn, rising
         to 1; None where all are alike.
-      performance: `[N, 3]` float32, what each does: yaw and pitch in degrees, opening of the
-        mouth in face heights; None where that is of no use any more.
+      performance: `[N, 4]` float32, what each does: yaw and pitch in degrees, opening of the
+        mouth in face heights and of the eyes, their height over their width; None where that is
+        of no use any more.
+      places: `[3, 3]` float32, see `Portrait`; None in tests and benchmarks, whose crops are noise.
     """
 
     images: Array
@@ -41,6 +47,12 @@ class Identity(NamedTuple):
     std: Array
     cumulative: Array | None = None
     performance: Array | None = None
+    places: Array | None = None
+
+    @property
+    def portrait(self) -> Portrait:
+        """What is usual of the person; of one that was read from a data set."""
+        return Portrait(self.mean, self.std, self.places)
 
 
 def load(folder: str | pathlib.Path, split: str, framing: Framing) -> Identity:
@@ -57,25 +69,33 @@ def load(folder: str | pathlib.Path, split: str, framing: Framing) -> Identity:
     examples = list(framed(shards.read(folder, split), framing))
     if not examples:
         raise InputError(f"{folder}: the split '{split}' is empty; prepare a longer video")
-    colour = FaceColour()
-    for image, masks, _ in examples:
+    return gathered(examples, portrait(examples))
+
+
+def portrait(examples: Iterable[Example]) -> Portrait:
+    """Of one person's crops, in constant memory but for some bytes of each."""
+    colour, places = FaceColour(), []
+    for image, masks, _, where in examples:
         colour.add(image, masks[..., 0])
-    return gathered(examples, colour.result())
+        places.append(where)
+    return Portrait(*colour.result(), np.median(places, 0).astype(np.float32))
 
 
-def gathered(examples: Iterable[Example], colour: tuple[np.ndarray, np.ndarray]) -> Identity:
-    """Crops of one person with the person's colour, see `FaceColour`, still on the host."""
-    images, masks, performance = (np.stack(part) for part in zip(*examples, strict=True))
-    return Identity(images, masks, *colour, performance=performance)
+def gathered(examples: Iterable[Example], of: Portrait) -> Identity:
+    """Crops of one person with what is usual of that person, still on the host."""
+    images, masks, performance, _ = (np.stack(part) for part in zip(*examples, strict=True))
+    return Identity(images, masks, of.mean, of.std, performance=performance, places=of.places)
 
 
 def framed(examples: Iterable[dict[str, Any]], framing: Framing) -> Iterator[Example]:
-    """Stored examples as the networks see them: image; face, eyes and mouth; what it does."""
+    """Stored examples as the networks see them: image; masks; what it does, and where."""
     for example in examples:
-        masks = [framing.of(example["masks"][name]) for name in shards.MASKS]
-        opening = mouth_opening(example["landmarks"], CROP_SIZE)
-        performance = np.array([*example["pose"][:2], opening], np.float32)
-        yield framing.of(example["image"]), np.stack(masks, -1), performance
+        points = example["landmarks"]
+        shown = np.concatenate([guides(example["masks"], points), example["masks"]["mouth"]], -1)
+        openings = mouth_opening(points, CROP_SIZE), eye_opening(points)
+        performance = np.array([*example["pose"][:2], *openings], np.float32)
+        where = retarget.places(points)
+        yield framing.of(example["image"]), framing.of(shown), performance, where
 
 
 class FaceColour:
@@ -112,7 +132,7 @@ def face_colour(images: np.ndarray, masks: np.ndarray) -> tuple[np.ndarray, np.n
 
 
 def draw_crops(key: jax.Array, data: Identity, count: int) -> tuple[jax.Array, jax.Array]:
-    """Random crops and their masks, `[count, R, R, 3]` float32 each, 0..1."""
+    """Random crops `[count, R, R, 3]` and their masks `[count, R, R, 4]`, float32, 0..1."""
     if data.cumulative is None:
         chosen = jax.random.randint(key, (count,), 0, len(data.images))
     else:

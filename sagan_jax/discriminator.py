@@ -27,7 +27,7 @@ class Discriminator(nn.Module):
 
         Args:
           images: `[N, R, R, 3]` in 0..1, real or generated.
-          condition: `[N, R, R, 3]` the normalised, distorted crop it was generated from.
+          condition: `[N, *input_shape]` what it was generated from.
 
         Returns:
           `[N, h, w, 1]`, unbounded.

@@ -19,6 +19,7 @@ from sagan_jax.layers import (
     SelfAttention,
     Upscale,
     depth_to_space,
+    halve,
     icnr,
     leaky_relu,
     space_to_depth,
@@ -26,15 +27,23 @@ from sagan_jax.layers import (
 )
 from sagan_jax.output import SMALLEST_PICTURE, Output
 
+# Pixels of a sketch to the side of a position of the shared map, at most: a sketch at 64 px has all
+# that is wanted of it.
+_SKETCH_DETAIL = 8
+
 
 class Encoder(nn.Module):
-    """Normalised crops `[N, R, R, 3]` to the shared map `[N, S, S, shared_width]`."""
+    """Crops as they are seen `[N, *input_shape]` to the shared map `[N, S, S, shared_width]`.
+
+    A sketch goes past the bottleneck, too, for which eyes are too small: without, `demo64` draws
+    eyes that never shut, and `sagan128` shuts one person's where the other lifts the brows.
+    """
 
     config: ModelConfig
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        config = self.config
+        config, sketch = self.config, x[..., 3:]
         x = space_to_depth(x)
         for i, width in enumerate(config.encoder_widths):
             stride = 1 if i == 0 else 2
@@ -50,7 +59,13 @@ class Encoder(nn.Module):
             x = leaky_relu(RMSNorm()(Upscale(width)(x)))
             if x.shape[1] in config.decoder_attention:
                 x = SelfAttention()(x)
-        return x
+        if not sketch.shape[-1]:
+            return x
+        while sketch.shape[1] > _SKETCH_DETAIL * x.shape[1]:
+            sketch = halve(sketch)
+        while sketch.shape[1] > x.shape[1]:
+            sketch = space_to_depth(sketch)
+        return x + Conv(config.shared_width, 3, name="sketch")(sketch)
 
 
 class Decoder(nn.Module):
@@ -92,7 +107,7 @@ class Generator(nn.Module):
         self.decoders = (decoder(self.config), decoder(self.config))
 
     def encode(self, x: jax.Array) -> jax.Array:
-        """Normalised crops `[N, R, R, 3]` of anybody to the shared map."""
+        """Crops `[N, *input_shape]` of anybody to the shared map."""
         return self.encoder(x)
 
     def decode(self, features: jax.Array, identity: int) -> Output:
@@ -100,7 +115,7 @@ class Generator(nn.Module):
         return self.decoders[identity](features)
 
     def encode_both(self, x: jax.Array) -> jax.Array:
-        """`[2, N, R, R, 3]` crops of A and B to their shared maps `[2, N, S, S, C]`."""
+        """`[2, N, *input_shape]` crops of A and B to their shared maps `[2, N, S, S, C]`."""
         # The images first, which the devices share: otherwise each would need them all.
         features = self.encode(x.swapaxes(0, 1).reshape(-1, *x.shape[2:]))
         return features.reshape(-1, 2, *features.shape[1:]).swapaxes(0, 1)
@@ -115,7 +130,7 @@ class Generator(nn.Module):
         """Both people, each by the own decoder.
 
         Args:
-          x: `[2, N, R, R, 3]` normalised crops of A and B.
+          x: `[2, N, *input_shape]` crops of A and B.
 
         Returns:
           Leaves `[2, N, R, R, C]`.

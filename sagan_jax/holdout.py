@@ -15,7 +15,7 @@ from sagan_jax.config import ModelConfig
 from sagan_jax.data import Identity
 from sagan_jax.face_ssim import face_ssim
 from sagan_jax.generator import Generator
-from sagan_jax.sight import seen
+from sagan_jax.sight import guiding, seen
 from sagan_jax.state import Params
 
 _SAMPLE = 64
@@ -101,8 +101,8 @@ def _unit(pixels: np.ndarray) -> np.ndarray:
 def _sample(config: ModelConfig, identity: Identity, count: int) -> Sample:
     chosen = spread(len(identity.images), count)
     images, masks = (np.asarray(array)[chosen] for array in (identity.images, identity.masks))
-    face = _unit(masks[..., :1])
-    shown = seen(_unit(images), face, identity.mean, identity.std, config)
+    light = identity.mean, identity.std
+    shown = seen(_unit(images), guiding(_unit(masks)), *light, config)
     return Sample(images, masks[..., 0], shown)
 
 

@@ -34,12 +34,12 @@ def reconstruction(
     Args:
       images: `[..., H, W, 3]`.
       target: likewise.
-      masks: `[..., H, W, 3]` face, eyes and mouth, 0..1.
+      masks: `[..., H, W, 4]`, 0..1, see `sight.MASKS`.
       background_weight: of a pixel outside the face; one inside has weight 1.
       eyes_weight: added inside the eyes.
       mouth_weight: added inside the mouth.
     """
-    face, eyes, mouth = (masks[..., i] for i in range(3))
+    face, eyes, _, mouth = (masks[..., i] for i in range(4))
     weight = background_weight + (1 - background_weight) * face
     weight = weight + eyes_weight * eyes + mouth_weight * mouth
     difference = jnp.abs(images - target).mean(-1)

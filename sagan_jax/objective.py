@@ -54,8 +54,10 @@ def draw(
     own = network(code, method="decode_both")
     # B's crops as A, then A's as B, each read through the colours of whom it shows.
     crossed = network(code[::-1], method="decode_both")
+    # Its eyes do what those did that it was drawn from.
+    guides = jnp.concatenate([crossed.mask, batch.guides[::-1, ..., 1:]], -1)
     shown = jnp.stack([
-        seen(crossed.rgb[i], crossed.mask[i], people[i].mean, people[i].std, config.model)
+        seen(crossed.rgb[i], guides[i], people[i].mean, people[i].std, config.model)
         for i in (0, 1)
     ])  # fmt: skip
     crossed_code = network(shown, method="encode_both")[::-1]
@@ -90,7 +92,7 @@ def generator_loss(
         "multiscale_structure": lambda: 1 - losses.ms_ssim(out.rgb, target),
         "edges": lambda: losses.edges(out.rgb, target),
         "eyes": lambda: losses.within(out.rgb, target, batch.masks[..., 1:2]),
-        "mouth": lambda: losses.within(out.rgb, target, batch.masks[..., 2:3]),
+        "mouth": lambda: losses.within(out.rgb, target, batch.masks[..., 3:4]),
         "perceptual": lambda: perceptual.distance(
             frozen or {}, _merged(out.rgb), _merged(target), config.model.columns
         ),

@@ -13,7 +13,7 @@ from sagan_jax import augment, schedule
 from sagan_jax.config import Config
 from sagan_jax.data import Identity
 from sagan_jax.generator import Generator
-from sagan_jax.sight import seen
+from sagan_jax.sight import guiding, seen
 from sagan_jax.state import Params
 
 COLUMNS = 8
@@ -62,17 +62,17 @@ def _rows(
     """
     generator, variables = Generator(config.model), {"params": params}
     pictures = images.astype(jnp.float32) / 255
-    faces = masks.astype(jnp.float32) / 255
+    masks = masks.astype(jnp.float32) / 255
     warp = schedule.at(config.augment.warp, jnp.float32(0))
     settings = config.augment, warp, config.model.columns
-    batches = [augment.augment(jax.random.key(i), pictures[i], faces[i], *settings) for i in (0, 1)]
-    warped, warped_faces = (
-        jnp.stack([getattr(batch, name) for batch in batches]) for name in ("shown", "shown_face")
+    batches = [augment.augment(jax.random.key(i), pictures[i], masks[i], *settings) for i in (0, 1)]
+    warped, warped_guides = (
+        jnp.stack([getattr(batch, name) for batch in batches]) for name in ("shown", "guides")
     )
     look = jax.vmap(functools.partial(seen, config=config.model))
     shown, distorted = (
-        look(x, face, colours[:, 0], colours[:, 1])
-        for x, face in ((pictures, faces[..., :1]), (warped, warped_faces))
+        look(x, guides, colours[:, 0], colours[:, 1])
+        for x, guides in ((pictures, guiding(masks)), (warped, warped_guides))
     )
     # One pass: what each decoder is to draw, one after the other.
     out = generator.apply(variables, jnp.concatenate([distorted, shown, shown[::-1]], 1))

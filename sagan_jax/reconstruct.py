@@ -15,6 +15,7 @@ import numpy as np
 
 from data_prep import landmarks, quality, shards
 from data_prep.errors import InputError
+from data_prep.masks import eyes_mask
 from data_prep.progress import Progress
 from sagan_jax import blend, evaluate, metrics, perceptual
 from sagan_jax.bootstrap import Series, bootstrap
@@ -24,6 +25,8 @@ from sagan_jax.evaluation import Evaluation, Part
 from sagan_jax.face_ssim import face_ssim
 from sagan_jax.framing import Framing
 from sagan_jax.gallery import Gallery, Judges
+from sagan_jax.retarget import retargeted
+from sagan_jax.sight import guides
 from sagan_jax.swap import Swapper
 
 _GREY = 0.5
@@ -82,7 +85,7 @@ def evaluate_checkpoint(
             for to in (person, 1 - person):
                 same = to == person
                 title = f"{names[person]} again" if same else f"{names[person]} as {names[to]}"
-                drawn[title] = _draw(swappers[to], held_out)
+                drawn[title] = _draw(swappers[to], held_out, swappers[person].places)
                 parts[title] = (
                     _reconstruction(drawn[title], held_out, lpips)
                     if same
@@ -124,11 +127,19 @@ def perceptual_distances(
     return np.array([distance(a, b) for a, b in zip(*faces, strict=True)])
 
 
-def _draw(swapper: Swapper, crops: Gallery) -> Drawn:
+def _draw(swapper: Swapper, crops: Gallery, usual: np.ndarray | None) -> Drawn:
+    """The crops as the swapper draws them; `usual` as `Swapper.places`, of whom they show."""
     framing = swapper.framing
     colours = face_colour(crops.images, crops.masks)
     mean, std = (np.tile(colour, (len(crops.images), 1)) for colour in colours)
-    rgb, learned = swapper(crops.images, crops.masks, mean, std)
+    to = [
+        guides(
+            {"face": face, "eyes": eyes_mask(points, len(face))},
+            points if usual is None else retargeted(points, usual, swapper.places),
+        )
+        for face, points in zip(crops.masks, crops.landmarks, strict=True)
+    ]
+    rgb, learned = swapper(crops.images, np.stack(to), mean, std)
     drawn = zip(crops.images, crops.masks, rgb, learned, strict=True)
     pasted = [blend.laid_in(*one, framing) for one in drawn]
     real = np.stack([framing.of(image) for image in crops.images])

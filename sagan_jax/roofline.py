@@ -20,6 +20,7 @@ from sagan_jax import cost, distributed, state, step
 from sagan_jax.config import Config
 from sagan_jax.cost import Product
 from sagan_jax.data import Identity
+from sagan_jax.sight import MASKS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,9 +46,12 @@ def products(config: Config) -> list[Product]:
     """Of one training step on one device, and its update as one more; nothing is computed."""
     mesh = distributed.device_mesh(config.batch, jax.devices()[:1])
     side = config.model.resolution
-    crops = jax.ShapeDtypeStruct((config.batch, side, side, 3), jnp.uint8)
+    crops, masks = (
+        jax.ShapeDtypeStruct((config.batch, side, side, channels), jnp.uint8)
+        for channels in (3, len(MASKS))
+    )
     colour = jax.ShapeDtypeStruct((3,), jnp.float32)
-    person = Identity(crops, crops, colour, colour)
+    person = Identity(crops, masks, colour, colour)
     fresh = jax.eval_shape(lambda key: state.create(key, config), jax.random.key(0))
     learned = (fresh.generator, fresh.discriminator)
     update = Product(0.0, 2.0 * (_bytes(fresh) + _bytes(learned)))  # and as many gradients

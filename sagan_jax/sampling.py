@@ -23,9 +23,11 @@ People = tuple[Identity, Identity]
 # How much more often than by chance a rare crop is drawn, at most: a single profile is not to be
 # learned by heart.
 _MOST_OFTEN = 10.0
-# How far apart yaw and pitch (degrees) and openings of the mouth (face heights) still count as
-# alike: a sixth of what people do in a minute of talking.
-_ALIKE = (3.0, 3.0, 0.02)
+# How far apart yaw and pitch (degrees), openings of the mouth (face heights) and of the eyes
+# (height over width) still count as alike: a sixth of what people do in a minute of talking.
+_ALIKE = np.array([3.0, 3.0, 0.02, 0.03])
+# A blink comes in any pose and need not be filmed in the other person's: eyes count by themselves.
+_HEAD, _EYES = slice(0, 3), slice(3, 4)
 # Crops that tell a density, and rows that are compared with them at once.
 _REFERENCES, _ROWS = 2048, 4096
 
@@ -45,14 +47,13 @@ def matched(own: np.ndarray, other: np.ndarray) -> np.ndarray:
     """Half of the crops as they are, half as often as the other person does alike.
 
     Args:
-      own: `[N, 3]`, see `Identity.performance`.
-      other: `[M, 3]`, of the other person.
+      own: `[N, 4]`, see `Identity.performance`.
+      other: `[M, 4]`, of the other person.
 
     Returns:
       `[N]` float32, see `Identity.cumulative`.
     """
-    # What the other person never does keeps a trace, if it is all there is.
-    ratio = (_density(own, other) + 1e-12) / _density(own, own)
+    ratio = _ratio(own, other, _HEAD) * _ratio(own, other, _EYES)
     return _cumulative(0.5 / len(own) + 0.5 * ratio / ratio.sum())
 
 
@@ -81,10 +82,17 @@ def _drawn(own: Identity, other: Identity, sampling: Sampling) -> Identity:
     return own._replace(cumulative=likely, performance=None)
 
 
+def _ratio(own: np.ndarray, other: np.ndarray, of: slice) -> np.ndarray:
+    """How much more often the other person does what is done in each crop, but for a factor."""
+    does, theirs = (one[:, of] / _ALIKE[of] for one in (own, other))
+    # What the other person never does keeps a trace, if it is all there is.
+    return (_density(does, theirs) + 1e-12) / _density(does, does)
+
+
 def _density(at: np.ndarray, of: np.ndarray) -> np.ndarray:
-    """Of performances `[M, 3]`, where there are others `[N, 3]`, but for a factor: `[N]`."""
-    references = (of / _ALIKE)[spread(len(of), _REFERENCES)]
-    parts = np.split(at / _ALIKE, range(_ROWS, len(at), _ROWS))
+    """Of points `[N, C]`, where there are others `[M, C]`, but for a factor: `[N]`."""
+    references = of[spread(len(of), _REFERENCES)]
+    parts = np.split(at, range(_ROWS, len(at), _ROWS))
     distances = (cdist(part, references, "sqeuclidean") for part in parts)
     return np.concatenate([np.exp(-one / 2).mean(1) for one in distances])
 

@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from typing import Protocol
 
 import jax
-import numpy as np
 from absl import logging
 from jax.sharding import Mesh
 
@@ -22,10 +21,10 @@ from data_prep.progress import Progress
 from sagan_jax import data, distributed
 from sagan_jax.config import Config
 from sagan_jax.framing import Framing
+from sagan_jax.portrait import Portrait
 from sagan_jax.sampling import People, drawn
 
 Folders = tuple[pathlib.Path, pathlib.Path]
-Colour = tuple[np.ndarray, np.ndarray]
 
 # Crops of each person in a window. At 256 px the two windows of two people take 1.6 GB.
 _WINDOW = 1024
@@ -38,10 +37,10 @@ class Source(Protocol):
     """Where the crops come from.
 
     Attributes:
-      colours: mean and spread of the face's colour of A and of B (`data.FaceColour`).
+      portraits: of A and of B.
     """
 
-    colours: tuple[Colour, Colour]
+    portraits: tuple[Portrait, Portrait]
 
     def at(self, step: int) -> People:
         """What a step draws from, on the devices."""
@@ -79,7 +78,7 @@ class Resident:
 
     def __init__(self, config: Config, folders: Folders, mesh: Mesh):
         a, b = (data.load(folder, "train", config.model.framing) for folder in folders)
-        self.colours = (a.mean, a.std), (b.mean, b.std)
+        self.portraits = a.portrait, b.portrait
         self._people: People = distributed.place(drawn((a, b), config.sampling), mesh)
 
     def at(self, step: int) -> People:
@@ -101,8 +100,8 @@ class Stream:
 
     def __init__(self, config: Config, folders: Folders, mesh: Mesh):
         self._config, self._folders, self._mesh = config, folders, mesh
-        a, b = (_colour_of(folder, config.model.framing) for folder in folders)
-        self.colours = a, b
+        a, b = (_portrait_of(folder, config.model.framing) for folder in folders)
+        self.portraits = a, b
         self._steps = max(1, _WINDOW // config.batch)
         self._number: int | None = None
 
@@ -129,21 +128,19 @@ class Stream:
         ]
         while True:
             a, b = (
-                data.gathered(itertools.islice(stream, _WINDOW), colour)
-                for stream, colour in zip(streams, self.colours, strict=True)
+                data.gathered(itertools.islice(stream, _WINDOW), portrait)
+                for stream, portrait in zip(streams, self.portraits, strict=True)
             )
             yield distributed.place(drawn((a, b), self._config.sampling), self._mesh)
 
 
-def _colour_of(folder: pathlib.Path, framing: Framing) -> Colour:
+def _portrait_of(folder: pathlib.Path, framing: Framing) -> Portrait:
     """As `data.load` would find it, in constant memory."""
-    colour, card = data.FaceColour(), shards.read_card(folder)
+    card = shards.read_card(folder)
     examples = data.framed(shards.read(folder, "train"), framing)
-    total = card.count("train")
-    with Progress(f"colours of {card.identity}", total=total, unit="crops") as progress:
-        for image, masks, _ in progress.track(examples):
-            colour.add(image, masks[..., 0])
-    return colour.result()
+    what = f"colours of {card.identity}"
+    with Progress(what, total=card.count("train"), unit="crops") as progress:
+        return data.portrait(progress.track(examples))
 
 
 def _memory(device: jax.Device) -> int:

@@ -107,10 +107,10 @@ def create(key: jax.Array, config: Config) -> TrainState:
     random numbers while compiling, in 20 s.
     """
     key_g, key_a, key_b, key_power = jax.random.split(key, 4)
-    side = config.model.resolution
-    generator = Generator(config.model).init(key_g, jnp.zeros((2, 1, side, side, 3)))["params"]
-    network, pair = critic(config.model), jnp.zeros((1, side, side, 3))
-    discriminator = tuple(network.init(key, pair, pair)["params"] for key in (key_a, key_b))
+    shown = jnp.zeros((2, 1, *config.model.input_shape))
+    generator = Generator(config.model).init(key_g, shown)["params"]
+    network, picture = critic(config.model), shown[0, ..., :3]
+    discriminator = tuple(network.init(key, picture, shown[0])["params"] for key in (key_a, key_b))
     return TrainState(
         step=jnp.zeros((), jnp.int32),
         skipped=jnp.zeros((), jnp.int32),

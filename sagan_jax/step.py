@@ -121,7 +121,7 @@ def _draw_one(
         face = within(batch.masks[..., :1])
         batch = batch._replace(target=extrapolate(batch.target, face))
     batch = augment.harm(jax.random.fold_in(key, 4), batch, settings)
-    clean = seen(batch.shown, batch.shown_face, data.mean, data.std, config.model)
+    clean = seen(batch.shown, batch.guides, data.mean, data.std, config.model)
     return batch._replace(input=augment.colour_jitter(key_colour, clean, settings.colour))
 
 

@@ -28,6 +28,8 @@ class Swapper:
       facts: of that checkpoint (see `checkpoint`).
       to: whom it renders, 0 for A, 1 for B.
       framing: what it sees of a crop, and renders.
+      places: `[3, 3]`, where eyes and mouth of whom it renders usually are (`Portrait`); None of
+        a checkpoint that draws nothing after a sketch.
       fingerprint: SHA-256 of the parameters.
 
     Args:
@@ -53,6 +55,8 @@ class Swapper:
         self.facts, self.step, self.fingerprint = model.facts, model.step, model.fingerprint
         config = model.config
         self.framing = config.model.framing
+        places = model.facts["identities"][to]["places"]
+        self.places = None if places is None else np.array(places)
         generator = Generator(config.model)
         mesh = Mesh(np.array(devices or _devices()), (DATA_AXIS,), axis_types=(AxisType.Auto,))
         self._batch = -(-_BATCH // mesh.size) * mesh.size
@@ -83,7 +87,7 @@ class Swapper:
     def __call__(
         self,
         crops: np.ndarray,
-        masks: np.ndarray,
+        guides: np.ndarray,
         mean: np.ndarray,
         std: np.ndarray,
         exaggeration: float = 0.0,
@@ -92,7 +96,7 @@ class Swapper:
 
         Args:
           crops: `[N, S, S, 3]` uint8 of those to be replaced.
-          masks: `[N, S, S, 1]` uint8, 0 or 255, of their faces.
+          guides: `[N, S, S, 3]` uint8, to their faces (`sight.guides`).
           mean: `[N, 3]` float32, colour of each one's face in this clip, 0..1.
           std: `[N, 3]` float32, its spread.
           exaggeration: share of what tells the person from the other one that is added (see
@@ -101,7 +105,7 @@ class Swapper:
         Returns:
           rgb `[N, R, R, 3]` and mask `[N, R, R, 1]`, float32 in 0..1, as framed.
         """
-        inputs = np.stack([self.framing.of(crop) for crop in np.concatenate([crops, masks], -1)])
+        inputs = np.stack([self.framing.of(crop) for crop in np.concatenate([crops, guides], -1)])
         parts = [
             self._render_padded(
                 exaggeration, *(array[i : i + self._batch] for array in (inputs, mean, std))

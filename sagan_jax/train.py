@@ -35,9 +35,10 @@ from sagan_jax.config import Config
 from sagan_jax.data import load
 from sagan_jax.exhibit import Exhibit
 from sagan_jax.monitor import Monitor, Window
+from sagan_jax.portrait import Portrait
 from sagan_jax.preview import Preview
 from sagan_jax.resume import Resumable
-from sagan_jax.source import Colour, open_source
+from sagan_jax.source import open_source
 from sagan_jax.start import Start
 from sagan_jax.state import TrainState
 
@@ -100,7 +101,7 @@ def train(
 
     # -- state: the newest checkpoint, or a first one
     workdir.mkdir(parents=True, exist_ok=True)
-    facts = _facts(config, cards, source.colours)
+    facts = _facts(config, cards, source.portraits)
     resumable = Resumable(workdir, config, facts, everywhere, start, keep)
     state = resumable.state()
     images, per_step = _images(state, config), 2 * config.batch * config.execution.dispatch
@@ -195,12 +196,13 @@ def _images(state: TrainState, config: Config) -> int:
 
 
 def _facts(
-    config: Config, cards: list[shards.IdentityCard], colours: tuple[Colour, Colour]
+    config: Config, cards: list[shards.IdentityCard], portraits: tuple[Portrait, Portrait]
 ) -> Facts:
     """What a checkpoint says about itself; `models` are those whose weights taught it."""
     identities = [
-        dataclasses.asdict(card) | {"mean": mean.tolist(), "std": std.tolist()}
-        for card, (mean, std) in zip(cards, colours, strict=True)
+        dataclasses.asdict(card)
+        | {name: value.tolist() for name, value in portrait._asdict().items()}
+        for card, portrait in zip(cards, portraits, strict=True)
     ]
     taught = schedule.in_use(config.loss.perceptual)
     models = [perceptual.weight_file(config.loss.perceptual_network)] if taught else []

@@ -145,7 +145,7 @@ def _of_training(workdir: pathlib.Path, which: str) -> Trained:
         step = checkpoints.find(which)
         facts = checkpoints.facts(step)
         model = config_text.from_dict(facts["config"]).model
-        pair = jax.ShapeDtypeStruct((2, 1, model.resolution, model.resolution, 3), jnp.float32)
+        pair = jax.ShapeDtypeStruct((2, 1, *model.input_shape), jnp.float32)
         shapes = jax.eval_shape(Generator(model).init, jax.random.key(0), pair)["params"]
         here = SingleDeviceSharding(jax.devices()[0])
         params = checkpoints.restore(step, ema=checkpoint.abstract_like(shapes, here))["ema"]

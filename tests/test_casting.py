@@ -96,7 +96,7 @@ def beside(actors, write):
 class _Painting:
     """Renders everybody as a green face, in the place of the person of these embeddings."""
 
-    step, to, fingerprint, framing = 1, 0, "0" * 64, Framing(64)
+    step, to, fingerprint, framing, places = 1, 0, "0" * 64, Framing(64), None
 
     def __init__(self, *embeddings):
         prepared = {"settings": {"face": {"masks": "mesh"}}, "models": [], "consent": "test"}

@@ -7,11 +7,13 @@ from data_prep.errors import InputError
 from sagan_jax import checkpoint
 from sagan_jax.checkpoint import Checkpoints, Keep
 
+_FACTS = {"config": {"model": {}}, "identities": [{}]}
+
 
 def _save(checkpoints, qualities):
     for step, quality in qualities.items():
         arrays = {"w": np.full(3, step, np.float32)}
-        checkpoints.save(step, arrays, arrays, {"config": {"model": {}}}, quality)
+        checkpoints.save(step, arrays, arrays, _FACTS, quality)
         checkpoints.wait()
 
 
@@ -54,9 +56,10 @@ def test_the_schema_before_is_rendered_with_and_not_continued(tmp_path, monkeypa
         _save(checkpoints, {1: None})
     monkeypatch.undo()
     with Checkpoints(tmp_path) as checkpoints:
-        # Its networks saw all of a crop.
+        # Its networks saw all of a crop and drew after no sketch.
         assert checkpoints.facts()["config"]["model"] == {"columns": 1.0}
-        with pytest.raises(InputError, match=r"reads 1\.4\.0; it can still be rendered with"):
+        assert checkpoints.facts()["identities"] == [{"places": None}]
+        with pytest.raises(InputError, match=r"reads 1\.5\.0; it can still be rendered with"):
             checkpoints.facts(to_continue=True)
 
 

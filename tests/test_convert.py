@@ -26,7 +26,7 @@ _SPAN = video.Span(0.0, 1.2)
 class _Blurring:
     """Renders every face as its own, blurred; it can be told when to stop."""
 
-    step, to, fingerprint, framing = 1, 0, "0" * 64, Framing(64)
+    step, to, fingerprint, framing, places = 1, 0, "0" * 64, Framing(64), None
 
     def __init__(self, batches=1000):
         prepared = {"settings": {"face": {"masks": "mesh"}}, "models": [], "videos": []}

@@ -205,10 +205,10 @@ def test_contact_sheet_shows_eight_pairs(demo):
 
 def test_devices_share_what_is_rendered(demo):
     crops = np.random.default_rng(0).integers(0, 256, (19, 256, 256, 3), np.uint8)
-    masks = np.full((19, 256, 256, 1), 255, np.uint8)
+    guides = np.full((19, 256, 256, 3), 255, np.uint8)
     light = np.full((19, 3), 0.5, np.float32), np.full((19, 3), 0.2, np.float32)
-    alone = Swapper(demo / "model", 0)(crops, masks, *light)
-    shared = Swapper(demo / "model", 0, devices=jax.devices())(crops, masks, *light)
+    alone = Swapper(demo / "model", 0)(crops, guides, *light)
+    shared = Swapper(demo / "model", 0, devices=jax.devices())(crops, guides, *light)
     assert len(jax.devices()) == 4
     for one, other in zip(alone, shared, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-4)

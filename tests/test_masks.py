@@ -31,6 +31,7 @@ def mesh():
     points = np.full((478, 2), 128.0)
     points[list(masks.FACE_OVAL)] = _ellipse((128, 130), (80, 100), len(masks.FACE_OVAL))
     points[list(masks.LIPS)] = _ellipse((128, 190), (28, 12), len(masks.LIPS))
+    points[list(masks.INNER_LIPS)] = _ellipse((128, 190), (24, 9), len(masks.INNER_LIPS))
     points[list(masks.LEFT_EYE)] = _ellipse((95, 105), (14, 6), len(masks.LEFT_EYE))
     points[list(masks.RIGHT_EYE)] = _ellipse((161, 105), (14, 6), len(masks.RIGHT_EYE))
     points[[70, 105, 107]] = [[75, 88], [93, 82], [115, 86]]
@@ -131,6 +132,51 @@ def test_eyes_are_widened_by_their_margin(mesh):
     area = 2 * np.pi * (14 + margin) * (6 + margin)  # an ellipse widened is nearly an ellipse
     assert (eyes > 0).sum() == pytest.approx(area, rel=0.15)
     assert eyes[105, 95] == eyes[105, 161] == 255 and eyes[105, 128] == 0
+
+
+def _with_irises(mesh: np.ndarray, at: tuple[float, float], radius: float) -> np.ndarray:
+    """Both irises so far right of and below the middle of their eyes."""
+    for first, middle in ((468, (95, 105)), (473, (161, 105))):
+        mesh[first] = np.array(middle) + at
+        mesh[first + 1 : first + 5] = _ellipse(tuple(mesh[first]), (radius, radius), 4)
+    return mesh
+
+
+def test_a_sketch_has_lids_irises_and_the_opening_of_the_mouth(mesh):
+    drawn = masks.sketch(_with_irises(mesh, (3.3, 0.6), 4.0), _SIZE)[..., 0].astype(float)
+    # Smooth edges reach half a pixel further; of the ellipses, what 16 and 20 corners leave.
+    lids = 8 * np.sin(np.pi / 8) * 14.5 * 6.5
+    left = drawn[:150, :128]
+    assert left.sum() == pytest.approx(127 * lids + 128 * np.pi * 4.5**2, rel=0.06)
+    opening = 10 * np.sin(np.pi / 10) * 24.5 * 9.5
+    assert drawn[150:].sum() == pytest.approx(255 * opening, rel=0.06)
+    assert drawn[105, 85] == 127 and drawn[105, 128] == 0 and drawn[190, 128] == 255
+    rows, columns = np.mgrid[:150, :128]
+    iris = np.clip(left - 127, 0, None)
+    centre = [(iris * axis).sum() / iris.sum() for axis in (columns, rows)]
+    np.testing.assert_allclose(centre, [98.3, 105.6], atol=0.1)
+
+
+@pytest.mark.parametrize("height", [6.0, 4.5, 3.0])
+def test_lids_cover_the_iris(mesh, height):
+    """Against what is counted on a grid of twentieths of a pixel."""
+    for eye, x in ((masks.LEFT_EYE, 95), (masks.RIGHT_EYE, 161)):
+        mesh[list(eye)] = _ellipse((x, 105), (14, height), len(eye))
+    drawn = masks.sketch(_with_irises(mesh, (0.0, 0.0), 6.0), _SIZE)[:150]
+    x, y = np.meshgrid(np.arange(-16, 16, 0.05), np.arange(-16, 16, 0.05))
+    lids, iris = np.hypot(x / 14.5, y / (height + 0.5)) < 1, np.hypot(x, y) < 6.5
+    expected = 2 * 0.05**2 * (127 * lids.sum() + 128 * (lids & iris).sum())
+    assert float(drawn.sum(dtype=np.int64)) == pytest.approx(expected, rel=0.08)
+
+
+def test_shut_eyes_leave_hardly_a_trace(mesh):
+    def amount(height: float) -> int:
+        for eye, x in ((masks.LEFT_EYE, 95), (masks.RIGHT_EYE, 161)):
+            mesh[list(eye)] = _ellipse((x, 105), (14, height), len(eye))
+        drawn = masks.sketch(_with_irises(mesh, (0.0, 0.0), 6.0), _SIZE)
+        return int(drawn[:150].sum(dtype=np.int64))
+
+    assert amount(0.0) < 0.25 * amount(6.0)
 
 
 def test_masks_follow_the_resolution(mesh):

@@ -27,9 +27,10 @@ _CONFIG = Config(model=_MODEL, loss=LossConfig(cycle=1.0))
 def batch():
     keys = jax.random.split(jax.random.key(0), 4)
     shape = (2, 3, 16, 16, 3)
-    crops = [jax.random.uniform(key, shape) for key in keys]
-    masks = jnp.round(crops[3])
-    return Augmented(crops[0] * 2 - 1, crops[1], masks[..., :1], crops[2], masks)
+    crops = [jax.random.uniform(key, shape) for key in keys[:3]]
+    masks = jnp.round(jax.random.uniform(keys[3], (*shape[:-1], 4)))
+    seen = jnp.concatenate([crops[0] * 2 - 1, masks[..., 2:3]], -1)
+    return Augmented(seen, crops[1], masks[..., :3], crops[2], masks)
 
 
 def test_there_and_back_goes_by_the_other_decoder_and_its_colours(batch):
@@ -47,8 +48,10 @@ def test_there_and_back_goes_by_the_other_decoder_and_its_colours(batch):
     for own, other in ((0, 1), (1, 0)):
         code = apply("encode", batch.input[own])
         crossed = apply("decode", code, other)
-        face = extrapolate(crossed.rgb, jnp.clip(2 * crossed.mask - 1, 0, 1))
-        again = apply("encode", (face - people[other].mean) / people[other].std)
+        eyes, sketch = batch.guides[own, ..., 1:2], batch.guides[own, ..., 2:3]
+        shown = jnp.clip(2 * crossed.mask - 1, 0, 1) * (1 - eyes)
+        face = extrapolate(crossed.rgb, shown) - people[other].mean
+        again = apply("encode", jnp.concatenate([face / people[other].std, 4 * sketch], -1))
         np.testing.assert_allclose(drawn.code[own], code, atol=1e-5)
         np.testing.assert_allclose(drawn.crossed_code[own], again, atol=1e-4)
         np.testing.assert_allclose(
@@ -85,7 +88,7 @@ def test_critics_judge_the_face_in_its_surroundings_or_the_whole_output(batch):
 def test_smaller_pictures_are_compared_with_the_means_of_the_target():
     target = jax.random.uniform(jax.random.key(0), (2, 1, 8, 8, 3))
     ones = jnp.ones_like(target)
-    batch = Augmented(target, target, ones[..., :1], target, ones)
+    batch = Augmented(target, target, ones, target, jnp.ones((*ones.shape[:-1], 4)))
     half = target.reshape(2, 1, 4, 2, 4, 2, 3).mean((3, 5))
     logits = jnp.zeros((2, 1, 8, 8, 1))
     exact = objective._reconstruction(Output(target, logits, (half,)), batch, LossConfig())

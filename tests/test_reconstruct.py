@@ -16,7 +16,7 @@ _SIDE = 128
 class _Copier:
     """In the place of a `Swapper`: whatever it is shown it draws, for either person."""
 
-    framing, fingerprint, step = Framing(_SIDE), "0" * 64, 7
+    framing, fingerprint, step, places = Framing(_SIDE), "0" * 64, 7, None
 
     def __init__(self, folders, to):
         cards = [shards.read_card(folder) for folder in folders]

@@ -15,7 +15,7 @@ from sagan_jax import renderer
 from sagan_jax.colour import Method
 from sagan_jax.finish import Look
 from sagan_jax.framing import Framing
-from sagan_jax.renderer import Renderer, lights_of
+from sagan_jax.renderer import Renderer, portraits_of
 
 _SPAN = video.Span(0.0, 0.8)
 _PLAIN = Look(colour=Method.NONE, sharpen=False, grain=False)
@@ -24,10 +24,11 @@ _PLAIN = Look(colour=Method.NONE, sharpen=False, grain=False)
 class _Drawing:
     """Draws every face as it is, a little different."""
 
-    def __init__(self, gain=1.0, framing=Framing(256)):
-        self._gain, self.framing = gain, framing
+    def __init__(self, gain=1.0, framing=Framing(256), places=None):
+        self._gain, self.framing, self.places, self.guides = gain, framing, places, []
 
-    def __call__(self, crops, masks, mean, std, exaggeration):
+    def __call__(self, crops, guides, mean, std, exaggeration):
+        self.guides += list(guides)
         seen = np.stack([self.framing.of(crop) for crop in crops])
         rgb = self._gain * seen.astype(np.float32) / 255
         return rgb, np.ones((*rgb.shape[:3], 1), np.float32)
@@ -44,8 +45,9 @@ def clip(samples):
 def _rendered(clip, drawing, look, shots=(0, 24), pictures=None):
     given, people = clip
     pictures, masker = pictures or given, Masker()
-    lights = lights_of(lambda wanted: [p for p in pictures if wanted(p.index)], people, masker)
-    renderer = Renderer(drawing, people[0].tracks, lights, masker, shots, look)
+    read = lambda wanted: [p for p in pictures if wanted(p.index)]  # noqa: E731
+    portraits = portraits_of(read, people, masker)
+    renderer = Renderer(drawing, people[0].tracks, portraits, masker, shots, look)
     return list(renderer(pictures))
 
 
@@ -123,3 +125,19 @@ def test_a_face_that_is_hidden_for_long_fades_out_and_in():
     shares = renderer._shares(Track(0, seen, np.zeros((20, 2, 3), np.float32)), {0, 30}, 0.2)
     fading = [0.2, 0.4, 0.6, 0.8]
     np.testing.assert_allclose(shares, [*[1] * 6, *fading[::-1], *fading, *[1] * 6])
+
+
+def test_the_sketch_that_is_drawn_after_lies_where_the_source_has_its_features(clip):
+    goal = np.array([[90.0, 110.0, 20.0], [170.0, 110.0, 20.0], [128.0, 185.0, 30.0]])
+    drawing = _Drawing(places=goal)
+    _rendered(clip, drawing, _PLAIN)
+    sketches = np.stack(drawing.guides)[..., 2].astype(float)
+    rows, columns = np.mgrid[:256, :256]
+    for x, y, width in goal[:2]:
+        near = np.hypot(columns - x, rows - y) < width
+        left, top = (
+            (sketches * near * axis).sum() / (sketches * near).sum() for axis in (columns, rows)
+        )
+        assert np.hypot(left - x, top - y) < 0.15 * width
+    # Nothing is drawn where the target's eyes are.
+    assert sketches[:, :95].sum() < 0.01 * sketches.sum()

@@ -145,7 +145,7 @@ def test_a_step_in_parts_and_a_rematerialised_one_agree_with_the_plain():
 def test_rematerialisation_keeps_fewer_feature_maps():
     # What is kept from the forward for the backward pass; XLA on a CPU undoes the saving.
     config = PRESETS["demo64"]().model
-    generator, x = Generator(config), jax.ShapeDtypeStruct((2, 8, 64, 64, 3), jnp.float32)
+    generator, x = Generator(config), jax.ShapeDtypeStruct((2, 8, *config.input_shape), jnp.float32)
     params = jax.eval_shape(generator.init, jax.random.key(0), x)
     policy = jax.checkpoint_policies.save_only_these_names(STAGE)
 

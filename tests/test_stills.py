@@ -23,7 +23,7 @@ _EVERYBODY = ConvertSettings(wanted=Wanted(Who.ALL))
 class _Negative:
     """Renders every face as its negative."""
 
-    step, to, fingerprint, framing = 1, 0, "0" * 64, Framing(64)
+    step, to, fingerprint, framing, places = 1, 0, "0" * 64, Framing(64), None
 
     def __init__(self):
         prepared = {"settings": {"face": {"masks": "mesh"}}, "models": [], "videos": []}

@@ -6,6 +6,7 @@ import pathlib
 from collections.abc import Iterator
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from data_prep import shards
@@ -38,10 +39,10 @@ def identity(seed: int, side: int = 32) -> data.Identity:
     """20 crops of noise with masks of a face."""
     random, part = np.random.default_rng(seed), side // 16
     images = random.integers(0, 256, (20, side, side, 3), np.uint8)
-    masks = np.zeros((20, side, side, 3), np.uint8)
+    masks = np.zeros((20, side, side, 4), np.uint8)
     masks[:, 2 * part : 14 * part, 2 * part : 14 * part, 0] = 255
     masks[:, 5 * part : 7 * part, 4 * part : 12 * part, 1] = 255
-    masks[:, 10 * part : 12 * part, 5 * part : 11 * part, 2] = 255
+    masks[:, 10 * part : 12 * part, 5 * part : 11 * part, 3] = 255
     return data.Identity(images, masks, *data.face_colour(images, masks[..., :1]))
 
 
@@ -56,8 +57,10 @@ def updated(config: Config, steps: int = 4) -> tuple[TrainState, dict[str, float
     """
     keys = jax.random.split(jax.random.key(0), 3)
     shape = (2, config.batch, *[config.model.resolution] * 2, 3)
-    shown, target, masks = (jax.random.uniform(key, shape) for key in keys)
-    batch = Augmented(4 * shown - 2, shown, masks[..., :1], target, masks)
+    shown, target = (jax.random.uniform(key, shape) for key in keys[:2])
+    masks = jax.random.uniform(keys[2], (*shape[:-1], 4))
+    seen = jnp.concatenate([4 * shown - 2, masks[..., 2:3]], -1)
+    batch = Augmented(seen, shown, masks[..., :3], target, masks)
     update = jax.jit(lambda now: step.update(now, batch, SMALL_PEOPLE, keys[0], None, config))
     now = jax.jit(lambda key: state.create(key, config))(state.root_key(1))
     for _ in range(steps):
@@ -73,13 +76,14 @@ def write_data_set(
     video = {"name": "clip.mp4", "sha256": f"{seed:064x}", "train": train, "holdout": holdout}
     face = np.zeros((256, 256, 1), np.uint8)
     face[32:224, 32:224] = 255
+    points = np.random.default_rng(0).uniform(32, 224, (478, 2)).astype(np.float32)
 
     def crops(count: int) -> Iterator[AlignedFace]:
         for i in range(count):
             image = np.full((256, 256, 3), random.integers(0, 256, 3), np.uint8)
             yield AlignedFace(
                 image=image, masks=dict.fromkeys(shards.MASKS, face),
-                landmarks=np.zeros((478, 2), np.float32), transform=np.zeros((2, 3), np.float32),
+                landmarks=points, transform=np.zeros((2, 3), np.float32),
                 box=np.zeros(4, np.float32), score=0.9,
                 pose=random.normal(0, 20, 3).astype(np.float32),
                 embedding=np.zeros(128, np.float32), sharpness=3.0, frame_index=i,

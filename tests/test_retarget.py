@@ -1,0 +1,62 @@
+"""Features moved to another's places, on faces whose answer is known."""
+
+import numpy as np
+import pytest
+
+from data_prep import alignment, masks
+from data_prep.coverage import eye_opening, mouth_opening
+from sagan_jax import retarget
+
+_OTHERS = sorted(
+    set(range(478)) - {*masks.LEFT_EYE, *masks.RIGHT_EYE, *masks.INNER_LIPS, *range(468, 478)}
+)
+_GOAL = np.array([[90.0, 100.0, 30.0], [165.0, 102.0, 33.0], [128.0, 180.0, 60.0]])
+
+
+@pytest.fixture
+def face():
+    points = np.random.default_rng(0).uniform(40, 216, (478, 2))
+    points[[33, 133]] = [[80, 96], [112, 96]]
+    points[[362, 263]] = [[144, 90], [170, 110]]
+    points[[78, 308]] = [[100, 170], [150, 170]]
+    return points
+
+
+def test_places_are_the_middle_and_the_distance_of_the_corners(face):
+    apart = np.hypot(26, 20)
+    expected = [[96, 96, 32], [157, 100, apart], [125, 170, 50]]
+    np.testing.assert_allclose(retarget.places(face), expected)
+    np.testing.assert_allclose(retarget.places(np.stack([face, face + 1]))[1, :, 0], [97, 158, 126])
+
+
+def test_features_go_to_the_goal_and_nothing_else_moves(face):
+    moved = retarget.retargeted(face, retarget.places(face), _GOAL)
+    np.testing.assert_allclose(retarget.places(moved), _GOAL)
+    np.testing.assert_array_equal(moved[_OTHERS], face[_OTHERS])
+    np.testing.assert_array_equal(retarget.retargeted(face, _GOAL, _GOAL), face)
+
+
+def test_each_feature_moves_by_one_similarity_without_turning(face):
+    moved = retarget.retargeted(face, retarget.places(face), _GOAL)
+    feature = [*masks.LEFT_EYE, *range(468, 473)]
+    fitted = alignment.fit_similarity(face[feature], moved[feature])
+    np.testing.assert_allclose(alignment.apply(fitted, face[feature]), moved[feature], atol=1e-9)
+    assert fitted[1, 0] == pytest.approx(0, abs=1e-9)
+    assert fitted[0, 0] == pytest.approx(30 / 32)
+
+
+def test_a_mouth_opens_by_as_much_of_its_width_and_eyes_as_far_as_before(face):
+    wide = face.copy()
+    wide[14] = wide[13] + [0, 20]
+    moved = retarget.retargeted(wide, retarget.places(wide), _GOAL)
+    assert mouth_opening(moved, 256) == pytest.approx(60 / 50 * mouth_opening(wide, 256))
+    assert eye_opening(moved) == pytest.approx(float(eye_opening(wide)))
+
+
+def test_what_is_unusual_stays_unusual(face):
+    """A smile, or a look aside, is told by how far it is from what is usual."""
+    usual = retarget.places(face)
+    aside = retarget.retargeted(face + np.array([4, 0]), usual, _GOAL)
+    np.testing.assert_allclose(
+        retarget.places(aside)[:, 0] - _GOAL[:, 0], 4 * _GOAL[:, 2] / usual[:, 2]
+    )
