@@ -229,7 +229,7 @@ def _stages(swapper: Swapper, path: pathlib.Path, folder: pathlib.Path, marks: M
     faces.analyse(path, span=video.Span(end_s=1.0))
     analysis = stage("finding faces (first pass)", lambda: faces.analyse(path, span=span))
     _, renderer = stage(
-        "seeing what is usual (64 faces)", lambda: convert.stage(swapper, analysis, read, settings)
+        "seeing the light (64 faces)", lambda: convert.stage(swapper, analysis, read, settings)
     )
     pictures = stage("decoding", lambda: list(read()))
     cropped = stage("cropping, masks", lambda: [renderer.crop(picture) for picture in pictures])

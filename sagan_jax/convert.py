@@ -29,7 +29,7 @@ from sagan_jax.finish import Look
 from sagan_jax.marking import FrameMarker, Marks
 from sagan_jax.provenance import Origin
 from sagan_jax.record import Conversion
-from sagan_jax.renderer import BATCH, Read, Renderer, portraits_of
+from sagan_jax.renderer import BATCH, Read, Renderer, lights_of
 from sagan_jax.swap import Swapper
 from sagan_jax.views import View, show, write_transforms
 
@@ -149,7 +149,7 @@ def stage(
     Args:
       swapper: the trained generator.
       analysis: of the target.
-      read: gives pictures of the target, to see what is usual of the people in it.
+      read: gives pictures of the target, to see the light in.
       settings: what and how.
 
     Raises:
@@ -157,10 +157,10 @@ def stage(
     """
     masker = Masker(settings.face.masks)
     casting = cast(analysis, settings.wanted, _trained_on(swapper), settings.face)
-    portraits = portraits_of(read, casting.people, masker)
+    lights = lights_of(read, casting.people, masker)
     shots = {analysis.first_frame, *analysis.cuts, analysis.first_frame + analysis.frames}
     renderer = Renderer(
-        swapper, casting.tracks, portraits, masker, shots, settings.look, casting.nearer
+        swapper, casting.tracks, lights, masker, shots, settings.look, casting.nearer
     )
     return casting, renderer
 

@@ -25,7 +25,7 @@ from sagan_jax.evaluation import Evaluation, Part
 from sagan_jax.face_ssim import face_ssim
 from sagan_jax.framing import Framing
 from sagan_jax.gallery import Gallery, Judges
-from sagan_jax.retarget import retargeted
+from sagan_jax.retarget import Places, retargeted
 from sagan_jax.sight import guides
 from sagan_jax.swap import Swapper
 
@@ -85,7 +85,7 @@ def evaluate_checkpoint(
             for to in (person, 1 - person):
                 same = to == person
                 title = f"{names[person]} again" if same else f"{names[person]} as {names[to]}"
-                drawn[title] = _draw(swappers[to], held_out, swappers[person].places)
+                drawn[title] = _draw(swappers[to], held_out, None if same else swappers[to].places)
                 parts[title] = (
                     _reconstruction(drawn[title], held_out, lpips)
                     if same
@@ -127,16 +127,12 @@ def perceptual_distances(
     return np.array([distance(a, b) for a, b in zip(*faces, strict=True)])
 
 
-def _draw(swapper: Swapper, crops: Gallery, usual: np.ndarray | None) -> Drawn:
-    """The crops as the swapper draws them; `usual` as `Swapper.places`, of whom they show."""
+def _draw(swapper: Swapper, crops: Gallery, usual: Places | None) -> Drawn:
     framing = swapper.framing
     colours = face_colour(crops.images, crops.masks)
     mean, std = (np.tile(colour, (len(crops.images), 1)) for colour in colours)
     to = [
-        guides(
-            {"face": face, "eyes": eyes_mask(points, len(face))},
-            points if usual is None else retargeted(points, usual, swapper.places),
-        )
+        guides({"face": face, "eyes": eyes_mask(points, len(face))}, retargeted(points, usual))
         for face, points in zip(crops.masks, crops.landmarks, strict=True)
     ]
     rgb, learned = swapper(crops.images, np.stack(to), mean, std)

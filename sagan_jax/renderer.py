@@ -21,19 +21,29 @@ from data_prep.records import AlignedFace, Face, Person, Track
 from data_prep.sightings import mesh_box
 from sagan_jax import blend
 from sagan_jax.finish import Drawn, Finish, Look
-from sagan_jax.portrait import Portrait
-from sagan_jax.retarget import places, retargeted
+from sagan_jax.retarget import retargeted
 from sagan_jax.sight import guides
 from sagan_jax.swap import Swapper
 
 BATCH = 16
-# Faces of a person that are looked at to know what is usual.
-_SAMPLES = 64
+_COLOUR_SAMPLES = 64
 _DECODED_AHEAD = 4
 _FINISHED_AHEAD = 2
 
 # Gives the pictures whose index is wanted.
 Read = Callable[[Callable[[int], bool]], Iterable[Picture]]
+
+
+class Light(NamedTuple):
+    """The colours of one person's face in one clip, which depend on its light.
+
+    Attributes:
+      mean: `[3]` float32 in 0..1.
+      std: `[3]` float32, their spread.
+    """
+
+    mean: np.ndarray
+    std: np.ndarray
 
 
 class Rendered(NamedTuple):
@@ -73,7 +83,7 @@ class Renderer:
     Args:
       swapper: the trained generator.
       tracks: the faces that are replaced; parts of one track have its number.
-      portraits: of the person of each track in this clip, by its number (see `portraits_of`).
+      lights: of the person of each track, by its number (see `lights_of`).
       masker: makes the masks of the target.
       shots: index of the first picture of each shot, and the one after the last picture: where
         a face is lost or found there, it does not fade.
@@ -85,14 +95,13 @@ class Renderer:
         self,
         swapper: Swapper,
         tracks: Sequence[Track],
-        portraits: Mapping[int, Portrait],
+        lights: Mapping[int, Light],
         masker: Masker,
         shots: Collection[int],
         look: Look = Look(),
         nearer: Mapping[tuple[int, int], Sequence[np.ndarray]] = MappingProxyType({}),
     ):
-        self._swapper, self._masker, self._look = swapper, masker, look
-        self._portraits = portraits
+        self._swapper, self._masker, self._lights, self._look = swapper, masker, lights, look
         self._nearer = nearer
         self._where: dict[int, list[_Place]] = {}
         self._last: dict[int, int] = {}
@@ -130,13 +139,11 @@ class Renderer:
         every = [one for _, found in batch for one in found]
         if not every:
             return [(picture, []) for picture, _ in batch]
-        portraits = [self._portraits[one.face.track_id] for one in every]
+        means, stds = zip(*(self._lights[one.face.track_id] for one in every), strict=True)
+        crops = np.stack([one.face.image for one in every])
+        to = np.stack([self._guides(one.face) for one in every])
         rgb, masks = self._swapper(
-            np.stack([one.face.image for one in every]),
-            np.stack([self._guides(*both) for both in zip(every, portraits, strict=True)]),
-            np.stack([portrait.mean for portrait in portraits]),
-            np.stack([portrait.std for portrait in portraits]),
-            self._look.exaggeration,
+            crops, to, np.stack(means), np.stack(stds), self._look.exaggeration
         )
         drawn = iter([Drawn(*one, *of) for one, *of in zip(every, rgb, masks, strict=True)])
         return [(picture, list(itertools.islice(drawn, len(found)))) for picture, found in batch]
@@ -157,9 +164,8 @@ class Renderer:
         state = {str(number): finish.state() for number, finish in self._finish.items()}
         return Rendered(picture, result, alpha, state)
 
-    def _guides(self, one: Cropped, portrait: Portrait) -> np.ndarray:
-        points = retargeted(one.face.landmarks, portrait.places, self._swapper.places)
-        return guides(one.face.masks, points)
+    def _guides(self, face: AlignedFace) -> np.ndarray:
+        return guides(face.masks, retargeted(face.landmarks, self._swapper.places))
 
     def _aligned(self, picture: Picture, one: _Place) -> AlignedFace:
         nearer = self._nearer.get((one.track.track_id, picture.index), ())
@@ -169,8 +175,8 @@ class Renderer:
         return self._finish.setdefault(number, Finish(self._look, self._swapper.framing))
 
 
-def portraits_of(read: Read, people: Sequence[Person], masker: Masker) -> dict[int, Portrait]:
-    """What is usual of each person in this very clip, by the numbers of the person's tracks.
+def lights_of(read: Read, people: Sequence[Person], masker: Masker) -> dict[int, Light]:
+    """The light of each person in this very clip, by the numbers of the person's tracks.
 
     Args:
       read: gives pictures of the clip.
@@ -179,29 +185,26 @@ def portraits_of(read: Read, people: Sequence[Person], masker: Masker) -> dict[i
     """
     sampled: dict[int, list[tuple[Track, int]]] = {}
     for person in people:
-        every = max(1, person.frames // _SAMPLES)
+        every = max(1, person.frames // _COLOUR_SAMPLES)
         for track in person.tracks:
             for position in range(0, len(track.faces), every):
                 index = track.faces[position].frame_index
                 sampled.setdefault(index, []).append((track, position))
 
-    def look(picture: Picture) -> list[tuple[int, np.ndarray, np.ndarray]]:
+    def look(picture: Picture) -> list[tuple[int, np.ndarray]]:
         seen = [faces.align(picture, *one, masker=masker) for one in sampled[picture.index]]
-        return [(face.track_id, _face_pixels(face), places(face.landmarks)) for face in seen]
+        return [(face.track_id, _face_pixels(face)) for face in seen]
 
-    found: dict[int, list[tuple[np.ndarray, np.ndarray]]] = {}
+    pixels: dict[int, list[np.ndarray]] = {}
     for seen in map_ahead(look, fetch(iter(read(sampled.__contains__)), _DECODED_AHEAD)):
-        for number, pixels, where in seen:
-            found.setdefault(number, []).append((pixels, where))
-    portraits = dict[int, Portrait]()
+        for number, some in seen:
+            pixels.setdefault(number, []).append(some)
+    lights = dict[int, Light]()
     for person in people:
         numbers = [track.track_id for track in person.tracks]
-        of_person = (one for number in numbers for one in found.get(number, []))
-        several, wheres = zip(*of_person, strict=True)
-        colours = np.concatenate(several)
-        portrait = Portrait(colours.mean(0), colours.std(0) + 1e-3, np.median(wheres, 0))
-        portraits |= dict.fromkeys(numbers, portrait)
-    return portraits
+        of_person = np.concatenate([some for n in numbers for some in pixels.get(n, [])])
+        lights |= dict.fromkeys(numbers, Light(of_person.mean(0), of_person.std(0) + 1e-3))
+    return lights
 
 
 def _shares(track: Track, shots: Collection[int], fade_s: float) -> np.ndarray:

@@ -3,11 +3,14 @@
 A sketch of the target's features (`sight.py`) has their size and lies where they do; drawn after
 it, the source would have the target's eyes and mouth. So they are brought to where the source's
 usually are, and to their width: what is told is how far they are open, not whose they are. Usual is
-the median over footage, since smiles and turned heads move them. `demo64`, as A and as B: identity
+the median over the footage that was trained on, since smiles and turned heads move them; over the
+clip it would be as good, but for one that shows nothing else. `demo64`, as A and as B: identity
 transfer 0.71 and 0.66 without, 0.74 and 0.69 with it, and mouth and eyes open as far.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,6 +18,18 @@ from data_prep.masks import INNER_LIPS, IRISES, LEFT_EYE, RIGHT_EYE
 
 _FEATURES = ((*LEFT_EYE, *IRISES[0]), (*RIGHT_EYE, *IRISES[1]), INNER_LIPS)
 _CORNERS = np.array([(33, 133), (362, 263), (78, 308)])
+
+
+class Places(NamedTuple):
+    """Where the features usually are, medians of `places`.
+
+    Attributes:
+      replaced: `[3, 3]`, of whom is replaced.
+      rendered: `[3, 3]`, of whom is rendered.
+    """
+
+    replaced: np.ndarray
+    rendered: np.ndarray
 
 
 def places(landmarks: np.ndarray) -> np.ndarray:
@@ -32,21 +47,18 @@ def places(landmarks: np.ndarray) -> np.ndarray:
     return np.concatenate([corners.mean(-2), width], -1)
 
 
-def retargeted(landmarks: np.ndarray, usual: np.ndarray, goal: np.ndarray | None) -> np.ndarray:
-    """Landmarks with eyes and mouth moved.
+def retargeted(landmarks: np.ndarray, usual: Places | None) -> np.ndarray:
+    """Landmarks of whom is replaced, eyes and mouth where those of whom is rendered are.
 
     Args:
       landmarks: `[478, 2]` crop pixels.
-      usual: `[3, 3]`, median of the person's `places`.
-      goal: `[3, 3]`, likewise, of the other person; None leaves all where it is.
+      usual: of both; None leaves all where it is.
 
     Returns:
       Like `landmarks`.
     """
     moved = landmarks.copy()
-    if goal is None:
-        return moved
-    for feature, own, other in zip(_FEATURES, usual, goal, strict=True):
+    for feature, own, other in zip(_FEATURES, *usual, strict=True) if usual else ():
         points = landmarks[list(feature)] - own[:2]
         moved[list(feature)] = other[:2] + points * (other[2] / own[2])
     return moved

@@ -15,6 +15,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from sagan_jax import caricature, rim, trained
 from sagan_jax.distributed import DATA_AXIS, replicated
 from sagan_jax.generator import Generator
+from sagan_jax.retarget import Places
 from sagan_jax.sight import seen
 
 _BATCH = 16
@@ -28,8 +29,8 @@ class Swapper:
       facts: of that checkpoint (see `checkpoint`).
       to: whom it renders, 0 for A, 1 for B.
       framing: what it sees of a crop, and renders.
-      places: `[3, 3]`, where eyes and mouth of whom it renders usually are (`Portrait`); None of
-        a checkpoint that draws nothing after a sketch.
+      places: where the features of both people usually are; None of a checkpoint that draws
+        nothing after a sketch.
       fingerprint: SHA-256 of the parameters.
 
     Args:
@@ -55,8 +56,8 @@ class Swapper:
         self.facts, self.step, self.fingerprint = model.facts, model.step, model.fingerprint
         config = model.config
         self.framing = config.model.framing
-        places = model.facts["identities"][to]["places"]
-        self.places = None if places is None else np.array(places)
+        rendered, replaced = (model.facts["identities"][i]["places"] for i in (to, 1 - to))
+        self.places = rendered and Places(np.array(replaced), np.array(rendered))
         generator = Generator(config.model)
         mesh = Mesh(np.array(devices or _devices()), (DATA_AXIS,), axis_types=(AxisType.Auto,))
         self._batch = -(-_BATCH // mesh.size) * mesh.size

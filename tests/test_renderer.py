@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 from clips import psnr
 
-from data_prep import faces, video
+from data_prep import alignment, faces, video
 from data_prep.masks import Masker
 from data_prep.picture import Picture
 from data_prep.records import Detection, Face, Track
-from sagan_jax import renderer
+from sagan_jax import renderer, retarget
 from sagan_jax.colour import Method
 from sagan_jax.finish import Look
 from sagan_jax.framing import Framing
-from sagan_jax.renderer import Renderer, portraits_of
+from sagan_jax.renderer import Renderer, lights_of
 
 _SPAN = video.Span(0.0, 0.8)
 _PLAIN = Look(colour=Method.NONE, sharpen=False, grain=False)
@@ -45,9 +45,8 @@ def clip(samples):
 def _rendered(clip, drawing, look, shots=(0, 24), pictures=None):
     given, people = clip
     pictures, masker = pictures or given, Masker()
-    read = lambda wanted: [p for p in pictures if wanted(p.index)]  # noqa: E731
-    portraits = portraits_of(read, people, masker)
-    renderer = Renderer(drawing, people[0].tracks, portraits, masker, shots, look)
+    lights = lights_of(lambda wanted: [p for p in pictures if wanted(p.index)], people, masker)
+    renderer = Renderer(drawing, people[0].tracks, lights, masker, shots, look)
     return list(renderer(pictures))
 
 
@@ -128,16 +127,21 @@ def test_a_face_that_is_hidden_for_long_fades_out_and_in():
 
 
 def test_the_sketch_that_is_drawn_after_lies_where_the_source_has_its_features(clip):
+    _, (person,) = clip
+    track = person.tracks[0]
+    aligned = (
+        alignment.apply(transform, face.landmarks)
+        for transform, face in zip(track.transforms, track.faces, strict=True)
+    )
+    usual = np.median([retarget.places(points) for points in aligned], 0)
     goal = np.array([[90.0, 110.0, 20.0], [170.0, 110.0, 20.0], [128.0, 185.0, 30.0]])
-    drawing = _Drawing(places=goal)
+    drawing = _Drawing(places=retarget.Places(usual, goal))
     _rendered(clip, drawing, _PLAIN)
     sketches = np.stack(drawing.guides)[..., 2].astype(float)
     rows, columns = np.mgrid[:256, :256]
     for x, y, width in goal[:2]:
-        near = np.hypot(columns - x, rows - y) < width
-        left, top = (
-            (sketches * near * axis).sum() / (sketches * near).sum() for axis in (columns, rows)
-        )
-        assert np.hypot(left - x, top - y) < 0.15 * width
-    # Nothing is drawn where the target's eyes are.
-    assert sketches[:, :95].sum() < 0.01 * sketches.sum()
+        near = sketches * (np.hypot(columns - x, rows - y) < width)
+        middle = [(near * axis).sum() / near.sum() for axis in (columns, rows)]
+        assert np.hypot(*(np.array(middle) - (x, y))) < 0.15 * width
+    # Nothing is drawn where the target's own eyes are.
+    assert sketches[:, :97].sum() < 0.01 * sketches.sum()

@@ -6,6 +6,7 @@ import pytest
 from data_prep import alignment, masks
 from data_prep.coverage import eye_opening, mouth_opening
 from sagan_jax import retarget
+from sagan_jax.retarget import Places
 
 _OTHERS = sorted(
     set(range(478)) - {*masks.LEFT_EYE, *masks.RIGHT_EYE, *masks.INNER_LIPS, *range(468, 478)}
@@ -22,6 +23,10 @@ def face():
     return points
 
 
+def _moved(face):
+    return retarget.retargeted(face, Places(retarget.places(face), _GOAL))
+
+
 def test_places_are_the_middle_and_the_distance_of_the_corners(face):
     apart = np.hypot(26, 20)
     expected = [[96, 96, 32], [157, 100, apart], [125, 170, 50]]
@@ -30,14 +35,15 @@ def test_places_are_the_middle_and_the_distance_of_the_corners(face):
 
 
 def test_features_go_to_the_goal_and_nothing_else_moves(face):
-    moved = retarget.retargeted(face, retarget.places(face), _GOAL)
+    moved = _moved(face)
     np.testing.assert_allclose(retarget.places(moved), _GOAL)
     np.testing.assert_array_equal(moved[_OTHERS], face[_OTHERS])
-    np.testing.assert_array_equal(retarget.retargeted(face, _GOAL, _GOAL), face)
+    np.testing.assert_array_equal(retarget.retargeted(face, Places(_GOAL, _GOAL)), face)
+    np.testing.assert_array_equal(retarget.retargeted(face, None), face)
 
 
 def test_each_feature_moves_by_one_similarity_without_turning(face):
-    moved = retarget.retargeted(face, retarget.places(face), _GOAL)
+    moved = _moved(face)
     feature = [*masks.LEFT_EYE, *range(468, 473)]
     fitted = alignment.fit_similarity(face[feature], moved[feature])
     np.testing.assert_allclose(alignment.apply(fitted, face[feature]), moved[feature], atol=1e-9)
@@ -48,7 +54,7 @@ def test_each_feature_moves_by_one_similarity_without_turning(face):
 def test_a_mouth_opens_by_as_much_of_its_width_and_eyes_as_far_as_before(face):
     wide = face.copy()
     wide[14] = wide[13] + [0, 20]
-    moved = retarget.retargeted(wide, retarget.places(wide), _GOAL)
+    moved = _moved(wide)
     assert mouth_opening(moved, 256) == pytest.approx(60 / 50 * mouth_opening(wide, 256))
     assert eye_opening(moved) == pytest.approx(float(eye_opening(wide)))
 
@@ -56,7 +62,7 @@ def test_a_mouth_opens_by_as_much_of_its_width_and_eyes_as_far_as_before(face):
 def test_what_is_unusual_stays_unusual(face):
     """A smile, or a look aside, is told by how far it is from what is usual."""
     usual = retarget.places(face)
-    aside = retarget.retargeted(face + np.array([4, 0]), usual, _GOAL)
+    aside = retarget.retargeted(face + np.array([4, 0]), Places(usual, _GOAL))
     np.testing.assert_allclose(
         retarget.places(aside)[:, 0] - _GOAL[:, 0], 4 * _GOAL[:, 2] / usual[:, 2]
     )
