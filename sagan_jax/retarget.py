@@ -57,8 +57,10 @@ def retargeted(landmarks: np.ndarray, usual: Places | None) -> np.ndarray:
     Returns:
       Like `landmarks`.
     """
+    if usual is None:
+        return landmarks
     moved = landmarks.copy()
-    for feature, own, other in zip(_FEATURES, *usual, strict=True) if usual else ():
+    for feature, own, other in zip(_FEATURES, *usual, strict=True):
         points = landmarks[list(feature)] - own[:2]
         moved[list(feature)] = other[:2] + points * (other[2] / own[2])
     return moved

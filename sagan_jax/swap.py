@@ -57,7 +57,8 @@ class Swapper:
         config = model.config
         self.framing = config.model.framing
         rendered, replaced = (model.facts["identities"][i]["places"] for i in (to, 1 - to))
-        self.places = rendered and Places(np.array(replaced), np.array(rendered))
+        known = rendered is not None
+        self.places = Places(np.array(replaced), np.array(rendered)) if known else None
         generator = Generator(config.model)
         mesh = Mesh(np.array(devices or _devices()), (DATA_AXIS,), axis_types=(AxisType.Auto,))
         self._batch = -(-_BATCH // mesh.size) * mesh.size

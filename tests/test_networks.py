@@ -57,6 +57,21 @@ def test_fewer_decoder_widths_share_more_of_the_way_up_and_its_attention():
         assert attending == {"encoder": 2 - own, "decoders_0": own, "decoders_1": own}
 
 
+def test_a_sketch_reaches_the_decoders_around_the_bottleneck():
+    generator, variables, x = _init(_SMALL)
+    shut = jax.tree.map_with_path(
+        lambda path, leaf: (
+            jnp.zeros_like(leaf) if "['code']" in jax.tree_util.keystr(path) else leaf
+        ),
+        variables,
+    )
+    draw = jax.jit(lambda x: generator.apply(shut, x).rgb)
+    other_picture, other_sketch = x.at[..., :3].add(1.0), x.at[..., 30:34, 20:26, 3:].add(1.0)
+    np.testing.assert_array_equal(draw(other_picture), draw(x))
+    changed = np.abs(draw(other_sketch) - draw(x)).max((0, 1, 4))
+    assert changed[30:34, 20:26].min() > 0
+
+
 def test_default_network_is_as_large_as_documented():
     shapes = jax.eval_shape(lambda: _init(ModelConfig())[1])
     assert sum(leaf.size for leaf in jax.tree.leaves(shapes)) == 3_632_945

@@ -13,6 +13,7 @@ from data_prep import identity, shards, weights
 from sagan_jax import checkpoint, model_card, perceptual, train
 from sagan_jax.config import Config, LossConfig
 from sagan_jax.framing import Framing
+from sagan_jax.portrait import Portrait
 
 
 @pytest.fixture
@@ -96,8 +97,8 @@ def test_the_face_network_tells_people_apart_by_its_features(crops):
 def test_a_model_names_the_weights_that_taught_it(tmp_path, weight):
     loss = LossConfig(perceptual=weight, perceptual_network="dlib")
     card = shards.IdentityCard("Ada", "yes", (), {}, (), "fingerprint")
-    colour = np.zeros(3, np.float32), np.ones(3, np.float32)
-    facts = train._facts(Config(loss=loss), [card, card], (colour, colour))
+    portrait = Portrait(np.zeros(3, np.float32), np.ones(3, np.float32), np.ones((3, 3)))
+    facts = train._facts(Config(loss=loss), [card, card], (portrait, portrait))
     model_card.write(tmp_path, facts, 100, {})
     behind = [model["sha256"] for model in checkpoint.models_behind(facts)]
     assert behind == ([weights.DLIB_RESNET.sha256] if weight else [])
