@@ -10,11 +10,12 @@ import cv2
 import numpy as np
 
 from data_prep import alignment
+from data_prep.masks import IRISES
 
 EYE_CORNERS = (33, 263)
 _UPPER_LIP, _LOWER_LIP = 13, 14
 # Corners of each eye from left to right in the image, and its iris.
-_EYES = (((33, 133), range(468, 473)), ((362, 263), range(473, 478)))
+_EYES = tuple(zip(((33, 133), (362, 263)), IRISES, strict=True))
 
 
 def centroid(embeddings: np.ndarray) -> np.ndarray:

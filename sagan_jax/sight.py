@@ -8,7 +8,7 @@ them.
 Nor by their eyes. Deep-set eyes below dark brows look, to an encoder, like those of another that
 are half shut, and the other's decoder draws them so; lifted brows it draws as a blink. So the eyes
 are taken off as well, and what they do is told by a sketch of lids and irises from the face mesh,
-which is alike in all people.
+which is alike in all people. It has the opening between the lips, too, which is as small.
 """
 
 from __future__ import annotations
