@@ -50,7 +50,7 @@ browser:
 	@for name in chromium chromium-browser google-chrome; do \
 		command -v $$name >/dev/null && exit 0; done; \
 	as_root=$$(test "$$(id -u)" = 0 || echo "sudo -n"); \
-	{ $$as_root apt-get update -qq && $$as_root apt-get install -y -qq chromium; } \
+	{ $$as_root apt-get update -qq && $$as_root apt-get install -y -qq --no-install-recommends chromium; } \
 	|| { echo "error: the tests need a browser; install chromium or google-chrome" >&2; exit 1; }
 
 # What the detector is measured against, in an environment of its own: 7 GB, most of it torch's CUDA.

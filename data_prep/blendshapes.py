@@ -7,9 +7,9 @@ Source: Grishchenko et al., "Blendshapes GHUM: Real-time Monocular Facial Blends
 from __future__ import annotations
 
 import numpy as np
-from ai_edge_litert.interpreter import Interpreter
 
 from data_prep import weights
+from data_prep.litert import Network
 
 COUNT = 52
 JAW_OPEN = 25
@@ -26,13 +26,10 @@ _POINTS = [
 
 
 class Blendshapes:
-    """The network, loaded once; not thread-safe (LiteRT holds one set of buffers)."""
+    """The network, for any number of threads."""
 
     def __init__(self) -> None:
-        self._network = Interpreter(model_content=weights.blendshape_model(), num_threads=1)
-        self._network.allocate_tensors()
-        self._input = self._network.get_input_details()[0]["index"]
-        self._output = self._network.get_output_details()[0]["index"]
+        self._network = Network(weights.blendshape_model())
 
     def __call__(self, landmarks: np.ndarray) -> np.ndarray:
         """Reads one mesh.
@@ -44,6 +41,5 @@ class Blendshapes:
           `[52]` float32 in 0..1; the first, "neutral", says nothing.
         """
         points = landmarks[_POINTS].astype(np.float32)
-        self._network.set_tensor(self._input, points[None])
-        self._network.invoke()
-        return self._network.get_tensor(self._output).reshape(COUNT).copy()
+        (coefficients,) = self._network(points[None])
+        return coefficients.reshape(COUNT)

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 
 from data_prep import alignment, identity, landmarks, people, quality, video, weights
-from data_prep.ahead import fetch, map_ahead
+from data_prep.ahead import cores, fetch, map_ahead
 from data_prep.encoding import Encoding
 from data_prep.errors import InputError
 from data_prep.following import Follower, detect_ends, stretches
@@ -25,12 +25,16 @@ from data_prep.masks import Masker, MaskSource
 from data_prep.mtcnn import Detector, DetectorSettings
 from data_prep.people import LeftOut
 from data_prep.picture import Picture
+from data_prep.reading import Reader
+from data_prep.reading_ahead import read_between, read_ends
 from data_prep.records import CROP_SIZE, AlignedFace, Face, Frame, Person, Track
 from data_prep.tracking import CutDetector, Identifier, Tracker, TrackingSettings
 from data_prep.video_writer import picture_format
 
 # Of the side of a crop: three times what a blend is feathered by.
 _RIM = 0.024
+# Each has two stretches of frames in memory.
+_READING_THREADS = 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,9 +44,10 @@ class FaceSettings:
     Attributes:
       min_face_size: smallest face looked for, frame pixels.
       min_presence: least probability, by the mesh, of being a face, 0..1.
-      detect_every: the detector looks at each n-th frame, and at more where faces come and go;
-        1 for every frame.
-      batch: frames a detector call. Four times this times `detect_every` frames are in memory.
+      detect_every: the detector looks at each n-th frame, and at more where faces come and go.
+      detect_all: it looks at every frame, which is what `detect_every` is measured against.
+      batch: frames a detector call. Up to `2 * batch + 9` times `detect_every` frames are in
+        memory.
       tracking: association and smoothing.
       masks: what the mask of the face is made with.
     """
@@ -50,6 +55,7 @@ class FaceSettings:
     min_face_size: int = 40
     min_presence: float = 0.5
     detect_every: int = 8
+    detect_all: bool = False
     batch: int = 4
     tracking: TrackingSettings = TrackingSettings()
     masks: MaskSource = MaskSource.MESH
@@ -133,28 +139,28 @@ def search(
     info = video.probe(path)
     find = DetectorSettings(min_face_size=settings.min_face_size, batch=settings.batch)
     detector = _detector(info.height, info.width, find)
-    follow = Follower(
-        Tracker(settings.tracking, Identifier(identity.chip, identity.embed)),
-        landmarks.FaceMesh(),
-        detector,
-        settings.min_presence,
-    )
+    read = Reader(landmarks.FaceMesh(), settings.min_presence)
+    tracker = Tracker(settings.tracking, Identifier(identity.chip, identity.embed))
+    follow = Follower(tracker, read, detector)
     first, count, detected, cuts = 0, 0, 0, list[int]()
-    # While the meshes of these frames are read, the detector looks at the next ones, and those
-    # after them are decoded.
+    # While these frames are followed, the meshes of the next ones are read, the detector looks at
+    # those after them, and more are decoded.
     if stills is None:
         frames = _with_cuts(video.read_frames(path, span, exact=False), settings.tracking)
     else:
         frames = ((frame, True) for frame in stills)
     groups = stretches(fetch(frames, 8), settings.detect_every)
-    for several in fetch(detect_ends(groups, detector, settings.batch), 1):
-        first = first if count else several[0].frames[0].index
-        for stretch in several:
-            cuts += [stretch.frames[0].index] * stretch.starts_shot
-            detected += follow(stretch)
-            count += len(stretch.frames)
-            if progress:
-                progress(len(stretch.frames))
+    some = detect_ends(groups, detector, settings.batch)
+    seen = (one.detected(detector) for one in some) if settings.detect_all else some
+    ended = fetch(read_ends(seen, read), settings.batch)
+    threads = min(cores(), _READING_THREADS)
+    for stretch in map_ahead(lambda one: read_between(*one, read), ended, threads):
+        first = first if count else stretch.frames[0].index
+        cuts += [stretch.frames[0].index] * stretch.starts_shot
+        detected += follow(stretch)
+        count += len(stretch.frames)
+        if progress:
+            progress(len(stretch.frames))
     cast = people.tell_apart(follow.tracker.finish())
     return Analysis(cast.people, cast.left_out, count, first, tuple(cuts), cast.cuts, detected)
 

@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
-from data_prep import landmarks
 from data_prep.landmarks import Region
+from data_prep.reading import Read, Reading
 from data_prep.records import Detection, Face, Frame
-from data_prep.sightings import mesh_box
 from data_prep.tracking import Look, Tracker
 
 Detect = Callable[[np.ndarray], list[list[Detection]]]
@@ -31,12 +30,27 @@ class Stretch:
     Attributes:
       frames: in order of time.
       starts_shot: whether there is a cut before the first.
-      detections: what the detector found in the last.
+      detections: what the detector found in each; None if it has not looked.
+      readings: what was read in each ahead of following.
     """
 
     frames: list[Frame]
     starts_shot: bool
-    detections: list[Detection]
+    detections: list[list[Detection] | None]
+    readings: list[list[Reading]]
+
+    @property
+    def unseen(self) -> list[int]:
+        """Positions of the frames that the detector has not looked at."""
+        return [number for number, found in enumerate(self.detections) if found is None]
+
+    def detected(self, detect: Detect) -> Stretch:
+        """The same when the detector has looked at all of it."""
+        if not self.unseen:
+            return self
+        found = iter(detect(np.stack([self.frames[number].image for number in self.unseen])))
+        seen = (next(found) if one is None else one for one in self.detections)
+        return dataclasses.replace(self, detections=[*seen])
 
 
 def stretches(
@@ -66,14 +80,13 @@ def stretches(
 
 def detect_ends(
     groups: Iterator[tuple[list[Frame], bool]], detect: Detect, batch: int
-) -> Iterator[list[Stretch]]:
-    """Lets the detector look at the last frame of each group, so many at once."""
+) -> Iterator[Stretch]:
+    """Lets the detector look at the last frame of each group, at so many at once."""
     while several := list(itertools.islice(groups, batch)):
         found = detect(np.stack([frames[-1].image for frames, _ in several]))
-        yield [
-            Stretch(frames, starts_shot, detections)
-            for (frames, starts_shot), detections in zip(several, found, strict=True)
-        ]
+        for (frames, starts_shot), detections in zip(several, found, strict=True):
+            unseen = [None] * (len(frames) - 1)
+            yield Stretch(frames, starts_shot, [*unseen, detections], [[] for _ in frames])
 
 
 class Follower:
@@ -81,65 +94,41 @@ class Follower:
 
     Args:
       tracker: collects them.
-      mesh: reads landmarks.
+      read: reads a face.
       detect: the detector, for the frames that have to be looked at after all.
-      min_presence: least probability, by the mesh, of being a face, 0..1.
     """
 
-    def __init__(
-        self, tracker: Tracker, mesh: landmarks.FaceMesh, detect: Detect, min_presence: float
-    ):
+    def __init__(self, tracker: Tracker, read: Read, detect: Detect):
         self.tracker = tracker
-        self._mesh, self._detect, self._min_presence = mesh, detect, min_presence
+        self._read, self._detect = read, detect
 
     def __call__(self, stretch: Stretch) -> int:
         """Follows all faces through a stretch; returns how many frames were looked at."""
         if stretch.starts_shot:
             self.tracker.cut()
-        unseen = [None] * (len(stretch.frames) - 1)
-        looks = [self._look(frame) for frame in stretch.frames]
-        carried = self._carry(stretch, looks, unseen)
-        if not unseen or carried.events == self.tracker.events:
-            self.tracker = carried
-            return 1
-        seen = self._detect(np.stack([frame.image for frame in stretch.frames[:-1]]))
-        self.tracker = self._carry(stretch, looks, seen)
-        return len(stretch.frames)
+        looks = list(map(self._look, stretch.frames, stretch.readings))
+        carried = self._carry(stretch, looks)
+        if carried.events != self.tracker.events:
+            stretch = stretch.detected(self._detect)
+            carried = self._carry(stretch, looks)
+        self.tracker = carried
+        return len(stretch.frames) - len(stretch.unseen)
 
-    def _carry(
-        self, stretch: Stretch, looks: list[Look], detections: Sequence[list[Detection] | None]
-    ) -> Tracker:
+    def _carry(self, stretch: Stretch, looks: list[Look]) -> Tracker:
         tracker = self.tracker.fork()
-        found = [*detections, stretch.detections]
-        for frame, look, faces in zip(stretch.frames, looks, found, strict=True):
+        for frame, look, faces in zip(stretch.frames, looks, stretch.detections, strict=True):
             tracker.add(frame, look, faces)
         return tracker
 
-    def _look(self, frame: Frame) -> Look:
+    def _look(self, frame: Frame, readings: list[Reading]) -> Look:
         """Reads faces of one frame, each place once."""
-        known: dict[tuple[float, ...], Face | None] = {}
+        known = readings.copy()
 
         def look(region: Region) -> Face | None:
-            place = (*region.centre.tolist(), region.side, region.angle)
-            if place not in known:
-                known[place] = self._read(frame, region)
-            return known[place]
+            for reading in known:
+                if reading.answers(region):
+                    return reading.face
+            known.append(Reading(region, self._read(frame, region)))
+            return known[-1].face
 
         return look
-
-    def _read(self, frame: Frame, region: Region) -> Face | None:
-        if not _in_view(region, frame.image):
-            return None
-        found = self._mesh(frame.image, region)
-        if found.presence < self._min_presence:
-            return None
-        points = found.points[:, :2].copy()
-        unconfirmed = Detection(mesh_box(points), 0.0, landmarks.five_points(points))
-        pose = landmarks.head_pose(found.points)
-        return Face(frame.index, frame.timestamp_us, unconfirmed, points, found.presence, pose)
-
-
-def _in_view(region: Region, image: np.ndarray) -> bool:
-    height, width = image.shape[:2]
-    x, y = region.centre
-    return region.side > 8 and 0 <= x < width and 0 <= y < height

@@ -10,14 +10,17 @@ import dataclasses
 
 import cv2
 import numpy as np
-from ai_edge_litert.interpreter import Interpreter
 
 from data_prep import alignment, weights
+from data_prep.litert import Network
 from data_prep.records import NUM_LANDMARKS, Detection
 
 _INPUT_SIZE = 256
 # The network was trained on crops this much wider than the face.
 _MARGIN = 1.5
+# Where that is by the box of a face that the detector found, the means over 180 faces of seven
+# clips, whose spread is 4 % and 0.01: how wide, and how much lower; in longer sides of the box.
+_MESH_WIDTH, _MESH_BELOW = 1.37, 0.063
 _MAX_PASSES = 3
 # The mesh moves by less than its own noise (1.5 % of the eye distance) when its crop is off
 # by less than this share of its side.
@@ -52,8 +55,13 @@ class Region:
     def agrees(self, other: Region) -> bool:
         """Whether a mesh read in this region can be trusted to be where `other` is."""
         off = np.hypot(*(self.centre - other.centre)) / self.side
-        turned = abs(np.angle(np.exp(1j * (self.angle - other.angle))))
+        turned = abs(turn(other.angle, self.angle))
         return max(off, turned, abs(np.log(self.side / other.side))) < _SETTLED
+
+    def equals(self, other: Region) -> bool:
+        """Whether it is the very same."""
+        same_place = np.array_equal(self.centre, other.centre)
+        return same_place and (self.side, self.angle) == (other.side, other.angle)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,11 +79,17 @@ class Mesh:
 
 
 def region_of_detection(detection: Detection) -> Region:
-    """Where to look for the mesh of a detected face."""
-    left, top, right, bottom = detection.box
-    side = _MARGIN * max(right - left, bottom - top)
-    centre = np.array([left + right, top + bottom]) / 2
-    return Region(centre, float(side), _angle(detection.points[0], detection.points[1]))
+    """Where to look for the mesh of what was detected."""
+    return _in_box(detection, _MARGIN, 0.0)
+
+
+def mesh_region_of_detection(detection: Detection) -> Region:
+    """Where the mesh of a detected face will be, if it is one.
+
+    `region_of_detection` is a wider view, in which what is no face, or stands on its head, is less
+    often read as one.
+    """
+    return _in_box(detection, _MESH_WIDTH, _MESH_BELOW)
 
 
 def region_of_mesh(points: np.ndarray) -> Region:
@@ -87,6 +101,11 @@ def region_of_mesh(points: np.ndarray) -> Region:
     low, high = points[:, :2].min(0), points[:, :2].max(0)
     angle = _angle(points[_EYE_CORNERS[0], :2], points[_EYE_CORNERS[1], :2])
     return Region((low + high) / 2, _MARGIN * float(np.max(high - low)), angle)
+
+
+def turn(start: float, end: float) -> float:
+    """From one angle to another the shorter way, radians."""
+    return float(np.angle(np.exp(1j * (end - start))))
 
 
 def five_points(landmarks: np.ndarray) -> np.ndarray:
@@ -121,14 +140,10 @@ def head_pose(points: np.ndarray) -> np.ndarray:
 
 
 class FaceMesh:
-    """The network, loaded once; not thread-safe (LiteRT holds one set of buffers)."""
+    """The network, for any number of threads."""
 
-    def __init__(self, threads: int = 1):
-        self._network = Interpreter(model_content=weights.landmark_model(), num_threads=threads)
-        self._network.allocate_tensors()
-        self._input = self._network.get_input_details()[0]["index"]
-        mesh, presence, _ = self._network.get_output_details()
-        self._mesh, self._presence = mesh["index"], presence["index"]
+    def __init__(self) -> None:
+        self._network = Network(weights.landmark_model())
 
     def __call__(self, image: np.ndarray, region: Region) -> Mesh:
         """Reads the mesh, and reads it again until the region it was read in fits it.
@@ -148,13 +163,21 @@ class FaceMesh:
     def _read(self, image: np.ndarray, region: Region) -> Mesh:
         transform = region.transform()
         crop = cv2.warpAffine(image, transform, (_INPUT_SIZE, _INPUT_SIZE), flags=cv2.INTER_LINEAR)
-        self._network.set_tensor(self._input, crop[None].astype(np.float32) / 255)
-        self._network.invoke()
-        points = self._network.get_tensor(self._mesh).reshape(NUM_LANDMARKS, 3).copy()
+        mesh, presence, _ = self._network(crop[None].astype(np.float32) / 255)
+        points = mesh.reshape(NUM_LANDMARKS, 3)
         points[:, :2] = alignment.apply(alignment.inverse(transform), points[:, :2])
         points[:, 2] /= alignment.scale_of(transform)
-        logit = float(self._network.get_tensor(self._presence).item())
+        logit = float(presence.item())
         return Mesh(points, float(1 / (1 + np.exp(-logit))))
+
+
+def _in_box(detection: Detection, width: float, below: float) -> Region:
+    """In longer sides of the box: how wide, and how much lower along the face."""
+    left, top, right, bottom = detection.box.tolist()
+    longer, angle = max(right - left, bottom - top), _angle(*detection.points[:2])
+    down = np.array([-np.sin(angle), np.cos(angle)])
+    middle = np.array([left + right, top + bottom]) / 2
+    return Region(middle + below * longer * down, width * longer, angle)
 
 
 def _angle(left: np.ndarray, right: np.ndarray) -> float:

@@ -30,6 +30,8 @@ INNER_LIPS = (
 )  # fmt: skip
 LEFT_EYE = (33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 161, 246)
 RIGHT_EYE = (263, 249, 390, 373, 374, 380, 381, 382, 362, 398, 384, 385, 386, 387, 388, 466)
+# Of the left and the right eye in the picture, from left to right.
+EYE_CORNERS = ((33, 133), (362, 263))
 # Of the left and the right eye: the middle, then the edge.
 IRISES = (range(468, 473), range(473, 478))
 
@@ -195,15 +197,32 @@ def sketch(landmarks: np.ndarray, size: int) -> np.ndarray:
       `[size, size, 1]` uint8: between the lids 127, there the irises 255, between the lips 255, 0
       elsewhere. Edges are smooth and reach half a pixel further.
     """
-    drawn = _smooth(landmarks[list(INNER_LIPS)], size)
+    drawn = smooth_polygon(landmarks[list(INNER_LIPS)], size)
     for lids, iris in zip((LEFT_EYE, RIGHT_EYE), IRISES, strict=True):
-        between, disc = _smooth(landmarks[list(lids)], size), np.zeros((size, size), np.uint8)
+        between, disc = (
+            smooth_polygon(landmarks[list(lids)], size),
+            np.zeros((size, size), np.uint8),
+        )
         middle = landmarks[iris[0]]
         radius = _subpixel(np.linalg.norm(landmarks[iris[1:]] - middle, axis=-1).mean())
         centre = _subpixel(middle).tolist()
         cv2.circle(disc, centre, int(radius), 255, cv2.FILLED, cv2.LINE_AA, _SUBPIXEL_BITS)
         drawn = cv2.max(drawn, cv2.max(between // 2, cv2.min(disc, between)))
     return drawn[..., None]
+
+
+def smooth_polygon(points: np.ndarray, size: int) -> np.ndarray:
+    """A filled polygon whose edges are smooth and reach half a pixel further.
+
+    Args:
+      points: `[N, 2]` crop pixels.
+      size: side of the crop, pixels.
+
+    Returns:
+      `[size, size]` uint8: 255 inside, 0 outside.
+    """
+    filled = np.zeros((size, size), np.uint8)
+    return cv2.fillPoly(filled, [_subpixel(points)], 255, cv2.LINE_AA, _SUBPIXEL_BITS)
 
 
 def mouth_mask(landmarks: np.ndarray, size: int) -> np.ndarray:
@@ -282,11 +301,6 @@ def _fill(polygons: list[np.ndarray], size: int) -> np.ndarray:
     for polygon in polygons:
         cv2.fillPoly(mask, [_subpixel(polygon)], 255, shift=_SUBPIXEL_BITS)
     return mask
-
-
-def _smooth(polygon: np.ndarray, size: int) -> np.ndarray:
-    filled = np.zeros((size, size), np.uint8)
-    return cv2.fillPoly(filled, [_subpixel(polygon)], 255, cv2.LINE_AA, _SUBPIXEL_BITS)
 
 
 def _subpixel(points: np.ndarray) -> np.ndarray:

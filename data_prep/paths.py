@@ -64,8 +64,8 @@ class Path:
         """The face in the next frame it is seen in."""
         region = landmarks.region_of_mesh(sighting.face.landmarks)
         self._motion.advance(_seconds(sighting.face), _REGION_ACCELERATION)
-        turned = region.angle - self._motion.state[0, 3]
-        angle = self._motion.state[0, 3] + np.angle(np.exp(1j * turned))
+        before = self._motion.state[0, 3]
+        angle = before + landmarks.turn(before, region.angle)
         self._motion.update(np.array([*region.centre / self._unit, np.log(region.side), angle]))
         self._append(sighting)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -21,6 +21,13 @@ def overlap(a: np.ndarray, b: np.ndarray) -> float:
     both = float(np.prod(np.maximum(size, 0)))
     union = float(np.prod(a[2:] - a[:2]) + np.prod(b[2:] - b[:2])) - both
     return both / union if union > 0 else 0.0
+
+
+def same_face(box: np.ndarray, others: Sequence[np.ndarray]) -> int | None:
+    """Which of other boxes is of the same face as a box, by overlap; None if none is."""
+    shares = [overlap(box, other) for other in others]
+    best = int(np.argmax(shares)) if shares else None
+    return None if best is None or shares[best] < SAME_FACE else best
 
 
 def mesh_box(points: np.ndarray) -> np.ndarray:
@@ -64,16 +71,15 @@ def find(
 
 def _sighting(face: Face, detections: list[Detection]) -> Sighting:
     box = mesh_box(face.landmarks)
-    best = max(detections, key=lambda d: overlap(d.box, box), default=None)
-    confirmed = best is not None and overlap(best.box, box) >= SAME_FACE
-    if best is not None and confirmed:
-        face = dataclasses.replace(face, detection=best)
-    return Sighting(face, box, confirmed)
+    same = same_face(box, [detection.box for detection in detections])
+    if same is not None:
+        face = dataclasses.replace(face, detection=detections[same])
+    return Sighting(face, box, confirmed=same is not None)
 
 
 def _is_new(face: Face, found: list[Face]) -> bool:
     box = mesh_box(face.landmarks)
-    return all(overlap(box, mesh_box(other.landmarks)) < SAME_FACE for other in found)
+    return same_face(box, [mesh_box(other.landmarks) for other in found]) is None
 
 
 def _covers(face: Face, region: Region) -> bool:

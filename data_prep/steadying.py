@@ -8,11 +8,12 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from data_prep import alignment, landmarks, motion
+from data_prep.masks import EYE_CORNERS
 from data_prep.records import CROP_SIZE, NUM_LANDMARKS, Detection, Face
 
 _FACE_HEIGHT = alignment.FACE_HEIGHT * CROP_SIZE
 # The parts of a face that move by themselves, in face heights around their middles.
-_EYES, _EYE_RADIUS = ((33, 133), (263, 362)), 0.13
+_EYE_RADIUS = 0.13
 _MOUTH, _MOUTH_RADIUS = (13, 14), 0.22
 # The detector's box trembles against the mesh by 1 to 2 % of the face from frame to frame and
 # wanders by 3 %; its overlap with the box a frame before falls to 0.79 in the sample clips.
@@ -120,7 +121,7 @@ def _steady_landmarks(
 def _parts(own: np.ndarray) -> list[np.ndarray]:
     """Indices of the landmarks of eyes, mouth and the rest, from one face `[478, 2]`."""
     eyes = np.zeros(len(own), bool)
-    for corners in _EYES:
+    for corners in EYE_CORNERS:
         eyes |= np.linalg.norm(own - own[list(corners)].mean(0), axis=-1) < _EYE_RADIUS
     mouth = np.linalg.norm(own - own[list(_MOUTH)].mean(0), axis=-1) < _MOUTH_RADIUS
     parts = (eyes, mouth & ~eyes, ~mouth & ~eyes)

@@ -21,6 +21,7 @@ from launch import cli
 from sagan_jax.blend import Blend, Edge
 from sagan_jax.colour import Method
 from sagan_jax.finish import Look
+from sagan_jax.mouth import InnerMouth
 from sagan_jax.views import View
 
 if TYPE_CHECKING:
@@ -113,6 +114,10 @@ EXAGGERATION = flags.DEFINE_float(
     "exaggeration", 15.0,
     "How much of what tells the new person from the one trained with is added to what is drawn, in "
     "coarse features, as in a slight caricature; %.", 0.0, 50.0,
+)  # fmt: skip
+MOUTH = flags.DEFINE_enum_class(
+    "mouth", InnerMouth.TARGET, InnerMouth,
+    "Whose teeth and tongue are seen between the lips: the target's own, or as they are drawn.",
 )  # fmt: skip
 COLOUR = flags.DEFINE_enum_class(
     "colour", Method.MEAN_STD, Method,
@@ -240,6 +245,7 @@ def _convert(swapper: Swapper, job: Job, marks: Marks, who: Wanted, encoding: En
 def _look() -> Look:
     return Look(
         exaggeration=EXAGGERATION.value / 100,
+        mouth=MOUTH.value,
         colour=COLOUR.value,
         blend=BLEND.value,
         edge=Edge(GROW.value / 100, FEATHER.value / 100, DISSOLVE.value / 100),

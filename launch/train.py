@@ -136,8 +136,8 @@ def _find_rate(config: Config) -> None:
     from sagan_jax import data, find_rate, sampling
 
     framing = config.model.framing
-    people = data.load(A.value, "train", framing), data.load(B.value, "train", framing)
-    found = find_rate.find_rate(config, sampling.drawn(people, config.sampling))
+    (a, _), (b, _) = (data.load(folder, "train", framing) for folder in (A.value, B.value))
+    found = find_rate.find_rate(config, sampling.drawn((a, b), config.sampling))
     plot = find_rate.write(found, pathlib.Path(WORKDIR.value))
     print(f"--set=optimiser.generator_rate={found.recommended:g} (see {plot})")
 

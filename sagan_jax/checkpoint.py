@@ -23,10 +23,10 @@ from orbax.checkpoint.checkpoint_managers import (
 
 from data_prep.errors import InputError
 
-SCHEMA_VERSION = "1.5.0"
-# 1.2.0 lacks what only a resumed run needs, 1.3.0 was made with other crops: both can still be
-# rendered with.
-_RENDERABLE = ("1.2.0", "1.3.0", "1.4.0", SCHEMA_VERSION)
+SCHEMA_VERSION = "1.6.0"
+# 1.2.0 lacks what only a resumed run needs, 1.3.0 was made with other crops, and up to 1.5.0 places
+# of features were not brought to one pose: all can still be rendered with.
+_RENDERABLE = ("1.2.0", "1.3.0", "1.4.0", "1.5.0", SCHEMA_VERSION)
 
 Facts = dict[str, Any]
 

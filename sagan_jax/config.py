@@ -137,7 +137,7 @@ class LossConfig:
     mask_smoothness: Weight = 0.01
     mask_area: Weight = 0.0
     mask_hinge: Weight = 0.0
-    adversarial: Weight = ((9_400, 0.0), (12_800, 0.03))
+    adversarial: Weight = ((8_400, 0.0), (11_400, 0.03))
     cycle: Weight = 0.0
     latent: Weight = 0.0
     gradient_penalty: Weight = 0.0
@@ -277,7 +277,7 @@ class Config:
 
     preset: str = "custom"
     batch: int = 8
-    images: int = 33_600
+    images: int = 30_000
     sampling: Sampling = "matched"
     swap_decoders_at: int | None = None
     freeze: tuple[Part, ...] = ()

@@ -109,13 +109,7 @@ def convert(
     )
     read = functools.partial(video.read_pictures, source, settings.span, pixel_format=pixel_format)
     casting, renderer = stage(swapper, analysis, lambda wanted: read(wanted=wanted), settings)
-    watermark = provenance.new_identifier() if marks.signer else None
-    kept = collections.Counter[str]()
-    if unfinished.segments:
-        logging.info("%s: going on after frame %d.", first, unfinished.frames)
-        watermark = unfinished.state["watermark"]
-        kept.update(unfinished.state["kept"])
-        renderer.restore(unfinished.state["renderer"])
+    watermark, kept = _go_on(unfinished, renderer, marks)
     origin = record.origin(swapper, target, settings.said(), settings.face, watermark)
     mark = FrameMarker(marks, info.height, info.width, watermark or 0)
     pictures = read(first=analysis.first_frame + unfinished.frames)
@@ -237,6 +231,17 @@ def _find_faces(
             return faces.analyse(info.path, settings.face, settings.span, bar.advance)
 
     return analysis_file.load_or_make(unfinished.faces, key, find)
+
+
+def _go_on(
+    unfinished: segments.Unfinished, renderer: Renderer, marks: Marks
+) -> tuple[int | None, collections.Counter[str]]:
+    """Payload of the watermark, and frames kept by reason, of a stopped conversion or a new one."""
+    if not unfinished.segments:
+        return provenance.new_identifier() if marks.signer else None, collections.Counter()
+    logging.info("%s: going on after frame %d.", unfinished.folder, unfinished.frames)
+    renderer.restore(unfinished.state["renderer"])
+    return unfinished.state["watermark"], collections.Counter(unfinished.state["kept"])
 
 
 def _writer(

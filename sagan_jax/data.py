@@ -20,8 +20,8 @@ from sagan_jax.portrait import Portrait
 from sagan_jax.sight import guides
 
 Array = Any  # NumPy before it is sent to the devices, JAX after
-# Image `[R, R, 3]` and masks `[R, R, 4]`, uint8, a row of `Identity.performance`, and where the
-# features are (`retarget.places`).
+# Image `[R, R, 3]` and masks `[R, R, 4]`, uint8, a row of `Identity.performance`, and the landmarks
+# `[478, 2]`, pixels of the whole crop.
 Example = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 
@@ -38,7 +38,6 @@ class Identity(NamedTuple):
       performance: `[N, 4]` float32, what each does: yaw and pitch in degrees, opening of the
         mouth in face heights and of the eyes, their height over their width; None where that is
         of no use any more.
-      places: `[3, 3]` float32, see `Portrait`; None in tests and benchmarks, whose crops are noise.
     """
 
     images: Array
@@ -47,16 +46,20 @@ class Identity(NamedTuple):
     std: Array
     cumulative: Array | None = None
     performance: Array | None = None
-    places: Array | None = None
-
-    @property
-    def portrait(self) -> Portrait:
-        """What is usual of the person; of one that was read from a data set."""
-        return Portrait(self.mean, self.std, self.places)
 
 
-def load(folder: str | pathlib.Path, split: str, framing: Framing) -> Identity:
-    """Reads one split of one identity as the networks see it.
+def load(folder: str | pathlib.Path, split: str, framing: Framing) -> tuple[Identity, Portrait]:
+    """One split of one identity as the networks see it, and what is usual of the person.
+
+    Arguments and errors as of `read`.
+    """
+    examples = read(folder, split, framing)
+    usual = portrait(examples)
+    return gathered(examples, usual), usual
+
+
+def read(folder: str | pathlib.Path, split: str, framing: Framing) -> list[Example]:
+    """The crops of one split of one identity, one by one.
 
     Args:
       folder: the data set.
@@ -69,33 +72,32 @@ def load(folder: str | pathlib.Path, split: str, framing: Framing) -> Identity:
     examples = list(framed(shards.read(folder, split), framing))
     if not examples:
         raise InputError(f"{folder}: the split '{split}' is empty; prepare a longer video")
-    return gathered(examples, portrait(examples))
+    return examples
 
 
 def portrait(examples: Iterable[Example]) -> Portrait:
     """Of one person's crops, in constant memory but for some bytes of each."""
     colour, places = FaceColour(), []
-    for image, masks, _, where in examples:
+    for image, masks, performance, landmarks in examples:
         colour.add(image, masks[..., 0])
-        places.append(where)
+        places.append(retarget.places(landmarks, performance[:2]))
     return Portrait(*colour.result(), np.median(places, 0).astype(np.float32))
 
 
 def gathered(examples: Iterable[Example], of: Portrait) -> Identity:
     """Crops of one person with what is usual of that person, still on the host."""
     images, masks, performance, _ = (np.stack(part) for part in zip(*examples, strict=True))
-    return Identity(images, masks, of.mean, of.std, performance=performance, places=of.places)
+    return Identity(images, masks, of.mean, of.std, performance=performance)
 
 
 def framed(examples: Iterable[dict[str, Any]], framing: Framing) -> Iterator[Example]:
-    """Stored examples as the networks see them: image; masks; what it does, and where."""
+    """Stored examples as the networks see them: image; masks; what it does; landmarks."""
     for example in examples:
-        points = example["landmarks"]
-        shown = np.concatenate([guides(example["masks"], points), example["masks"]["mouth"]], -1)
+        points, masks = example["landmarks"], example["masks"]
+        shown = np.concatenate([guides(masks, points), masks["mouth"]], -1)
         openings = mouth_opening(points, CROP_SIZE), eye_opening(points)
         performance = np.array([*example["pose"][:2], *openings], np.float32)
-        where = retarget.places(points)
-        yield framing.of(example["image"]), framing.of(shown), performance, where
+        yield framing.of(example["image"]), framing.of(shown), performance, points
 
 
 class FaceColour:

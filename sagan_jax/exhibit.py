@@ -42,8 +42,8 @@ class Exhibit:
         self._marks = marking.Marks(signing.signing_identity())
         self._marker: marking.FrameMarker | None = None
 
-    def picture(self, path: pathlib.Path, image: np.ndarray, step: int) -> np.ndarray:
-        """Writes a PNG and returns what is in it.
+    def picture(self, path: pathlib.Path, image: np.ndarray, step: int) -> None:
+        """Writes a PNG.
 
         Args:
           path: the file; it appears when it is whole.
@@ -61,7 +61,6 @@ class Exhibit:
         cv2.imwrite(str(aside), cv2.cvtColor(marked, cv2.COLOR_RGB2BGR))
         self._seal(aside, path.name, step)
         aside.replace(path)
-        return marked
 
     def timelapse(self, path: pathlib.Path, pictures: Sequence[pathlib.Path], step: int) -> None:
         """Makes a video of pictures that `picture` wrote, in their order."""

@@ -11,12 +11,14 @@ import numpy as np
 
 from data_prep.picture import Picture
 from data_prep.records import AlignedFace
-from sagan_jax import blend, colour, detail
+from sagan_jax import blend, colour, detail, mouth
 from sagan_jax.blend import Blend, Edge, Layer
 from sagan_jax.colour import Method
 from sagan_jax.detail import Grain
 from sagan_jax.framing import Framing
 from sagan_jax.low_pass import LowPass
+from sagan_jax.mouth import InnerMouth
+from sagan_jax.retarget import Places
 
 # Faster, colours flicker; slower, they lag behind the light.
 _TIME_CONSTANT_S = 0.4
@@ -34,9 +36,9 @@ class Look:
 
     Attributes:
       exaggeration: share of what tells the person from the other one that is added to what is
-        drawn (see `caricature`). With 0.15 identity transfer rises by 0.005 to 0.01; expressions
-        are off by 0.03 to 0.07 % of the eye distance more, and A of the demo opens the mouth by
-        0.02 to 0.04 of the target's opening less.
+        drawn (see `caricature`). With 0.15 identity transfer of `sagan64` rises by 0.002 and 0.006,
+        and expressions are off by 0.03 % of the eye distance more.
+      mouth: whose teeth and tongue are seen between the lips.
       colour: how it gets the colours of the scene.
       blend: how its edge is hidden.
       edge: where it ends.
@@ -48,6 +50,7 @@ class Look:
     """
 
     exaggeration: float = 0.15
+    mouth: InnerMouth = InnerMouth.TARGET
     colour: Method = Method.MEAN_STD
     blend: Blend = Blend.ALPHA
     edge: Edge = Edge()
@@ -80,10 +83,12 @@ class Finish:
     Args:
       look: what is wanted.
       framing: what is drawn of a crop.
+      places: by which the sketch it is drawn after was moved; None if it was not drawn after one,
+        and nobody knows where its lips are.
     """
 
-    def __init__(self, look: Look, framing: Framing):
-        self._look, self._framing = look, framing
+    def __init__(self, look: Look, framing: Framing, places: Places | None):
+        self._look, self._framing, self._places = look, framing, places
         self._colour, self._detail = LowPass(look.steady_s), LowPass(look.steady_s)
 
     def __call__(self, drawn: Drawn, picture: Picture) -> list[Layer]:
@@ -93,6 +98,8 @@ class Finish:
         coloured = self._coloured(drawn, alpha)
         crop = self._framing.back(coloured, max(len(coloured), len(alpha)))
         crop, grain = self._sharpened(crop, alpha, face, picture)
+        if self._places and look.mouth is InnerMouth.TARGET:
+            crop = mouth.with_that_of_the_target(crop, face, self._places)
         luma, *chroma = blend.lay(crop, drawn.share * alpha, face.transform, picture)
         if grain.sigma >= _LEAST_GRAIN and luma.face.size:
             seed = face.track_id, face.frame_index

@@ -28,7 +28,7 @@ class Framing:
         """What is seen of a crop.
 
         Args:
-          crop: `[S, S(, C)]`, uint8 or float32.
+          crop: `[S, S(, C)]`, uint8 or float32; four channels at most.
 
         Returns:
           `[R, R(, C)]` of the same dtype; a single channel loses its axis.

@@ -1,7 +1,8 @@
-"""How well each person is reconstructed on frames that were never trained on."""
+"""Frames that were never trained on, and how well each person is reconstructed there."""
 
 from __future__ import annotations
 
+import pathlib
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
@@ -9,13 +10,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from data_prep.masks import sketch
+from data_prep.records import CROP_SIZE
 from data_prep.spread import spread
-from sagan_jax import perceptual
+from sagan_jax import data, perceptual
 from sagan_jax.config import ModelConfig
 from sagan_jax.data import Identity
 from sagan_jax.face_ssim import face_ssim
+from sagan_jax.framing import Framing
 from sagan_jax.generator import Generator
-from sagan_jax.sight import guiding, seen
+from sagan_jax.portrait import Portrait
+from sagan_jax.retarget import Places, retargeted
+from sagan_jax.sight import MASKS, guiding, seen
 from sagan_jax.state import Params
 
 _SAMPLE = 64
@@ -23,8 +29,22 @@ _SAMPLE = 64
 # expressions by as much, and less is a mask so small that nothing is swapped.
 _LEAST_UNLIKENESS, _LEAST_EXPRESSION_ERROR, _LEAST_ERROR = 0.05, 0.02, 1e-6
 
+
+class HeldOut(NamedTuple):
+    """Crops of A and of B.
+
+    Attributes:
+      own: to be drawn by the own decoder.
+      crossed: the same, to be drawn by the other one: eyes and mouth of the sketch are where the
+        other person has them, as in a conversion (`retarget.py`).
+    """
+
+    own: tuple[Identity, Identity]
+    crossed: tuple[Identity, Identity]
+
+
 Measure = Callable[[Params], dict[str, float]]
-MakeMeasure = Callable[[ModelConfig, tuple[Identity, Identity]], Measure]
+MakeMeasure = Callable[[ModelConfig, HeldOut], Measure]
 
 
 class Sample(NamedTuple):
@@ -41,13 +61,36 @@ class Sample(NamedTuple):
     seen: jax.Array
 
 
-def samples(config: ModelConfig, held_out: tuple[Identity, Identity], count: int) -> list[Sample]:
+def load(
+    folders: tuple[pathlib.Path, pathlib.Path],
+    config: ModelConfig,
+    portraits: tuple[Portrait, Portrait],
+) -> HeldOut:
+    """What was held out of two data sets.
+
+    Args:
+      folders: data sets of A and of B.
+      config: of the networks.
+      portraits: of A and of B, from the crops that are trained on.
+
+    Raises:
+      InputError: if a folder is no data set, or nothing was held out.
+    """
+    a, b = (one.places for one in portraits)
+    usual = Places(a, b), Places(b, a)
+    (own_a, crossed_a), (own_b, crossed_b) = (
+        _both(folder, config.framing, of) for folder, of in zip(folders, usual, strict=True)
+    )
+    return HeldOut((own_a, own_b), (crossed_a, crossed_b))
+
+
+def samples(config: ModelConfig, people: tuple[Identity, Identity], count: int) -> list[Sample]:
     """At most `count` crops of A and as many of B."""
-    count = min(count, *(len(identity.images) for identity in held_out))
-    return [_sample(config, identity, count) for identity in held_out]
+    count = min(count, *(len(identity.images) for identity in people))
+    return [_sample(config, identity, count) for identity in people]
 
 
-def make_measure(config: ModelConfig, held_out: tuple[Identity, Identity]) -> Measure:
+def make_measure(config: ModelConfig, held_out: HeldOut) -> Measure:
     """A function of the averaged generator.
 
     It returns, over at most 64 crops of each person drawn by the own decoder at network resolution:
@@ -55,7 +98,7 @@ def make_measure(config: ModelConfig, held_out: tuple[Identity, Identity]) -> Me
     `holdout_lpips_a` and `holdout_lpips_b`, the perceptual distance by AlexNet of crop and drawn
     face in the true surroundings (Zhang et al., 2018; 0 is best).
     """
-    several = samples(config, held_out, _SAMPLE)
+    several = samples(config, held_out.own, _SAMPLE)
     inputs = jnp.stack([sample.seen for sample in several])
     render = jax.jit(lambda params: Generator(config).apply({"params": params}, inputs).rgb)
     judge, distance = perceptual.load("alexnet"), jax.jit(_distance)
@@ -92,6 +135,17 @@ def quality(measured: Mapping[str, float]) -> float | None:
         ]
     value = -float(np.log(np.maximum(errors, _LEAST_ERROR)).mean())
     return value if np.isfinite(value) else None
+
+
+def _both(folder: pathlib.Path, framing: Framing, usual: Places) -> tuple[Identity, Identity]:
+    """What was held out of a data set, as it is and to be drawn as the other person."""
+    examples = data.read(folder, "holdout", framing)
+    own = data.gathered(examples, data.portrait(examples))
+    crossed = own.masks.copy()
+    crossed[..., MASKS.index("sketch")] = [
+        framing.of(sketch(retargeted(landmarks, usual), CROP_SIZE)) for *_, landmarks in examples
+    ]
+    return own, own._replace(masks=crossed)
 
 
 def _unit(pixels: np.ndarray) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 To be watched while a model learns, and to choose its best checkpoint; nothing learns from it.
 Identity is that of the preparation (`identity.py`), not that of the judge; the mesh is also the
-judge's, on other clips. What a conversion adds (colour, edge, time) is not in it.
+judge's, on other clips. What a conversion adds (colour, edge, teeth, time) is not in it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from data_prep import identity
 from data_prep.landmarks import FaceMesh, Region
 from sagan_jax import blend, holdout, metrics
 from sagan_jax.config import ModelConfig
-from sagan_jax.data import Identity
 from sagan_jax.framing import Framing
 from sagan_jax.generator import Generator
 from sagan_jax.state import Params
@@ -42,7 +41,7 @@ class Read(NamedTuple):
     embeddings: np.ndarray
 
 
-def make_measure(config: ModelConfig, held_out: tuple[Identity, Identity]) -> holdout.Measure:
+def make_measure(config: ModelConfig, held_out: holdout.HeldOut) -> holdout.Measure:
     """A function of the averaged generator.
 
     It returns, over at most 24 crops of each person, drawn by the other decoder at network
@@ -51,7 +50,7 @@ def make_measure(config: ModelConfig, held_out: tuple[Identity, Identity]) -> ho
     (distance of the meshes of drawn and real, % of the eye distance), and both of A drawn as B.
     What cannot be told, because no face is seen, is left out.
     """
-    samples = holdout.samples(config, held_out, _SAMPLE)
+    samples = holdout.samples(config, held_out.crossed, _SAMPLE)
     # The crops of B for A's decoder, those of A for B's.
     inputs = jnp.stack([sample.seen for sample in samples[::-1]])
 

@@ -17,6 +17,7 @@ from sagan_jax.colour import Method
 from sagan_jax.convert import ConvertSettings
 from sagan_jax.finish import Look
 from sagan_jax.marking import Marks
+from sagan_jax.mouth import InnerMouth
 from sagan_jax.renderer import Rendered
 from sagan_jax.swap import Swapper
 
@@ -31,6 +32,7 @@ def every_way() -> dict[str, Look]:
         **{f"colour {m}": replace(usual, colour=m) for m in Method if m is not usual.colour},
         **{f"blend {b}": replace(usual, blend=b) for b in Blend if b is not usual.blend},
         "not exaggerated": replace(usual, exaggeration=0.0),
+        "mouth drawn": replace(usual, mouth=InnerMouth.DRAWN),
         "not sharpened": replace(usual, sharpen=False),
         "no grain": replace(usual, grain=False),
         "not grown": replace(usual, edge=replace(usual.edge, grow=0.0)),

@@ -10,12 +10,10 @@ import cv2
 import numpy as np
 
 from data_prep import alignment
-from data_prep.masks import IRISES
+from data_prep.masks import EYE_CORNERS, IRISES
 
-EYE_CORNERS = (33, 263)
+_OUTER_CORNERS = (33, 263)
 _UPPER_LIP, _LOWER_LIP = 13, 14
-# Corners of each eye from left to right in the image, and its iris.
-_EYES = tuple(zip(((33, 133), (362, 263)), IRISES, strict=True))
 
 
 def centroid(embeddings: np.ndarray) -> np.ndarray:
@@ -95,7 +93,7 @@ def mean_differences(swapped: np.ndarray, target: np.ndarray) -> np.ndarray:
 def mouth_openings(meshes: np.ndarray) -> np.ndarray:
     """Gap between the lips over the eye distance, `[N]`, of meshes `[N, 478, 2]`."""
     gap = np.linalg.norm(meshes[:, _UPPER_LIP] - meshes[:, _LOWER_LIP], axis=-1)
-    eyes = np.linalg.norm(meshes[:, EYE_CORNERS[0]] - meshes[:, EYE_CORNERS[1]], axis=-1)
+    eyes = np.linalg.norm(meshes[:, _OUTER_CORNERS[0]] - meshes[:, _OUTER_CORNERS[1]], axis=-1)
     return gap / eyes
 
 
@@ -109,7 +107,7 @@ def gaze(meshes: np.ndarray) -> np.ndarray:
       `[N, 2]`, the mean of both eyes; the head may be turned in the picture.
     """
     places = []
-    for (left, right), iris in _EYES:
+    for (left, right), iris in zip(EYE_CORNERS, IRISES, strict=True):
         along = meshes[:, right] - meshes[:, left]
         across = along[:, ::-1] * [-1, 1]
         away = meshes[:, list(iris)].mean(1) - (meshes[:, left] + meshes[:, right]) / 2
@@ -188,5 +186,5 @@ def psnr(errors: np.ndarray) -> float:
 
 def _mesh_distance(swapped: np.ndarray, target: np.ndarray) -> float:
     fitted = alignment.apply(alignment.fit_similarity(swapped, target), swapped)
-    eyes = np.linalg.norm(target[EYE_CORNERS[0]] - target[EYE_CORNERS[1]])
+    eyes = np.linalg.norm(target[_OUTER_CORNERS[0]] - target[_OUTER_CORNERS[1]])
     return float(100 * np.linalg.norm(fitted - target, axis=-1).mean() / eyes)

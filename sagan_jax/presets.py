@@ -13,14 +13,15 @@ _ANCESTOR_IMAGES = 640_000
 
 
 def demo64() -> Config:
-    """What `make demo` trains on two CPU cores: 3.7 M parameters, 33 600 images.
+    """What `make demo` trains on two CPU cores: 3.7 M parameters, 30 000 images.
 
-    Measured on the demo's two people (1545 and 800 crops), two cores of an Intel Xeon, 9.1 minutes
-    of a slow day, one seed: holdout SSIM 0.942 and 0.944; on clips never trained on, into A and
-    into B, as delivered: identity transfer 0.72 and 0.68, the source nearer in every frame,
-    expression error 1.9 and 2.0 % of the eye distance, pose error 1.6 and 1.4 degrees, correlation
-    of openings of the mouth 0.98 and 0.99, of the eyes 0.88 and 0.94, jitter 0.97 and 0.94,
-    sharpness 1.35 and 1.15 (with the watermark, whose grain counts).
+    Measured on the demo's two people (1530 and 784 crops), two cores of an Intel Xeon, 275 ms a
+    step, ten minutes with start and previews (233 ms and 8.3 minutes on an AMD EPYC), one seed:
+    holdout SSIM 0.941 and 0.942; on clips never trained on, into A and into B, as delivered:
+    identity transfer 0.69 and 0.68, the source nearer in every frame, expression error 1.9 % of the
+    eye distance both, pose error 1.3 and 1.2 degrees, correlation of openings of the mouth 0.99
+    both, of the eyes 0.88 and 0.93, jitter 0.94 and 0.98, sharpness 1.33 and 1.17 (with the
+    watermark, whose grain counts).
     """
     return Config(preset="demo64")
 
@@ -29,11 +30,11 @@ def sagan64() -> Config:
     """Once and a half as wide as `demo64`, for an hour on two CPU cores; the way up is shared to
     16 px.
 
-    Measured as `demo64`, before there was a sketch, 120 000 images (alone 400 to 450 ms a step),
-    without watermark: holdout SSIM 0.961 and 0.957; into A and into B: identity transfer 0.79 and
-    0.75, the source nearer in every frame, expression error 1.8 and 1.9 % of the eye distance, pose
-    error 1.3 and 1.3 degrees, correlation of openings of the mouth 0.97 and 0.95, of the eyes 0.0
-    and 0.6, jitter 0.95 and 0.94, sharpness 1.10 and 1.04.
+    Measured as `demo64`, 120 000 images, two cores of an AMD EPYC (458 to 510 ms a step, 61
+    minutes), without watermark: holdout SSIM 0.963 and 0.960; into A and into B: identity transfer
+    0.75 and 0.73, the source nearer in every frame, expression error 1.8 and 2.0 % of the eye
+    distance, pose error 1.1 and 1.3 degrees, correlation of openings of the mouth 0.99 and 0.99, of
+    the eyes 0.91 and 0.97, jitter 0.95 and 0.97, sharpness 1.09 and 1.05.
     """
     model = ModelConfig(
         encoder_widths=(72, 112, 192, 288),
@@ -49,11 +50,11 @@ def sagan64() -> Config:
 def sagan128() -> Config:
     """128 px, for a GPU or two hours of a CPU.
 
-    Measured as `sagan64`, 96 000 images, two cores (alone 0.92 to 0.98 s a step, 92 to 98 minutes),
-    without watermark: holdout SSIM (of twice as fine pixels) 0.927 and 0.941; into A and into B:
-    identity transfer 0.81 and 0.77, the source nearer in every frame, expression error 1.9 and
-    2.0 % of the eye distance, pose error 1.4 and 1.3 degrees, correlation of mouth openings 0.94
-    and 0.96, jitter 0.92 and 0.94, sharpness 1.15 and 1.09.
+    Measured as `sagan64`, 96 000 images, 0.88 to 0.98 s a step, 98 minutes: holdout SSIM (of twice
+    as fine pixels) 0.932 and 0.941; into A and into B: identity transfer 0.81 and 0.72, the source
+    nearer in every frame, expression error 1.7 and 1.9 % of the eye distance, pose error 1.0 and
+    1.2 degrees, correlation of openings of the mouth 1.00 and 0.98, of the eyes 0.91 and 0.95,
+    jitter 0.94 and 0.96, sharpness 1.15 and 1.09.
     """
     model = ModelConfig(
         resolution=128,

@@ -11,8 +11,8 @@ import numpy as np
 
 from sagan_jax import augment, schedule
 from sagan_jax.config import Config
-from sagan_jax.data import Identity
 from sagan_jax.generator import Generator
+from sagan_jax.holdout import HeldOut
 from sagan_jax.sight import guiding, seen
 from sagan_jax.state import Params
 
@@ -29,11 +29,14 @@ class Preview:
     then the same of B.
     """
 
-    def __init__(self, config: Config, holdout: tuple[Identity, Identity], names: tuple[str, str]):
-        self._sample = np.stack([_spread(identity.images) for identity in holdout])
-        masks = np.stack([_spread(identity.masks) for identity in holdout])
-        colours = np.stack([[one.mean, one.std] for one in holdout])[:, :, None, None, None]
-        self._inputs = jax.device_put((self._sample, masks, colours.astype(np.float32)))
+    def __init__(self, config: Config, held_out: HeldOut, names: tuple[str, str]):
+        self._sample = np.stack([_spread(identity.images) for identity in held_out.own])
+        masks, crossed = (
+            np.stack([_spread(identity.masks) for identity in people]) for people in held_out
+        )
+        colours = np.stack([[one.mean, one.std] for one in held_out.own])[:, :, None, None, None]
+        inputs = self._sample, masks, crossed, colours.astype(np.float32)
+        self._inputs = jax.device_put(inputs)
         self._render = jax.jit(lambda params, inputs: _rows(config, params, *inputs))
         self._captions, self._width = _captions(names), round(_TILE * config.model.columns)
         self._title = f"{_NOTICE} {names[0]} and {names[1]}"
@@ -54,15 +57,21 @@ class Preview:
 
 
 def _rows(
-    config: Config, params: Params, images: jax.Array, masks: jax.Array, colours: jax.Array
+    config: Config,
+    params: Params,
+    images: jax.Array,
+    masks: jax.Array,
+    crossed: jax.Array,
+    colours: jax.Array,
 ) -> tuple[jax.Array, ...]:
     """Warped, drawn from that, own, swapped, mask of the swap; each `[2, COLUMNS, R, R, 3]` uint8.
 
     Each identity is read through its own colours, whoever draws it.
     """
     generator, variables = Generator(config.model), {"params": params}
-    pictures = images.astype(jnp.float32) / 255
-    masks = masks.astype(jnp.float32) / 255
+    pictures, masks, crossed = (
+        array.astype(jnp.float32) / 255 for array in (images, masks, crossed)
+    )
     warp = schedule.at(config.augment.warp, jnp.float32(0))
     settings = config.augment, warp, config.model.columns
     batches = [augment.augment(jax.random.key(i), pictures[i], masks[i], *settings) for i in (0, 1)]
@@ -70,12 +79,14 @@ def _rows(
         jnp.stack([getattr(batch, name) for batch in batches]) for name in ("shown", "guides")
     )
     look = jax.vmap(functools.partial(seen, config=config.model))
-    shown, distorted = (
+    distorted, shown, to_swap = (
         look(x, guides, colours[:, 0], colours[:, 1])
-        for x, guides in ((pictures, guiding(masks)), (warped, warped_guides))
-    )
+        for x, guides in (
+            (warped, warped_guides), (pictures, guiding(masks)), (pictures, guiding(crossed))
+        )
+    )  # fmt: skip
     # One pass: what each decoder is to draw, one after the other.
-    out = generator.apply(variables, jnp.concatenate([distorted, shown, shown[::-1]], 1))
+    out = generator.apply(variables, jnp.concatenate([distorted, shown, to_swap[::-1]], 1))
     undistorted, own, swapped = jnp.split(out.rgb, 3, 1)
     mask = jnp.repeat(jnp.split(out.mask, 3, 1)[2][::-1], 3, -1)
     parts = (warped, undistorted, own, swapped[::-1], mask)

@@ -1,7 +1,7 @@
 """How good a checkpoint is, without any video: on the crops that were held out of its training.
 
 Each person is drawn by the own decoder and compared with what is true, and by the other one,
-which has no truth but the judges. What a conversion adds (colour, edge, time) is not in it.
+which has no truth but the judges. What a conversion adds (colour, edge, teeth, time) is not in it.
 """
 
 from __future__ import annotations

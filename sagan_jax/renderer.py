@@ -172,7 +172,8 @@ class Renderer:
         return faces.align(picture, one.track, one.position, masker=self._masker, nearer=nearer)
 
     def _finish_of(self, number: int) -> Finish:
-        return self._finish.setdefault(number, Finish(self._look, self._swapper.framing))
+        swapper = self._swapper
+        return self._finish.setdefault(number, Finish(self._look, swapper.framing, swapper.places))
 
 
 def lights_of(read: Read, people: Sequence[Person], masker: Masker) -> dict[int, Light]:

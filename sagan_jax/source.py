@@ -78,8 +78,8 @@ class Resident:
 
     def __init__(self, config: Config, folders: Folders, mesh: Mesh):
         a, b = (data.load(folder, "train", config.model.framing) for folder in folders)
-        self.portraits = a.portrait, b.portrait
-        self._people: People = distributed.place(drawn((a, b), config.sampling), mesh)
+        self.portraits = a[1], b[1]
+        self._people: People = distributed.place(drawn((a[0], b[0]), config.sampling), mesh)
 
     def at(self, step: int) -> People:
         """See `Source`."""

@@ -107,7 +107,7 @@ class Swapper:
         Returns:
           rgb `[N, R, R, 3]` and mask `[N, R, R, 1]`, float32 in 0..1, as framed.
         """
-        inputs = np.stack([self.framing.of(crop) for crop in np.concatenate([crops, guides], -1)])
+        inputs = np.concatenate([self._framed(crops), self._framed(guides)], -1)
         parts = [
             self._render_padded(
                 exaggeration, *(array[i : i + self._batch] for array in (inputs, mean, std))
@@ -116,6 +116,9 @@ class Swapper:
         ]
         rgb, mask = zip(*parts, strict=True)
         return np.concatenate(rgb), np.concatenate(mask)
+
+    def _framed(self, crops: np.ndarray) -> np.ndarray:
+        return np.stack([self.framing.of(crop) for crop in crops])
 
     def _render_padded(
         self, exaggeration: float, *inputs: np.ndarray

@@ -32,7 +32,6 @@ from sagan_jax import (
 from sagan_jax import step as step_lib
 from sagan_jax.checkpoint import Facts, Keep
 from sagan_jax.config import Config
-from sagan_jax.data import load
 from sagan_jax.exhibit import Exhibit
 from sagan_jax.monitor import Monitor, Window
 from sagan_jax.portrait import Portrait
@@ -87,11 +86,10 @@ def train(
     if cards[0].fingerprint == cards[1].fingerprint:
         raise InputError(f"{folders[1]}: is identity A again; a swap needs two people")
     names = cards[0].identity, cards[1].identity
-    framing = config.model.framing
-    held_out = (load(folders[0], "holdout", framing), load(folders[1], "holdout", framing))
     mesh = distributed.device_mesh(config.batch, accumulate=config.execution.accumulate)
     everywhere = distributed.replicated(mesh)
     source = open_source(config, folders, mesh)
+    held_out = holdout.load(folders, config.model, source.portraits)
     logging.info(
         "A: %s, %d crops. B: %s, %d crops. %d device(s) of %d process(es): %s; computing in %s.",
         names[0], cards[0].count("train"), names[1], cards[1].count("train"),
@@ -162,7 +160,8 @@ def train(
             grid = preview.grid(state.ema) if show else None
             if grid is not None and exhibit:
                 path = previews / f"{images:09d}.png"
-                monitor.show(exhibit.picture(path, grid, int(state.step)))
+                exhibit.picture(path, grid, int(state.step))
+                monitor.show(path)
             if save:
                 measured = {n: v for measure in measuring for n, v in measure(state.ema).items()}
                 monitor.measured(measured)

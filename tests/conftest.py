@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import os
 import pathlib
+import shutil
 import tempfile
 from collections.abc import Iterator
+
+# A signing identity of the tests, not the user's own.
+os.environ["XDG_CONFIG_HOME"] = tempfile.mkdtemp(prefix="sagan-jax-tests-")
 
 # Before jax and tensorflow are imported; the programs that tests start inherit it. What was
 # compiled once in a test run is not compiled again, also not by those programs.
 os.environ["JAX_NUM_CPU_DEVICES"] = "4"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", tempfile.mkdtemp(prefix="sagan-jax-tests-"))
-
-# A signing identity of the tests, not the user's own.
-os.environ["XDG_CONFIG_HOME"] = tempfile.mkdtemp(prefix="sagan-jax-config-")
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", os.environ["XDG_CONFIG_HOME"] + "/compiled")
 
 import jax
 import pytest
@@ -22,6 +23,11 @@ import pytest
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 
 _SAMPLES = pathlib.Path(__file__).parent.parent / ".samples"
+
+
+def pytest_unconfigure() -> None:
+    """Nothing is left behind, but by the runs that a test kills."""
+    shutil.rmtree(os.environ["XDG_CONFIG_HOME"], ignore_errors=True)
 
 
 @pytest.fixture(scope="module")

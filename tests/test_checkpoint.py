@@ -59,7 +59,7 @@ def test_the_schema_before_is_rendered_with_and_not_continued(tmp_path, monkeypa
         # Its networks saw all of a crop and drew after no sketch.
         assert checkpoints.facts()["config"]["model"] == {"columns": 1.0}
         assert checkpoints.facts()["identities"] == [{"places": None}]
-        with pytest.raises(InputError, match=r"reads 1\.5\.0; it can still be rendered with"):
+        with pytest.raises(InputError, match=r"reads 1\.6\.0; it can still be rendered with"):
             checkpoints.facts(to_continue=True)
 
 

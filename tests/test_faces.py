@@ -1,7 +1,5 @@
 """The face pipeline on real clips and on clips built from them: who is extracted, and when."""
 
-import dataclasses
-
 import av
 import cv2
 import numpy as np
@@ -135,7 +133,7 @@ def test_a_face_that_leaves_and_returns_with_cuts(actors, clip):
 def test_carried_faces_equal_those_of_every_frame_detection(source, samples, crossing):
     path = crossing if source == "crossing" else samples / source
     span = Span(end_s=2.0)
-    every = faces.analyse(path, dataclasses.replace(faces.FaceSettings(), detect_every=1), span)
+    every = faces.analyse(path, faces.FaceSettings(detect_all=True), span)
     carried = faces.analyse(path, span=span)
     assert every.detected == every.frames
     assert carried.detected <= every.frames * (0.8 if source == "crossing" else 1 / 3)

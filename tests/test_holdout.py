@@ -1,9 +1,12 @@
-"""Which of several checkpoints is the best."""
+"""What is held out, and which of several checkpoints is the best there."""
 
 import numpy as np
 import pytest
+from tiny_run import MODEL, write_data_set
 
+from sagan_jax import data, holdout
 from sagan_jax.holdout import quality
+from sagan_jax.portrait import Portrait
 
 _USUAL = {"ssim": 0.9, "lpips": 0.02, "identity": 0.8, "expression": 3.0}
 _BETTER = {"ssim": 0.91, "lpips": 0.018, "identity": 0.82, "expression": 2.7}
@@ -11,6 +14,22 @@ _BETTER = {"ssim": 0.91, "lpips": 0.018, "identity": 0.82, "expression": 2.7}
 
 def _measured(**changed: float) -> dict[str, float]:
     return {f"holdout_{name}_{p}": v for p in "ab" for name, v in (_USUAL | changed).items()}
+
+
+def test_the_other_decoder_draws_after_a_sketch_that_is_where_the_other_person_is(tmp_path):
+    folders = write_data_set(tmp_path / "a", 0, 2), write_data_set(tmp_path / "b", 1, 2)
+    a = data.portrait(data.read(folders[0], "train", MODEL.framing))
+    # Of 192 columns that are seen 32 pixels are made.
+    b = Portrait(a.mean, a.std, a.places + np.array([24, 0, 0], np.float32))
+    own, crossed = holdout.load(folders, MODEL, (a, b))
+    for one, other in zip(own, crossed, strict=True):
+        np.testing.assert_array_equal(one.images, other.images)
+        np.testing.assert_array_equal(one.masks[..., [0, 1, 3]], other.masks[..., [0, 1, 3]])
+    after_b, as_a = crossed[0].masks[..., 2], own[0].masks[..., 2]
+    np.testing.assert_array_equal(after_b[:, :, 4:], as_a[:, :, :-4])
+    after_a, as_b = crossed[1].masks[..., 2], own[1].masks[..., 2]
+    np.testing.assert_array_equal(after_a[:, :, :-4], as_b[:, :, 4:])
+    assert after_b.any() and after_a.any()
 
 
 @pytest.mark.parametrize("name", _USUAL)

@@ -9,6 +9,7 @@ import pytest
 from tiny_run import CONFIG
 
 from sagan_jax import data, holdout_swap, state
+from sagan_jax.holdout import HeldOut
 from sagan_jax.holdout_swap import Read, compare
 
 _COUNT = 12
@@ -62,9 +63,10 @@ def held_out(crops, tmp_path_factory):
 
     def identity(name, part):
         folder = data_sets.write(root / name, name, part[:1], part)
-        return data.load(folder, "holdout", _CONFIG.model.framing)
+        return data.load(folder, "holdout", _CONFIG.model.framing)[0]
 
-    return identity("A", crops[:36:3]), identity("B", crops[36:72:3])
+    people = identity("A", crops[:36:3]), identity("B", crops[36:72:3])
+    return HeldOut(people, people)
 
 
 def test_a_generator_that_is_hidden_by_its_mask_changes_nothing(held_out, monkeypatch):

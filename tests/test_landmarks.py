@@ -6,6 +6,7 @@ import pytest
 import skimage
 
 from data_prep import alignment, landmarks, masks, mtcnn, video
+from data_prep.records import Detection
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +32,38 @@ def test_the_mesh_agrees_with_the_detector(mesh, detection):
     off = np.linalg.norm(landmarks.five_points(mesh.points[:, :2]) - detection.points, axis=-1)
     assert mesh.presence > 0.9
     assert off.max() < 0.15 * eye_distance
+
+
+def test_where_the_mesh_will_be_is_known_from_the_box(samples):
+    """On photographs, of which none was used to find out."""
+    read, off = landmarks.FaceMesh(), []
+    photographs = [cv2.imread(str(samples / f"sample{i}.jpg"))[..., ::-1] for i in range(1, 7)]
+    height, width = np.max([image.shape[:2] for image in photographs], 0).tolist()
+    find = mtcnn.Detector(height, width, mtcnn.DetectorSettings(min_face_size=60, batch=1))
+    for photograph in photographs:
+        image = np.zeros((height, width, 3), np.uint8)
+        image[: photograph.shape[0], : photograph.shape[1]] = photograph
+        for face in find(image[None])[0]:
+            mesh = read(image, landmarks.region_of_detection(face))
+            if mesh.presence > 0.5:
+                region = landmarks.mesh_region_of_detection(face)
+                settled = landmarks.region_of_mesh(mesh.points)
+                moved = (settled.centre - region.centre) / region.side
+                off.append([*moved, np.log(settled.side / region.side)])
+    assert len(off) >= 15
+    assert (np.abs(np.mean(off, 0)) < [0.02, 0.01, 0.03]).all()
+    assert (np.median(np.abs(off), 0) < 0.05).all()
+
+
+def test_a_mesh_lies_lower_along_the_face(detection):
+    upright, turned = (
+        landmarks.mesh_region_of_detection(Detection(detection.box, 1.0, np.array(eyes)))
+        for eyes in ([[0.0, 0], [1, 0]], [[0.0, 0], [1, 1]])
+    )
+    middle = detection.box.astype(float).reshape(2, 2).mean(0)
+    (x, y), below = upright.centre - middle, turned.centre - middle
+    assert x == 0 < y
+    np.testing.assert_allclose(below, np.array([-y, y]) / np.sqrt(2))
 
 
 def test_the_mesh_settles_wherever_it_starts(astronaut, mesh):

@@ -3,6 +3,7 @@
 import time
 import types
 
+import cv2
 import numpy as np
 import pytest
 
@@ -32,7 +33,9 @@ def test_figures_are_written_where_tensorboard_finds_them(tmp_path):
         monitor.advance(48)
         time.sleep(0.1)
         assert monitor.log(_metrics(generator=0.5))
-        monitor.show(np.zeros((8, 6, 3), np.uint8))
+        preview = tmp_path / "preview.png"
+        cv2.imwrite(str(preview), np.zeros((8, 6, 3), np.uint8))
+        monitor.show(preview)
     (line,) = stats.read(tmp_path)
     # 1 MFLOP an image, 40 images in a tenth of a second: 0.4 GFLOP/s of 1.
     assert 0.2 < line["share_of_peak"] <= 0.4
@@ -42,7 +45,9 @@ def test_figures_are_written_where_tensorboard_finds_them(tmp_path):
     events = [event_pb2.Event.FromString(r.numpy()) for r in tf.data.TFRecordDataset(str(file))]
     shown = {v.tag: (e.step, v) for e in events for v in e.summary.value}
     assert shown["generator"][0] == 48 and shown["generator"][1].simple_value == 0.5
-    assert (shown["preview"][1].image.height, shown["preview"][1].image.width) == (8, 6)
+    step, value = shown["preview"]
+    assert (step, value.image.height, value.image.width) == (48, 8, 6)
+    assert value.image.encoded_image_string == preview.read_bytes()
 
 
 def test_half_of_the_steps_skipped_is_no_health(tmp_path):

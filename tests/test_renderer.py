@@ -8,7 +8,7 @@ import pytest
 from clips import psnr
 
 from data_prep import alignment, faces, video
-from data_prep.masks import Masker
+from data_prep.masks import INNER_LIPS, Masker
 from data_prep.picture import Picture
 from data_prep.records import Detection, Face, Track
 from sagan_jax import renderer, retarget
@@ -130,10 +130,10 @@ def test_the_sketch_that_is_drawn_after_lies_where_the_source_has_its_features(c
     _, (person,) = clip
     track = person.tracks[0]
     aligned = (
-        alignment.apply(transform, face.landmarks)
+        (alignment.apply(transform, face.landmarks), face.pose[:2])
         for transform, face in zip(track.transforms, track.faces, strict=True)
     )
-    usual = np.median([retarget.places(points) for points in aligned], 0)
+    usual = np.median([retarget.places(*one) for one in aligned], 0)
     goal = np.array([[90.0, 110.0, 20.0], [170.0, 110.0, 20.0], [128.0, 185.0, 30.0]])
     drawing = _Drawing(places=retarget.Places(usual, goal))
     _rendered(clip, drawing, _PLAIN)
@@ -145,3 +145,21 @@ def test_the_sketch_that_is_drawn_after_lies_where_the_source_has_its_features(c
         assert np.hypot(*(np.array(middle) - (x, y))) < 0.15 * width
     # Nothing is drawn where the target's own eyes are.
     assert sketches[:, :97].sum() < 0.01 * sketches.sum()
+
+
+def test_the_inner_mouth_is_that_of_the_target_where_one_knows_where_it_was_drawn(clip):
+    """A face drawn half as bright, its mouth where the target has it."""
+    usual = np.array([[90.0, 110.0, 30.0], [165.0, 110.0, 30.0], [128.0, 190.0, 60.0]])
+    _, (person,) = clip
+    for places, least, most in ((retarget.Places(usual, usual), 0.9, 1.1), (None, 0.4, 0.6)):
+        rendered = _rendered(clip, _Drawing(gain=0.5, places=places), _PLAIN)
+        shares = []
+        for one, track_face in zip(rendered, person.tracks[0].faces, strict=True):
+            lips = np.zeros(one.alpha.shape, np.uint8)
+            points = track_face.landmarks[list(INNER_LIPS)]
+            cv2.fillPoly(lips, [np.round(points).astype(np.int32)], 1)
+            inside = cv2.erode(lips, np.ones((3, 3))) > 0
+            if inside.sum() >= 12:
+                shares.append(one.result.luma()[inside].mean() / one.target.luma()[inside].mean())
+        assert len(shares) >= 3
+        assert least < np.mean(shares) < most

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from data_prep import alignment, masks
+from data_prep import alignment, faces, masks, video
 from data_prep.coverage import eye_opening, mouth_opening
 from sagan_jax import retarget
 from sagan_jax.retarget import Places
@@ -11,6 +11,7 @@ from sagan_jax.retarget import Places
 _OTHERS = sorted(
     set(range(478)) - {*masks.LEFT_EYE, *masks.RIGHT_EYE, *masks.INNER_LIPS, *range(468, 478)}
 )
+_AHEAD = np.zeros(2)
 _GOAL = np.array([[90.0, 100.0, 30.0], [165.0, 102.0, 33.0], [128.0, 180.0, 60.0]])
 
 
@@ -24,19 +25,33 @@ def face():
 
 
 def _moved(face):
-    return retarget.retargeted(face, Places(retarget.places(face), _GOAL))
+    return retarget.retargeted(face, Places(retarget.places(face, _AHEAD), _GOAL))
 
 
 def test_places_are_the_middle_and_the_distance_of_the_corners(face):
     apart = np.hypot(26, 20)
     expected = [[96, 96, 32], [157, 100, apart], [125, 170, 50]]
-    np.testing.assert_allclose(retarget.places(face), expected)
-    np.testing.assert_allclose(retarget.places(np.stack([face, face + 1]))[1, :, 0], [97, 158, 126])
+    np.testing.assert_allclose(retarget.places(face, _AHEAD), expected)
+    both = retarget.places(np.stack([face, face + 1]), np.stack([_AHEAD, _AHEAD]))
+    np.testing.assert_allclose(both[1, :, 0], [97, 158, 126])
+
+
+def test_turning_the_head_moves_no_usual_place(samples):
+    """A man turns by 7 and nods by 6 degrees each way. As seen, his mouth moves by 0.5 and 0.8 px a
+    degree: he also smiles as he nods."""
+    (person,) = faces.analyse(samples / "cap13_edit2.mp4", span=video.Span(every=8)).people
+    seen = [face for track in person.tracks for face in track.faces]
+    crops = [alignment.apply(alignment.face_transform(f.landmarks), f.landmarks) for f in seen]
+    pose = np.array([face.pose[:2] for face in seen])
+    mouths = retarget.places(np.stack(crops), pose)[:, 2, :2]
+    across, down = (np.polyfit(pose[:, i], mouths[:, i], 1)[0] for i in (0, 1))
+    assert abs(across) < 0.2
+    assert abs(down) < 0.5
 
 
 def test_features_go_to_the_goal_and_nothing_else_moves(face):
     moved = _moved(face)
-    np.testing.assert_allclose(retarget.places(moved), _GOAL)
+    np.testing.assert_allclose(retarget.places(moved, _AHEAD), _GOAL)
     np.testing.assert_array_equal(moved[_OTHERS], face[_OTHERS])
     np.testing.assert_array_equal(retarget.retargeted(face, Places(_GOAL, _GOAL)), face)
     np.testing.assert_array_equal(retarget.retargeted(face, None), face)
@@ -61,8 +76,8 @@ def test_a_mouth_opens_by_as_much_of_its_width_and_eyes_as_far_as_before(face):
 
 def test_what_is_unusual_stays_unusual(face):
     """A smile, or a look aside, is told by how far it is from what is usual."""
-    usual = retarget.places(face)
+    usual = retarget.places(face, _AHEAD)
     aside = retarget.retargeted(face + np.array([4, 0]), Places(usual, _GOAL))
     np.testing.assert_allclose(
-        retarget.places(aside)[:, 0] - _GOAL[:, 0], 4 * _GOAL[:, 2] / usual[:, 2]
+        retarget.places(aside, _AHEAD)[:, 0] - _GOAL[:, 0], 4 * _GOAL[:, 2] / usual[:, 2]
     )

@@ -188,7 +188,7 @@ def test_another_config_in_the_same_folder_is_refused(people, trained):
 
 def test_a_checkpoint_of_another_schema_is_refused(people, trained, monkeypatch):
     monkeypatch.setattr(checkpoint, "SCHEMA_VERSION", "9.9.9")
-    with pytest.raises(InputError, match=r"checkpoint of schema 1\.5\.0, this version reads 9"):
+    with pytest.raises(InputError, match=r"checkpoint of schema 1\.6\.0, this version reads 9"):
         train.train(_CONFIG, people, trained)
 
 

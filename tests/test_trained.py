@@ -42,10 +42,10 @@ def workdir(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def footage():
-    """Crops, guides, and the light they were taken in."""
-    crops = np.random.default_rng(0).integers(0, 256, (3, 40, 40, 3), np.uint8)
+    """Crops, of no whole number of pixels to one that is drawn, guides, and their light."""
+    crops = np.random.default_rng(0).integers(0, 256, (3, 44, 44, 3), np.uint8)
     light = np.full((3, 3), 0.5, np.float32), np.full((3, 3), 0.2, np.float32)
-    return crops, np.full((3, 40, 40, 3), 255, np.uint8), *light
+    return crops, np.full((3, 44, 44, 3), 255, np.uint8), *light
 
 
 @pytest.fixture(scope="module")
