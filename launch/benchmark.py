@@ -32,33 +32,33 @@ from absl import flags
 
 from data_prep.errors import InputError
 from launch import cli
-from launch.benchmarking import Table
+from launch.benchmarks.harness import Table
 
 
 def _ancestor() -> Iterator[Table]:
-    from launch import benchmark_step
+    from launch.benchmarks import training_step
 
     if not PEERS.value:
         raise InputError("the table `ancestor` compares with another program: give --peer_command")
-    yield benchmark_step.peer_table(PEERS.value, STEPS.value or 4, ROUNDS.value)
+    yield training_step.peer_table(PEERS.value, STEPS.value or 4, ROUNDS.value)
 
 
 def _conversion() -> Iterator[Table]:
-    from launch import benchmark_convert
+    from launch.benchmarks import conversion
 
     if len(VIDEOS.value) != 1:
         raise InputError(
             "the table `conversion` is measured on one clip; give --seconds=20 with it"
         )
-    yield from benchmark_convert.speed_tables(*_model(), _videos()[0], SECONDS.value)
+    yield from conversion.speed_tables(*_model(), _videos()[0], SECONDS.value)
 
 
 def _looks() -> Iterator[Table]:
-    from launch import benchmark_convert
+    from launch.benchmarks import conversion
 
-    yield from benchmark_convert.look_tables(*_model(), _videos(), START.value, SECONDS.value)
+    yield from conversion.look_tables(*_model(), _videos(), START.value, SECONDS.value)
     if SHEET.value:
-        benchmark_convert.write_sheet(*_model(), _videos()[0], pathlib.Path(SHEET.value))
+        conversion.write_sheet(*_model(), _videos()[0], pathlib.Path(SHEET.value))
 
 
 def _model() -> tuple[pathlib.Path, int]:
@@ -68,53 +68,53 @@ def _model() -> tuple[pathlib.Path, int]:
 
 
 def _detector() -> Iterator[Table]:
-    from launch import benchmark_detector
+    from launch.benchmarks import detector
 
-    return benchmark_detector.tables(pathlib.Path(SAMPLES.value), ROUNDS.value)
+    return detector.tables(pathlib.Path(SAMPLES.value), ROUNDS.value)
 
 
 def _tracking() -> Iterator[Table]:
-    from launch import benchmark_tracking
+    from launch.benchmarks import tracking
 
-    yield from benchmark_tracking.tables(_videos(), SECONDS.value)
+    yield from tracking.tables(_videos(), SECONDS.value)
 
 
 def _watermark() -> Iterator[Table]:
-    from launch import watermark_survival
+    from launch.benchmarks import watermark
 
     for path in _videos():
-        yield watermark_survival.table(path, SECONDS.value)
+        yield watermark.table(path, SECONDS.value)
 
 
 def _prep() -> Iterator[Table]:
-    from launch import benchmark_prep
+    from launch.benchmarks import preparation
 
     paths = _videos()
     if len(paths) != 1:
         raise InputError("the table `prep` is measured on one clip; give --seconds=60 with it")
-    yield from benchmark_prep.tables(paths[0], SECONDS.value)
+    yield from preparation.tables(paths[0], SECONDS.value)
 
 
 def _masks() -> Iterator[Table]:
-    from launch import benchmark_masks
+    from launch.benchmarks import masks
 
-    yield from benchmark_masks.tables(pathlib.Path(SAMPLES.value))
+    yield from masks.tables(pathlib.Path(SAMPLES.value))
 
 
 def _roofline() -> Iterator[Table]:
-    from launch import benchmark_step
+    from launch.benchmarks import training_step
 
-    yield benchmark_step.roofline_table()
+    yield training_step.roofline_table()
 
 
 def _step() -> Iterator[Table]:
-    from launch import benchmark_step
+    from launch.benchmarks import training_step
 
     folders = [pathlib.Path(folder) for folder in DATA_SETS.value]
     if len(folders) not in (0, 2):
         raise InputError("--data_sets: give those of two people, by a comma")
     pair = (folders[0], folders[1]) if folders else None
-    yield from benchmark_step.tables(pair, STEPS.value or 40, ROUNDS.value)
+    yield from training_step.tables(pair, STEPS.value or 40, ROUNDS.value)
 
 
 def _videos() -> list[pathlib.Path]:
@@ -124,9 +124,9 @@ def _videos() -> list[pathlib.Path]:
 
 
 def _networks() -> Iterator[Table]:
-    from launch import benchmark_networks
+    from launch.benchmarks import networks
 
-    yield benchmark_networks.table()
+    yield networks.table()
 
 
 # A table is a function that yields `Table`s as they are measured. It imports what it needs.
@@ -174,11 +174,11 @@ JSON = flags.DEFINE_string("json", None, "File to write the values to as JSON.")
 
 def main(argv: Sequence[str]) -> None:
     del argv
-    from launch import benchmarking
+    from launch.benchmarks import harness
 
     given = [flag.serialize() for flag in _MEASURED if flag.present]
     command = shlex.join(["python", "-m", "launch.benchmark", *given])
-    measurement = benchmarking.Measurement.here(command)
+    measurement = harness.Measurement.here(command)
     print(measurement.heading(), flush=True)
     tables = []
     for table in _TABLES[TABLE.value]():

@@ -16,21 +16,21 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from data_prep.encoding import Codec
+from data_prep.media.codecs import Codec
 from launch import cli
-from sagan_jax.blend import Blend, Edge
-from sagan_jax.colour import Method
-from sagan_jax.finish import Look
-from sagan_jax.mouth import InnerMouth
-from sagan_jax.views import View
+from sagan_jax.conversion.views import View
+from sagan_jax.rendering.blending import Blend, Edge
+from sagan_jax.rendering.colour_transfer import Method
+from sagan_jax.rendering.harmonisation import Look
+from sagan_jax.rendering.inner_mouth import InnerMouth
 
 if TYPE_CHECKING:
-    from data_prep.audio import Sound
-    from data_prep.encoding import Encoding
-    from sagan_jax.batch import Job
-    from sagan_jax.casting import Wanted
-    from sagan_jax.marking import Marks
-    from sagan_jax.swap import Swapper
+    from data_prep.media.audio import Sound
+    from data_prep.media.codecs import Encoding
+    from sagan_jax.conversion.jobs import Job
+    from sagan_jax.conversion.target_faces import Wanted
+    from sagan_jax.provenance.marking import Marks
+    from sagan_jax.rendering.swapper import Swapper
 
 CHECKPOINT = flags.DEFINE_string(
     "checkpoint", None, "Training folder, or a model exported by launch.export.", required=True
@@ -184,10 +184,10 @@ _SOME_FAILED = 3
 
 def main(argv: Sequence[str]) -> None:
     del argv
-    from data_prep import video
-    from data_prep.encoding import Encoding
-    from sagan_jax import batch
-    from sagan_jax.swap import Swapper
+    from data_prep.media import video_reader
+    from data_prep.media.codecs import Encoding
+    from sagan_jax.conversion import jobs as jobs_lib
+    from sagan_jax.rendering.swapper import Swapper
 
     out, sources = pathlib.Path(OUT.value), list(dict.fromkeys(cli.files(VIDEO.value)))
     encoding = Encoding(CODEC.value, BITS.value, CRF.value, PRESET.value)
@@ -195,18 +195,18 @@ def main(argv: Sequence[str]) -> None:
         views = [View.RESULT, View.SIDE_BY_SIDE, View.MASK]
     else:
         views = [View(VIEW.value)]
-    jobs = batch.plan(sources, out, views, encoding)
+    jobs = jobs_lib.plan(sources, out, views, encoding)
     if SIDE_BY_SIDE.value:
         jobs = _with_side_by_side(jobs, pathlib.Path(SIDE_BY_SIDE.value), encoding)
     if len(jobs) == 1:
-        video.probe(jobs[0].source)
+        video_reader.probe(jobs[0].source)
     for job in jobs:
         cli.require_writable_folder(job.first.parent)
     marks, who = _marks(), _who()
     swapper = Swapper(CHECKPOINT.value, "ab".index(TO.value), CHECKPOINT_STEP.value)
     # A scheduler that wants the machine back is answered like Ctrl-C: what is done stays.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    failed = batch.run(jobs, lambda job: _convert(swapper, job, marks, who, encoding))
+    failed = jobs_lib.run(jobs, lambda job: _convert(swapper, job, marks, who, encoding))
     if len(jobs) > 1:
         print(f"{len(jobs) - failed} of {len(jobs)} files converted")
     if marks.signer is None:
@@ -220,11 +220,12 @@ def main(argv: Sequence[str]) -> None:
 
 def _convert(swapper: Swapper, job: Job, marks: Marks, who: Wanted, encoding: Encoding) -> None:
     """Converts one file, or shows what would come of it, and says so."""
-    from data_prep import faces, video
-    from sagan_jax import convert, sheet, stills
+    from data_prep.media import video_reader
+    from data_prep.pipeline import faces
+    from sagan_jax.conversion import contact_sheet, convert_still, convert_video
 
-    settings = convert.ConvertSettings(
-        span=video.Span(START.value, END.value),
+    settings = convert_video.ConvertSettings(
+        span=video_reader.Span(START.value, END.value),
         wanted=who,
         face=faces.FaceSettings(min_face_size=MIN_FACE.value),
         look=_look(),
@@ -235,9 +236,9 @@ def _convert(swapper: Swapper, job: Job, marks: Marks, who: Wanted, encoding: En
     made = job.first
     if PREVIEW.value:
         made = made.with_suffix(".preview.png")
-        done = sheet.write_sheet(swapper, job.source, made, PREVIEW.value, marks, settings)
+        done = contact_sheet.write_sheet(swapper, job.source, made, PREVIEW.value, marks, settings)
     else:
-        run = stills.convert_still if job.still else convert.convert
+        run = convert_still.convert_still if job.still else convert_video.convert
         done = run(swapper, job.source, job.outputs, marks, settings, FORCE.value)
     print(f"{made}: {done.words()}")
 
@@ -270,18 +271,18 @@ def _with_side_by_side(jobs: list[Job], path: pathlib.Path, encoding: Encoding) 
 
 
 def _who() -> Wanted:
-    from data_prep import video
-    from sagan_jax.casting import Wanted
+    from data_prep.media import video_reader
+    from sagan_jax.conversion.target_faces import Wanted
 
     wanted = Wanted.parse(WHO.value)
     if wanted.reference:
-        video.probe(wanted.reference)
+        video_reader.probe(wanted.reference)
     return wanted
 
 
 def _sound(source: pathlib.Path) -> Sound | None:
-    from data_prep import audio
     from data_prep.errors import InputError
+    from data_prep.media import audio
 
     if AUDIO.value == "none":
         return None
@@ -294,7 +295,7 @@ def _sound(source: pathlib.Path) -> Sound | None:
 
 def _marks() -> Marks:
     from data_prep.errors import InputError
-    from sagan_jax import marking, signing, watermark
+    from sagan_jax.provenance import marking, signing, watermark
 
     if PROVENANCE.value == "full":
         signer = signing.signing_identity(CERTIFICATES.value, KEY.value)

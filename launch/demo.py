@@ -16,8 +16,9 @@ from collections.abc import Sequence
 from absl import flags
 
 from data_prep.errors import InputError
-from data_prep.video import Span, probe
-from launch import cli, program
+from data_prep.media.video_reader import Span, probe
+from launch import cli
+from launch.benchmarks import program
 
 SOURCE = flags.DEFINE_string("source", None, "Video of person A; default: the sample clip.")
 TARGET = flags.DEFINE_string("target", None, "Video of person B; default: the sample clip.")
@@ -143,7 +144,7 @@ def _convert(
 
 def _is_current(out: pathlib.Path, video: pathlib.Path) -> bool:
     """Whether a video was made by the newest checkpoint."""
-    from sagan_jax.checkpoint import Checkpoints
+    from sagan_jax.checkpoints.checkpoint import Checkpoints
 
     record = video.with_suffix(".json")
     if not (video.exists() and record.exists()):

@@ -13,16 +13,18 @@ import imageio.v3 as iio
 import numpy as np
 from markupsafe import Markup
 
-from data_prep import page, plots, shards
-from data_prep.report import inline
-from data_prep.spread import spread
-from data_prep.video import Span
-from launch import benchmarking
-from launch.benchmarking import Value
-from sagan_jax import evaluation, observe, provenance, signing
-from sagan_jax.evaluation import Part
-from sagan_jax.figures import FIGURES
-from sagan_jax.provenance import Origin
+from data_prep.dataset import writer
+from data_prep.even_spacing import spread
+from data_prep.media.video_reader import Span
+from data_prep.preparation.report import inline
+from data_prep.reporting import html_page, svg_plots
+from launch.benchmarks import harness
+from launch.benchmarks.harness import Value
+from sagan_jax.evaluation import frame_measurements, results
+from sagan_jax.evaluation.metric_definitions import FIGURES
+from sagan_jax.evaluation.results import Part
+from sagan_jax.provenance import manifest, signing
+from sagan_jax.provenance.manifest import Origin
 
 _SHEET_FRAMES, _TILE_HEIGHT = 8, 220
 Target = tuple[pathlib.Path, Span]
@@ -65,7 +67,7 @@ _OTHERS = (
     "sharpness_of_source", "seam", "kid", "kid_of_footage", "kid_of_target",
 )  # fmt: skip
 
-_TEMPLATE = page.template(pathlib.Path(__file__).parent, "demo_report.html.jinja")
+_TEMPLATE = html_page.template(pathlib.Path(__file__).parent, "demo_report.html.jinja")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,7 +96,7 @@ def write(out: pathlib.Path, targets: dict[str, Target]) -> None:
       targets: for each swapped video (by name) its target and the part that was converted.
     """
     clips = {
-        name: next(iter(evaluation.read(out / f"{name}.metrics.json").parts.values()))
+        name: next(iter(results.read(out / f"{name}.metrics.json").parts.values()))
         for name in targets
     }
     stats = [json.loads(line) for line in (out / "model" / "stats.jsonl").read_text().splitlines()]
@@ -119,7 +121,7 @@ def write(out: pathlib.Path, targets: dict[str, Target]) -> None:
             curves={name: _identity(name, part) for name, part in clips.items()},
             preview=inline(preview),
             losses=_losses(stats),
-            people=[shards.read_card(out / name) for name in "ab"],
+            people=[writer.read_card(out / name) for name in "ab"],
             times=times,
         )
     )
@@ -145,7 +147,7 @@ def _rows(clips: Mapping[str, Part], holdout: Mapping[str, float]) -> Iterator[R
 
 def _cell(name: str, part: Part, bar: Bar | None) -> Cell:
     figure, estimate = FIGURES[name], part.figures[name]
-    low, high = (figure.text(evaluation.known(end)) for end in (estimate.low, estimate.high))
+    low, high = (figure.text(results.known(end)) for end in (estimate.low, estimate.high))
     text = f"{figure.text(part.value(name))} ({low} to {high})"
     level = "" if bar is None else "good" if bar.holds(estimate.value) else "not-enough"
     return Cell(text, level)
@@ -154,7 +156,7 @@ def _cell(name: str, part: Part, bar: Bar | None) -> Cell:
 def _write_benchmark(
     path: pathlib.Path, rows: Sequence[Row], clips: Sequence[str], times: Mapping[str, Any]
 ) -> None:
-    """As a table of the README (`launch.readme_tables`)."""
+    """As a table of the README (`launch.docs_tables`)."""
     figures: list[dict[str, Value]] = []
     for row in rows:
         cells = {f"{clip}.mp4": cell.text for clip, cell in zip(clips, row.cells, strict=True)}
@@ -163,15 +165,15 @@ def _write_benchmark(
         {"stage": name, "seconds": one["seconds"], "peak memory, GiB": one["memory_gib"]}
         for name, one in times.items()
     ]
-    measurement = benchmarking.Measurement.here("make demo")
+    measurement = harness.Measurement.here("make demo")
     measurement.write(
         path,
         [
-            benchmarking.Table(
+            harness.Table(
                 "Figures, in brackets the interval of 95 %; bars are what the demo set itself",
                 figures,
             ),
-            benchmarking.Table("Time and memory", stages),
+            harness.Table("Time and memory", stages),
         ],
     )
 
@@ -191,16 +193,16 @@ def _seal(picture: pathlib.Path, record: dict[str, Any]) -> None:
         settings=record["settings"],
         watermark=int(record["watermark"], 16),
     )
-    provenance.seal(picture, picture.name, origin, signing.signing_identity())
+    manifest.seal(picture, picture.name, origin, signing.signing_identity())
 
 
 def contact_sheet(target: pathlib.Path, span: Span, swapped: pathlib.Path) -> np.ndarray:
     """Eight frames evenly spread over a clip, target above, swapped below: `[H, W, 3]` uint8."""
-    count = sum(1 for _ in observe.paired_frames(target, swapped, span))
+    count = sum(1 for _ in frame_measurements.paired_frames(target, swapped, span))
     chosen = set(spread(count, _SHEET_FRAMES).tolist())
     columns = [
         np.vstack([_tile(frame.image) for frame in pair])
-        for index, pair in enumerate(observe.paired_frames(target, swapped, span))
+        for index, pair in enumerate(frame_measurements.paired_frames(target, swapped, span))
         if index in chosen
     ]
     return np.hstack(columns)
@@ -219,7 +221,7 @@ def _last_holdout(stats: list[dict[str, float]]) -> dict[str, float]:
 def _identity(name: str, part: Part) -> Markup:
     series = part.series
     lines = {"source": series["similarity_source"], "target": series["similarity_target"]}
-    return plots.curves(
+    return svg_plots.curves(
         name, series["sampled_seconds"], lines, ("seconds", "cosine"), limits=(-0.2, 1.0)
     )
 
@@ -228,7 +230,7 @@ def _losses(stats: list[dict[str, float]]) -> Markup:
     lines = [line for line in stats if "reconstruction" in line]
     values = {name: [line[name] for line in lines] for name in ("reconstruction", "structure")}
     top = float(np.percentile(np.concatenate(list(values.values())), 98))
-    return plots.curves(
+    return svg_plots.curves(
         "losses", [line["images"] for line in lines], values, ("images seen", "loss"),
         limits=(0.0, top),
     )  # fmt: skip

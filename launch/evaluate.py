@@ -16,7 +16,7 @@ from data_prep.errors import InputError
 from launch import cli
 
 if TYPE_CHECKING:
-    from sagan_jax.evaluation import Evaluation
+    from sagan_jax.evaluation.results import Evaluation
 
 SOURCE = flags.DEFINE_string("source", None, "Data set of the person to be seen.")
 TARGET = flags.DEFINE_string("target", None, "Video that was changed.")
@@ -62,39 +62,39 @@ def main(argv: Sequence[str]) -> None:
 
 
 def _measure_clip(out: pathlib.Path) -> None:
-    from data_prep.video import Span
-    from sagan_jax import evaluate, evaluation_report
+    from data_prep.media.video_reader import Span
+    from sagan_jax.evaluation import evaluate_clip, report
 
     source, target, swapped = (_path(flag) for flag in (SOURCE, TARGET, SWAPPED))
-    found, seen = evaluate.evaluate_clip(
+    found, seen = evaluate_clip.evaluate_clip(
         source, target, swapped, Span(TARGET_START.value, TARGET_END.value),
         [pathlib.Path(other) for other in GALLERY.value],
     )  # fmt: skip
-    evaluation_report.write_clip(out.with_suffix(".html"), found, seen)
+    report.write_clip(out.with_suffix(".html"), found, seen)
     _finish(out, found)
 
 
 def _measure_checkpoint(out: pathlib.Path) -> None:
-    from sagan_jax import evaluation_report, reconstruct
+    from sagan_jax.evaluation import evaluate_checkpoint, report
 
-    found, drawn = reconstruct.evaluate_checkpoint(_path(CHECKPOINT), (_path(A), _path(B)))
-    evaluation_report.write_checkpoint(out.with_suffix(".html"), found, drawn)
+    found, drawn = evaluate_checkpoint.evaluate_checkpoint(_path(CHECKPOINT), (_path(A), _path(B)))
+    report.write_checkpoint(out.with_suffix(".html"), found, drawn)
     _finish(out, found)
 
 
 def _compare(out: pathlib.Path | None) -> None:
-    from sagan_jax import comparison, evaluation_report
+    from sagan_jax.evaluation import comparison, report
 
     columns = comparison.read([pathlib.Path(path) for path in COMPARE.value])
     print(comparison.markdown(columns))
     if out is not None:
-        evaluation_report.write_comparison(out.with_suffix(".html"), columns)
+        report.write_comparison(out.with_suffix(".html"), columns)
 
 
 def _finish(out: pathlib.Path, found: Evaluation) -> None:
     """The figures last: where they are, the page is."""
-    from data_prep.coverage import Verdict
-    from sagan_jax import comparison
+    from data_prep.dataset.coverage import Verdict
+    from sagan_jax.evaluation import comparison
 
     aside = out.with_name(f".{out.name}.partial")
     aside.write_text(found.to_json())

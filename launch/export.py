@@ -19,11 +19,11 @@ OUT = flags.DEFINE_string("out", None, "Folder to be written; it must not exist.
 
 def main(argv: Sequence[str]) -> None:
     del argv
-    from sagan_jax import trained
+    from sagan_jax.checkpoints import exported_model
 
     out = pathlib.Path(OUT.value)
     cli.require_writable_folder(out.parent)
-    model = trained.export(pathlib.Path(CHECKPOINT.value), out, CHECKPOINT_STEP.value)
+    model = exported_model.export(pathlib.Path(CHECKPOINT.value), out, CHECKPOINT_STEP.value)
     size = sum(path.stat().st_size for path in out.iterdir())
     names = " and ".join(one["identity"] for one in model.facts["identities"])
     print(f"{out}: {names}, step {model.step}, {size / 1e6:.1f} MB; see its MODEL_CARD.md")

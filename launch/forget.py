@@ -18,7 +18,7 @@ DRY_RUN = flags.DEFINE_bool("dry_run", False, "Only say what would be removed.")
 
 def main(argv: Sequence[str]) -> None:
     del argv
-    from sagan_jax import forget
+    from sagan_jax.provenance import forget
 
     traces = forget.find(pathlib.Path(ROOT.value), IDENTITY.value)
     if not DRY_RUN.value:

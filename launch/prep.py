@@ -71,15 +71,22 @@ _SOME_REFUSED = 3
 
 
 def main(argv: Sequence[str]) -> None:
-    from data_prep import ahead, coverage, faces, masks, prepare, video
+    from data_prep.dataset import coverage
+    from data_prep.media import video_reader
+    from data_prep.pipeline import faces
+    from data_prep.preparation import prepare
+    from data_prep.runtime import prefetch
+    from data_prep.segmentation import face_masks
 
     del argv
     signal.signal(signal.SIGTERM, _stop)
     out = pathlib.Path(OUT.value)
     cli.require_writable_folder(out.parent)
     settings = prepare.PrepareSettings(
-        span=video.Span(START.value, END.value, EVERY.value),
-        face=faces.FaceSettings(min_face_size=MIN_FACE.value, masks=masks.MaskSource(MASKS.value)),
+        span=video_reader.Span(START.value, END.value, EVERY.value),
+        face=faces.FaceSettings(
+            min_face_size=MIN_FACE.value, masks=face_masks.MaskSource(MASKS.value)
+        ),
         file_format=FORMAT.value,
     )
     card = prepare.prepare(
@@ -90,7 +97,7 @@ def main(argv: Sequence[str]) -> None:
         settings,
         reference=pathlib.Path(REFERENCE.value) if REFERENCE.value else None,
         overwrite=OVERWRITE.value,
-        processes=WORKERS.value or ahead.cores(),
+        processes=WORKERS.value or prefetch.cores(),
     )
     print(
         f"{out}: {card.count('train')} crops to train on, {card.count('holdout')} held out; "

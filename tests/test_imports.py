@@ -1,29 +1,31 @@
-"""The arrows of the design: launch -> sagan_jax -> data_prep, and what may not know what."""
+"""The arrows of the design, which hold for files that are not written yet, too."""
 
 import ast
 import pathlib
 
 import pytest
 
-_ROOT = pathlib.Path(__file__).parent.parent
+from tests.support import ROOT
+
 _MODULES = {
-    f"{path.parent.name}.{path.stem}": path
+    ".".join(path.relative_to(ROOT).with_suffix("").parts): path
     for package in ("data_prep", "sagan_jax", "launch")
-    for path in (_ROOT / package).glob("*.py")
+    for path in (ROOT / package).rglob("*.py")
+    if path.name != "__init__.py"
 }
-# The modules that know PyAV: files opened, pictures read and written, sound, both joined; and
-# what is compared with coding a video anew by PyAV alone.
-_MEDIA = [
-    *(f"data_prep.{m}" for m in ("audio", "container", "picture", "segments", "video")),
-    "data_prep.video_writer",
-    "launch.benchmark_convert",
-]
 
 
-def _imports(path: pathlib.Path) -> set[str]:
-    """Every module a file imports, at any depth, `from a import b` as both `a` and `a.b`."""
+def _imports(path: pathlib.Path, *, at_the_top: bool = False) -> set[str]:
+    """Every module a file imports, `from a import b` as both `a` and `a.b`.
+
+    Args:
+      path: the file.
+      at_the_top: whether only what importing the file brings in counts; otherwise also what is
+        imported inside functions, and for the types alone.
+    """
     found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    tree = ast.parse(path.read_text())
+    for node in tree.body if at_the_top else ast.walk(tree):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -31,15 +33,26 @@ def _imports(path: pathlib.Path) -> set[str]:
     return found
 
 
-def _reaches(start: str) -> set[str]:
-    """Our modules that importing one brings in."""
+def _reaches(start: str, *, at_the_top: bool = False) -> set[str]:
+    """Modules that one brings in, ours and the first names of others."""
     seen, todo = set(), [start]
     while todo:
         module = todo.pop()
-        if module in _MODULES and module not in seen:
-            seen.add(module)
-            todo += _imports(_MODULES[module])
+        if module in seen:
+            continue
+        seen.add(module)
+        if module in _MODULES:
+            todo += _imports(_MODULES[module], at_the_top=at_the_top)
     return seen
+
+
+def _within(package: str) -> list[str]:
+    """Our modules below a package."""
+    return sorted(module for module in _MODULES if module.startswith(f"{package}."))
+
+
+def _package(module: str) -> str:
+    return module.rpartition(".")[0]
 
 
 @pytest.mark.parametrize("module", sorted(_MODULES))
@@ -49,8 +62,49 @@ def test_layers_only_look_down(module):
     assert not tops & below[module.split(".")[0]]
 
 
+_FORBIDDEN = {
+    "sagan_jax.training": ("sagan_jax.evaluation", "sagan_jax.rendering"),
+    "sagan_jax.rendering": ("sagan_jax.data", "sagan_jax.training", "sagan_jax.losses"),
+    "sagan_jax.conversion": ("sagan_jax.data", "sagan_jax.training", "sagan_jax.losses"),
+    "sagan_jax.evaluation": ("sagan_jax.training",),
+    "data_prep.media": ("data_prep.mesh",),
+    "data_prep.pipeline": ("data_prep.dataset",),
+}
+
+
+@pytest.mark.parametrize("package", _FORBIDDEN)
+def test_what_a_package_must_not_reach(package):
+    for module in _within(package):
+        reached = {_package(one) for one in _reaches(module)}
+        assert not reached & set(_FORBIDDEN[package]), module
+
+
+@pytest.mark.parametrize("package", ["sagan_jax.rendering", "sagan_jax.provenance"])
+def test_rendering_and_verifying_need_no_training_libraries(package):
+    for module in _within(package):
+        tops = {name.split(".")[0] for name in _reaches(module, at_the_top=True)}
+        assert not tops & {"tensorflow", "tensorflow_datasets", "optax", "matplotlib"}, module
+
+
+def test_no_package_imports_one_that_imports_it():
+    arrows = {
+        (_package(module), _package(other))
+        for module, path in _MODULES.items()
+        for other in _imports(path) & _MODULES.keys()
+        if _package(module) != _package(other)
+    }
+    packages = {package for arrow in arrows for package in arrow}
+    while leaves := packages - {start for start, end in arrows if end in packages}:
+        packages -= leaves
+    assert not packages
+
+
 def test_media_are_read_in_one_place():
-    assert sorted(m for m, path in _MODULES.items() if "av" in _imports(path)) == _MEDIA
+    users = {module for module, path in _MODULES.items() if "av" in _imports(path)}
+    # What is compared with coding a video anew by PyAV alone.
+    assert {m for m in users if _package(m) != "data_prep.media"} == {
+        "launch.benchmarks.conversion"
+    }
 
 
 def _names(path: pathlib.Path) -> set[str]:
@@ -60,13 +114,16 @@ def _names(path: pathlib.Path) -> set[str]:
     return names | {node.attr for node in nodes if isinstance(node, ast.Attribute)}
 
 
+_EVALUATION = "sagan_jax.evaluation"
+
+
 @pytest.mark.parametrize(
     ("names", "users"),
     [
-        ({"SFACE", "FaceRecognizerSF"}, {"sagan_jax.recogniser", "sagan_jax.evaluation"}),
-        ({"EFFICIENTNET"}, {"sagan_jax.distribution", "sagan_jax.evaluation"}),
-        ({"landmark_model"}, {"data_prep.landmarks"}),
-        ({"blendshape_model"}, {"data_prep.blendshapes"}),
+        ({"SFACE", "FaceRecognizerSF"}, {f"{_EVALUATION}.sface", f"{_EVALUATION}.results"}),
+        ({"EFFICIENTNET"}, {f"{_EVALUATION}.fid_kid", f"{_EVALUATION}.results"}),
+        ({"landmark_model"}, {"data_prep.mesh.face_mesh"}),
+        ({"blendshape_model"}, {"data_prep.mesh.blendshapes"}),
     ],
 )
 def test_the_weights_of_a_judge_are_opened_in_one_place(names, users):
@@ -75,47 +132,44 @@ def test_the_weights_of_a_judge_are_opened_in_one_place(names, users):
 
 
 def test_the_judges_serve_evaluation_alone():
-    judges = {"sagan_jax.recogniser", "sagan_jax.distribution", "data_prep.blendshapes"}
+    judges = {f"{_EVALUATION}.sface", f"{_EVALUATION}.fid_kid", "data_prep.mesh.blendshapes"}
     users = {m for m, path in _MODULES.items() if _imports(path) & judges}
-    assert users == {"sagan_jax.gallery", "sagan_jax.evaluate"}
+    assert users == {f"{_EVALUATION}.gallery", f"{_EVALUATION}.evaluate_clip"}
 
 
-@pytest.mark.parametrize("module", ["sagan_jax.convert", "sagan_jax.swap"])
-def test_rendering_needs_no_training(module):
-    assert not _reaches(module) & {f"sagan_jax.{name}" for name in ("train", "step", "data")}
+_JUDGES = {"data_prep.mesh.face_mesh", "data_prep.mesh.blendshapes"}
+# What a loss or its gradient can be made of; `training.train` brings in all of it.
+_LEARNING = ("training", "losses", "networks", "data", "validation")
 
 
-# What a loss or its gradient can be made of; `train` brings in all of it.
-_LEARNING = (
-    "train", "step", "objective", "losses", "perceptual", "generator", "discriminator", "augment",
-    "data", "holdout", "preview", "state",
-)  # fmt: skip
-_JUDGES = {
-    *(f"sagan_jax.{m}" for m in ("recogniser", "distribution", "metrics", "gallery", "evaluate")),
-    *(f"data_prep.{m}" for m in ("landmarks", "blendshapes")),
-}
+@pytest.mark.parametrize("module", [m for name in _LEARNING for m in _within(f"sagan_jax.{name}")])
+def test_no_judge_takes_part_in_training(module):
+    reached = _reaches(module)
+    assert not reached & _JUDGES
+    assert not {_package(one) for one in reached} & {_EVALUATION}
 
 
-@pytest.mark.parametrize("name", _LEARNING)
-def test_no_judge_takes_part_in_training(name):
-    module = f"sagan_jax.{name}"
-    assert module in _MODULES
-    assert not _reaches(module) & _JUDGES
-    if name == "train":
-        assert {f"sagan_jax.{m}" for m in ("step", "objective", "losses")} <= _reaches(module)
+def test_training_brings_in_all_that_learns():
+    parts = {"training.train_step", "training.objective", "losses.pixelwise"}
+    assert {f"sagan_jax.{part}" for part in parts} <= _reaches("sagan_jax.training.train")
 
 
 def test_a_loss_can_open_the_networks_of_lpips_and_dlib_and_no_others():
-    learning = {m for m in _reaches("sagan_jax.train") if m.startswith("sagan_jax.")}
-    users = {m for m in learning if "data_prep.weights" in _imports(_MODULES[m])}
+    perceptual = "sagan_jax.losses.perceptual"
+    learning = {m for m in _reaches("sagan_jax.training.train") if m.startswith("sagan_jax.")}
+    users = {m for m in learning & _MODULES.keys() if "data_prep.weights" in _imports(_MODULES[m])}
     # But for `perceptual` these only say which licences there are.
     cards = {
-        "sagan_jax.model_card", "sagan_jax.provenance", "sagan_jax.train", "sagan_jax.train_report",
-    }  # fmt: skip
-    assert users == {"sagan_jax.perceptual"} | cards
-    opening = {name for name in _names(_MODULES["sagan_jax.perceptual"]) if "load" in name}
+        "sagan_jax.checkpoints.model_card",
+        "sagan_jax.provenance.manifest",
+        "sagan_jax.training.train",
+        "sagan_jax.training.train_report",
+    }
+    assert users == {perceptual} | cards
+    opening = {name for name in _names(_MODULES[perceptual]) if "load" in name}
     assert opening == {"load", "load_lpips"}  # the first is its own, and that of dlib's network
-    known = _imports(_MODULES["sagan_jax.perceptual"]) & _MODULES.keys()
+    known = _imports(_MODULES[perceptual]) & _MODULES.keys()
     assert {m for m in known if m.startswith("data_prep.")} == {
-        "data_prep.identity_network", "data_prep.weights",
-    }  # fmt: skip
+        "data_prep.identity.dlib_resnet",
+        "data_prep.weights",
+    }

@@ -1,0 +1,91 @@
+"""Who a face is: chips and embeddings.
+
+The closer two embeddings are (L2), the likelier they are one person. Between groups of five
+faces of the sample clips the mean distance is, for one person, 0.30 in the median and 0.59 at
+most (a hand before the face in one of the two), for two people 0.86 and 0.70 at least.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+
+import cv2
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from data_prep.identity import dlib_resnet
+from data_prep.identity.dlib_resnet import CHIP_SIZE
+from data_prep.mesh import crop_alignment
+from data_prep.records import EMBEDDING_SIZE
+
+# The threshold that dlib's network was trained for.
+SAME_PERSON = 0.6
+
+# Where dlib puts the outer and inner corners of the eyes and the base of the nose, as shares
+# of the side of a chip without margin; the network saw a quarter of it more on every side.
+_PLACES = {
+    33: (0.1206, 0.2137), 133: (0.3341, 0.2291), 362: (0.6461, 0.2290), 263: (0.8596, 0.2135),
+    2: (0.4901, 0.6278),
+}  # fmt: skip
+_MARGIN = 0.25
+_LANDMARKS = np.array(list(_PLACES))
+_TEMPLATE = (np.array(list(_PLACES.values())) + _MARGIN) / (1 + 2 * _MARGIN) * CHIP_SIZE
+
+# Faces a call of the network: on a CPU more are no faster.
+_BATCH = 8
+# What the network is shown for "nothing": smooth noise, of these widths in pixels.
+_NOISE_SIGMAS = (5.0, 10.0, 20.0, 40.0)
+_NOISE_CONTRAST = 50.0
+
+
+def chip(image: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+    """The face as the network wants it: upright, eyes and nose in their places.
+
+    Args:
+      image: `[height, width, 3]` uint8 RGB.
+      landmarks: `[478, 2]` image pixels.
+
+    Returns:
+      `[150, 150, 3]` uint8.
+    """
+    transform = crop_alignment.fit_similarity(landmarks[_LANDMARKS], _TEMPLATE)
+    return crop_alignment.warp(image, transform, CHIP_SIZE)
+
+
+def embed(chips: np.ndarray) -> np.ndarray:
+    """Embeddings of any number of faces.
+
+    Args:
+      chips: `[N, 150, 150, 3]` uint8, each as of `chip`.
+
+    Returns:
+      `[N, EMBEDDING_SIZE]` float32.
+    """
+    embeddings = np.empty((len(chips), EMBEDDING_SIZE), np.float32)
+    for start in range(0, len(chips), _BATCH):
+        part = chips[start : start + _BATCH]
+        # Two shapes are compiled: one face, for whoever waits for it, and a full batch.
+        padded = part if len(part) == 1 else np.resize(part, (_BATCH, *part.shape[1:]))
+        embeddings[start : start + _BATCH] = jax.device_get(_network()(padded))[: len(part)]
+    return embeddings
+
+
+@functools.cache
+def nothing() -> np.ndarray:
+    """What is read where no face is: the middle of smooth noise, `[EMBEDDING_SIZE]`."""
+    random = np.random.default_rng(0)
+    chips = []
+    for sigma in _NOISE_SIGMAS * 8:
+        noise = cv2.GaussianBlur(random.normal(size=(CHIP_SIZE, CHIP_SIZE)), (0, 0), sigma)
+        grey = np.clip(127 + _NOISE_CONTRAST * noise / noise.std(), 0, 255).astype(np.uint8)
+        chips.append(np.repeat(grey[..., None], 3, axis=2))
+    return embed(np.stack(chips)).mean(0)
+
+
+@functools.cache
+def _network() -> Callable[[np.ndarray], jax.Array]:
+    network, variables = dlib_resnet.ResNet(), jax.device_put(dlib_resnet.load())
+    compiled = jax.jit(lambda variables, chips: network.apply(variables, chips.astype(jnp.float32)))
+    return functools.partial(compiled, variables)

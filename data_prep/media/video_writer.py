@@ -1,0 +1,200 @@
+"""Frames to one silent video; `segments` makes whole ones of such parts."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+from types import TracebackType
+
+import av
+import numpy as np
+from av.video.reformatter import ColorRange, VideoReformatter
+
+from data_prep.errors import InputError
+from data_prep.media.codecs import Codec, Encoding
+from data_prep.media.coded_frame import Picture, PixelCoding, planes_of
+from data_prep.media.container import MICROSECONDS, Seal, muxer_options, written_aside
+from data_prep.media.video_reader import SCALING, VideoInfo
+
+# SVT-AV1 otherwise describes itself on stderr.
+os.environ.setdefault("SVT_LOG", "1")
+_INPUT_FORMATS = {
+    ("uint8", 3): "rgb24", ("uint16", 3): "rgb48le", ("uint8", 4): "rgba", ("uint16", 4): "rgba64le"
+}  # fmt: skip
+
+
+class VideoWriter:
+    """Codes frames into a file aside, and gives it its name when it is whole.
+
+    A context manager. If the block fails, nothing is left and an existing file stays as it
+    was. The clock of MP4 and MOV ticks in microseconds, that of Matroska in milliseconds.
+
+    Attributes:
+      timestamps: of the frames written, microseconds.
+      reordering: by how many places at most a frame is coded before its turn, once closed.
+
+    Args:
+      path: the file to be; PNG pictures are written as frames of a MOV.
+      width: pixels.
+      height: pixels.
+      like: video whose frame rate, pixel shape and colour description are kept.
+      encoding: how.
+      transparent: whether frames have an alpha channel.
+      metadata: tags of the file.
+      seal: what is done to the whole file before it gets its name.
+
+    Raises:
+      InputError: if the file cannot be written.
+    """
+
+    def __init__(
+        self,
+        path: str | pathlib.Path,
+        *,
+        width: int,
+        height: int,
+        like: VideoInfo,
+        encoding: Encoding = Encoding(),
+        transparent: bool = False,
+        metadata: dict[str, str] | None = None,
+        seal: Seal | None = None,
+    ):
+        if encoding.codec is not Codec.PNG:
+            encoding.check(pathlib.Path(path), transparent)
+        if encoding.encoder not in av.codecs_available:
+            raise InputError(f"{path}: this FFmpeg has no {encoding.encoder}; give another codec")
+        self.timestamps: list[int] = []
+        self.reordering = 0
+        self._path, self._like = pathlib.Path(path), like
+        self._shape = (height, width, 4 if transparent else 3)
+        self._range = ColorRange.JPEG if like.full_range else ColorRange.MPEG
+        self._encoding, self._convert = encoding, VideoReformatter()
+        self._coded: list[int] = []
+        self._files = contextlib.ExitStack()
+        aside = self._files.enter_context(written_aside(self._path, seal))
+        self._container = av.open(str(aside), "w", options=muxer_options(aside))
+        self._container.metadata.update(metadata or {})
+        self._video = self._add_video()
+
+    def __enter__(self) -> VideoWriter:
+        return self
+
+    def write(self, image: np.ndarray | Picture, timestamp_us: int) -> None:
+        """Appends a frame.
+
+        Args:
+          image: `[height, width, 3]` RGB, or `[..., 4]` with straight alpha; uint8 or uint16.
+            Or a picture, in `picture_format` or RGB.
+          timestamp_us: later than the frame before.
+
+        Raises:
+          InputError: if the frame is not of the video's size.
+        """
+        frame = self._coded_frame(image, timestamp_us)
+        last = self.timestamps[-1] if self.timestamps else -1
+        frame.pts, frame.time_base = max(timestamp_us, last + 1), MICROSECONDS
+        self.timestamps.append(frame.pts)
+        self._mux(self._video.encode(frame))
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            if kind is None:
+                self._finish()
+                self._container.close()
+            else:
+                with contextlib.suppress(av.FFmpegError):
+                    self._container.close()
+        except BaseException as failure:
+            self._files.__exit__(type(failure), failure, failure.__traceback__)
+            raise
+        self._files.__exit__(kind, error, trace)
+
+    def _finish(self) -> None:
+        if not self.timestamps:
+            raise InputError(f"{self._path}: no frame to write; choose a part within the video")
+        packets = self._video.encode(None)
+        if len(self.timestamps) <= 2:
+            # x265 leaves the decoding times undefined where there is nothing to reorder.
+            for packet in packets:
+                packet.dts = packet.pts
+        self._mux(packets)
+        place = {pts: i for i, pts in enumerate(sorted(self._coded))}
+        self.reordering = max(i - place[pts] for i, pts in enumerate(self._coded))
+
+    def _mux(self, packets: list[av.Packet]) -> None:
+        self._coded += [packet.pts for packet in packets if packet.pts is not None]
+        self._container.mux(packets)
+
+    def _coded_frame(self, image: np.ndarray | Picture, timestamp_us: int) -> av.VideoFrame:
+        if isinstance(image, Picture) and image.coding.is_rgb:
+            image = image.planes[0]
+        shape = image.shape
+        if shape != self._shape:
+            raise InputError(
+                f"{self._path}: frame at {timestamp_us * 1e-6:.3f} s is {_size(shape)}, "
+                f"the video is {_size(self._shape)}; use a video whose size does not change"
+            )
+        if isinstance(image, Picture):
+            frame = av.VideoFrame(shape[1], shape[0], image.coding.name)
+            for plane, values in zip(planes_of(frame), image.planes, strict=True):
+                plane[...] = values
+            return frame
+        return self._convert.reformat(
+            av.VideoFrame.from_ndarray(
+                image, format=_INPUT_FORMATS[image.dtype.name, image.shape[2]]
+            ),
+            format=self._video.pix_fmt,
+            src_colorspace=self._like.matrix,
+            dst_colorspace=self._like.matrix,
+            src_color_range=ColorRange.JPEG,
+            dst_color_range=ColorRange.JPEG if self._encoding.is_rgb else self._range,
+            interpolation=SCALING,
+        )
+
+    def _add_video(self) -> av.VideoStream:
+        stream = self._container.add_stream(
+            self._encoding.encoder, rate=self._like.fps, options=self._encoding.options(),
+            time_base=MICROSECONDS,
+        )  # fmt: skip
+        assert isinstance(stream, av.VideoStream)
+        height, width, channels = self._shape
+        stream.width, stream.height = width, height
+        stream.pix_fmt = self._encoding.pixel_format(width, height, channels == 4)
+        context = stream.codec_context
+        context.time_base = MICROSECONDS
+        # PyAV's own choice, slices, lets x264's output vary from run to run, and codes worse.
+        context.thread_type = "AUTO"
+        context.sample_aspect_ratio = self._like.sample_aspect_ratio
+        context.color_primaries = self._like.primaries
+        context.color_trc = self._like.transfer
+        if not self._encoding.is_rgb:
+            context.colorspace, context.color_range = self._like.matrix, self._range
+        if self._encoding.tag and self._path.suffix != ".mkv":
+            context.codec_tag = self._encoding.tag
+        return stream
+
+
+def picture_format(info: VideoInfo, encoding: Encoding, transparent: bool = False) -> str:
+    """In which format the pictures of a video are best read to be changed and coded again.
+
+    In that of the encoder nothing is converted any more. It is RGB where the encoder wants
+    it, where alpha is to be told, and where luma and chroma do not fit each other once the
+    picture is turned or of an odd size.
+    """
+    name = encoding.pixel_format(info.width, info.height)
+    coding = PixelCoding(name)
+    odd = info.width % 2 or info.height % 2
+    uneven = coding.steps[0] != coding.steps[1] and info.rotation % 180
+    if coding.is_rgb or transparent or (odd and coding.steps != (1, 1)) or uneven:
+        return "rgb48le" if min(info.bits, encoding.depth) > 8 else "rgb24"
+    return name
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    return f"{shape[1]}x{shape[0]}"

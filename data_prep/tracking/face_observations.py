@@ -1,0 +1,88 @@
+"""Every face of one frame once, wherever it was looked for."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from data_prep.mesh import face_mesh
+from data_prep.mesh.face_mesh import Region
+from data_prep.records import Detection, Face
+
+# Share of overlap from which two boxes are of one face.
+SAME_FACE = 0.3
+
+
+def overlap(a: np.ndarray, b: np.ndarray) -> float:
+    """Intersection over union of two boxes `[4]`."""
+    size = np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])
+    both = float(np.prod(np.maximum(size, 0)))
+    union = float(np.prod(a[2:] - a[:2]) + np.prod(b[2:] - b[:2])) - both
+    return both / union if union > 0 else 0.0
+
+
+def same_face(box: np.ndarray, others: Sequence[np.ndarray]) -> int | None:
+    """Which of other boxes is of the same face as a box, by overlap; None if none is."""
+    shares = [overlap(box, other) for other in others]
+    best = int(np.argmax(shares)) if shares else None
+    return None if best is None or shares[best] < SAME_FACE else best
+
+
+def mesh_box(points: np.ndarray) -> np.ndarray:
+    """The box around a mesh `[478, 2]`: `[4]` float32."""
+    return np.concatenate([points.min(0), points.max(0)]).astype(np.float32)
+
+
+@dataclasses.dataclass(frozen=True)
+class Sighting:
+    """A face found in a frame, before it is known whose track it belongs to.
+
+    Attributes:
+      face: the face.
+      box: around its mesh, `[4]`.
+      confirmed: whether the detector found it too.
+    """
+
+    face: Face
+    box: np.ndarray
+    confirmed: bool
+
+
+def find(
+    expected: list[Region], look: Callable[[Region], Face | None], detections: list[Detection]
+) -> list[Sighting]:
+    """Every face of a frame once: those where faces are expected, then those detected."""
+    found: list[Face] = []
+    for region in expected:
+        face = look(region)
+        if face is not None and _is_new(face, found):
+            found.append(face)
+    for detection in detections:
+        region = face_mesh.region_of_detection(detection)
+        if any(_covers(face, region) for face in found):
+            continue
+        face = look(region)
+        if face is not None and _is_new(face, found):
+            found.append(face)
+    return [_sighting(face, detections) for face in found]
+
+
+def _sighting(face: Face, detections: list[Detection]) -> Sighting:
+    box = mesh_box(face.landmarks)
+    same = same_face(box, [detection.box for detection in detections])
+    if same is not None:
+        face = dataclasses.replace(face, detection=detections[same])
+    return Sighting(face, box, confirmed=same is not None)
+
+
+def _is_new(face: Face, found: list[Face]) -> bool:
+    box = mesh_box(face.landmarks)
+    return same_face(box, [mesh_box(other.landmarks) for other in found]) is None
+
+
+def _covers(face: Face, region: Region) -> bool:
+    """Whether the centre of a region lies well inside a face."""
+    low, high = face.landmarks.min(0), face.landmarks.max(0)
+    return bool(np.hypot(*(region.centre - (low + high) / 2)) < 0.25 * np.max(high - low))

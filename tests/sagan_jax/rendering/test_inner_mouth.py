@@ -1,0 +1,67 @@
+"""What is between the lips, on pictures whose pixels say where they come from."""
+
+import cv2
+import numpy as np
+import pytest
+
+from data_prep.records import CROP_SIZE, AlignedFace
+from data_prep.segmentation.face_masks import INNER_LIPS
+from sagan_jax.inputs.retargeting import Places
+from sagan_jax.rendering import inner_mouth
+
+_CENTRE, _RADII = np.array([120.0, 170.0]), np.array([30.0, 14.0])
+_EYES = [[90.0, 100.0, 30.0], [165.0, 100.0, 30.0]]
+# Narrower, and elsewhere.
+_USUAL = Places(np.array([*_EYES, [118, 172, 60]]), np.array([*_EYES, [128, 180, 48]]))
+
+
+def _face(radii):
+    """Red says in which column a pixel is, green in which row."""
+    image = np.zeros((CROP_SIZE, CROP_SIZE, 3), np.uint8)
+    image[..., 0], image[..., 1] = np.meshgrid(np.arange(CROP_SIZE), np.arange(CROP_SIZE))
+    landmarks = np.zeros((478, 2), np.float32)
+    angles = np.linspace(0, 2 * np.pi, len(INNER_LIPS), endpoint=False)
+    landmarks[list(INNER_LIPS)] = _CENTRE + radii * np.stack([np.cos(angles), np.sin(angles)], -1)
+    unused = dict.fromkeys(set(AlignedFace.__annotations__) - {"image", "landmarks"})
+    return AlignedFace(image=image, landmarks=landmarks, **unused)
+
+
+@pytest.mark.parametrize("size", [256, 512])
+def test_the_target_is_seen_between_the_drawn_lips_and_nowhere_else(size):
+    drawn = np.full((size, size, 3), 0.5, np.float32)
+    mixed = inner_mouth.with_that_of_the_target(drawn, _face(_RADII), _USUAL)
+    assert mixed.dtype == np.float32
+    # In pixels of 256, whose centres lie at halves.
+    rows, columns = (np.mgrid[:size, :size] + 0.5) * CROP_SIZE / size - 0.5
+    x, y = (columns - 128) * 60 / 48 + 118, (rows - 180) * 60 / 48 + 172
+    away = np.hypot(*((np.stack([x, y], -1) - _CENTRE) / _RADII).transpose(2, 0, 1))
+    inside, outside = away < 0.6, away > 1.7
+    assert inside.sum() > 300
+    np.testing.assert_allclose(255 * mixed[inside][:, 0], x[inside], atol=1)
+    np.testing.assert_allclose(255 * mixed[inside][:, 1], y[inside], atol=1)
+    np.testing.assert_array_equal(mixed[outside], 0.5)
+    assert (drawn == 0.5).all()
+
+
+def test_an_opening_mouth_shows_ever_more_and_does_not_pop():
+    drawn = np.zeros((CROP_SIZE, CROP_SIZE, 3), np.float32)
+
+    def shown(opening):
+        face = _face([30.0, opening])
+        face.image[:] = 255
+        return inner_mouth.with_that_of_the_target(drawn, face, _USUAL)[..., 0]
+
+    most = np.array([shown(opening).max() for opening in np.linspace(0, 6, 61)])
+    assert most[0] < 0.2
+    assert most[-1] > 0.95
+    assert np.diff(most).min() > -0.02
+    assert np.diff(most).max() < 0.1
+
+
+def test_lips_at_the_edge_of_the_crop_are_cut_off_there():
+    drawn = np.zeros((CROP_SIZE, CROP_SIZE, 3), np.float32)
+    far = Places(_USUAL.replaced, np.array([*_EYES, [250, 250, 48]]))
+    mixed = inner_mouth.with_that_of_the_target(drawn, _face(_RADII), far)
+    seen = cv2.boundingRect((mixed.max(-1) > 0.1).astype(np.uint8))
+    assert seen[0] > 220
+    assert seen[1] > 220

@@ -1,0 +1,5 @@
+"""Clips, data sets and tiny runs that tests share."""
+
+import pathlib
+
+ROOT = pathlib.Path(__file__).parents[2]
