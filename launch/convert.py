@@ -19,7 +19,8 @@ from absl import flags
 from data_prep.media.codecs import Codec
 from launch import cli
 from sagan_jax.conversion.views import View
-from sagan_jax.rendering.blending import Blend, Edge
+from sagan_jax.rendering.alpha import Edge
+from sagan_jax.rendering.blending import Blend
 from sagan_jax.rendering.colour_transfer import Method
 from sagan_jax.rendering.harmonisation import Look
 from sagan_jax.rendering.inner_mouth import InnerMouth
@@ -222,9 +223,9 @@ def _convert(swapper: Swapper, job: Job, marks: Marks, who: Wanted, encoding: En
     """Converts one file, or shows what would come of it, and says so."""
     from data_prep.media import video_reader
     from data_prep.pipeline import faces
-    from sagan_jax.conversion import contact_sheet, convert_still, convert_video
+    from sagan_jax.conversion import contact_sheet, convert_still, convert_video, render_setup
 
-    settings = convert_video.ConvertSettings(
+    settings = render_setup.ConvertSettings(
         span=video_reader.Span(START.value, END.value),
         wanted=who,
         face=faces.FaceSettings(min_face_size=MIN_FACE.value),

@@ -13,11 +13,11 @@ import imageio.v3 as iio
 import numpy as np
 from markupsafe import Markup
 
-from data_prep.dataset import writer
+from data_prep.dataset import identity_card
 from data_prep.even_spacing import spread
 from data_prep.media.video_reader import Span
-from data_prep.preparation.report import inline
 from data_prep.reporting import html_page, svg_plots
+from data_prep.reporting.thumbnails import inline
 from launch.benchmarks import harness
 from launch.benchmarks.harness import Value
 from sagan_jax.evaluation import frame_measurements, results
@@ -121,7 +121,7 @@ def write(out: pathlib.Path, targets: dict[str, Target]) -> None:
             curves={name: _identity(name, part) for name, part in clips.items()},
             preview=inline(preview),
             losses=_losses(stats),
-            people=[writer.read_card(out / name) for name in "ab"],
+            people=[identity_card.read_card(out / name) for name in "ab"],
             times=times,
         )
     )

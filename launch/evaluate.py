@@ -93,7 +93,7 @@ def _compare(out: pathlib.Path | None) -> None:
 
 def _finish(out: pathlib.Path, found: Evaluation) -> None:
     """The figures last: where they are, the page is."""
-    from data_prep.dataset.coverage import Verdict
+    from data_prep.dataset.footage_verdict import Verdict
     from sagan_jax.evaluation import comparison
 
     aside = out.with_name(f".{out.name}.partial")

@@ -71,7 +71,7 @@ _SOME_REFUSED = 3
 
 
 def main(argv: Sequence[str]) -> None:
-    from data_prep.dataset import coverage
+    from data_prep.dataset import footage_verdict
     from data_prep.media import video_reader
     from data_prep.pipeline import faces
     from data_prep.preparation import prepare
@@ -103,7 +103,7 @@ def main(argv: Sequence[str]) -> None:
         f"{out}: {card.count('train')} crops to train on, {card.count('holdout')} held out; "
         f"see {out / 'report.html'}"
     )
-    print(coverage.Verdict(**card.verdict).text)
+    print(footage_verdict.Verdict(**card.verdict).text)
     for one in card.refused:
         print(f"left out: {one['reason']}", file=sys.stderr)
     sys.exit(_SOME_REFUSED if card.refused else 0)

@@ -43,13 +43,13 @@ def _file(path: pathlib.Path) -> int:
 
 def _data_set(folder: pathlib.Path) -> int:
     """Says whether a data set is whole; returns its exit code."""
-    from data_prep.dataset import writer
+    from data_prep.dataset import identity_card, reader
     from data_prep.runtime.progress import Progress
     from sagan_jax.provenance.verify import Verdict
 
-    every = list(writer.read_card(folder).shards())
+    every = list(identity_card.read_card(folder).shards())
     with Progress("reading shards", total=sum(s["bytes"] for s in every), unit="bytes") as bar:
-        problems = writer.verify(folder, bar.advance)
+        problems = reader.verify(folder, bar.advance)
     if JSON.value:
         print(json.dumps({"path": str(folder), "shards": len(every), "damaged": problems}))
     elif not problems:

@@ -9,7 +9,7 @@ import jinja2
 from data_prep import weights
 
 if TYPE_CHECKING:
-    from data_prep.dataset.writer import IdentityCard
+    from data_prep.dataset.identity_card import IdentityCard
 
 NAME = "README.md"
 _TEMPLATE = """\

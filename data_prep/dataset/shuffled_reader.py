@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from data_prep.dataset import writer
+from data_prep.dataset import identity_card, reader
 from data_prep.errors import InputError
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def read(folder: str | pathlib.Path, seed: int, start: int = 0) -> Iterator[dict
 
     # TensorFlow only reads files here; it would otherwise take all of the GPU's memory.
     tf.config.set_visible_devices([], "GPU")
-    card = writer.read_card(folder)
+    card = identity_card.read_card(folder)
     if card.file_format != "tfrecord":
         raise InputError(
             f"{folder}: is in {card.file_format}, and only TFRecord is streamed; prepare it with "
@@ -53,7 +53,7 @@ def read(folder: str | pathlib.Path, seed: int, start: int = 0) -> Iterator[dict
         raise InputError(f"{folder}: the split 'train' is empty; prepare a longer video")
     builder = tfds.builder_from_directory(str(folder))
     first, before = divmod(start, card.count("train"))
-    with writer.damage_named(folder):
+    with reader.damage_named(folder):
         for epoch in itertools.count(first):
             examples = _epoch(builder, seed, epoch).skip(before)
             yield from tfds.as_numpy(examples.map(_decoded, tf.data.AUTOTUNE).prefetch(_SHARDS))
@@ -68,14 +68,14 @@ def _epoch(builder: Any, seed: int, epoch: int) -> tf.data.Dataset:
     (order,) = np.random.SeedSequence([seed, epoch]).generate_state(1)
     options = tf.data.Options()
     options.deterministic = True
-    masks = dict.fromkeys(writer.MASKS, True)
+    masks = dict.fromkeys(identity_card.MASKS, True)
     wanted = {"image": True, "masks": masks, "pose": True, "landmarks": True}
     left = tfds.decode.SkipDecoding
     examples = builder.as_dataset(
         split="train",
         shuffle_files=True,
         decoders=tfds.decode.PartialDecoding(
-            wanted, {"image": left(), "masks": dict.fromkeys(writer.MASKS, left())}
+            wanted, {"image": left(), "masks": dict.fromkeys(identity_card.MASKS, left())}
         ),
         read_config=tfds.ReadConfig(
             options=options, shuffle_seed=int(order), interleave_cycle_length=_SHARDS,

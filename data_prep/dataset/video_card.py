@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 from typing import Any, TypedDict
 
-import cv2
 import numpy as np
 
 from data_prep.records import Track
 
-_THUMBNAIL = 96
 # Between a face and the next of its track: longer than this is a gap worth showing. A frame of
 # a 10 frames/s video takes 100 ms.
 _GAP_US = 150_000
@@ -78,15 +75,3 @@ def track_card(track: Track) -> TrackCard:
         faces=len(times),
         gaps=np.stack([times[before], times[before + 1]], -1).tolist(),
     )
-
-
-def thumbnail(image: np.ndarray, side: int = _THUMBNAIL) -> str:
-    """A square RGB image `[S, S, 3]` uint8, made small, as a JPEG in base 64."""
-    small = cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA)
-    return jpeg(small)
-
-
-def jpeg(image: np.ndarray) -> str:
-    """An RGB image `[H, W, 3]` uint8 as a JPEG in base 64."""
-    encoded = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1]
-    return base64.b64encode(encoded.tobytes()).decode()

@@ -6,7 +6,6 @@ are imported where they are used: they take seconds, and a wrong flag should not
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import itertools
 import json
@@ -20,24 +19,19 @@ import cv2
 import numpy as np
 
 from data_prep.dataset import dataset_card
-from data_prep.errors import InputError
 from data_prep.records import (
     CROP_SIZE,
     EMBEDDING_SIZE,
     NUM_LANDMARKS,
-    SCHEMA_VERSION,
     AlignedFace,
 )
 from data_prep.runtime import files, prefetch
 
 if TYPE_CHECKING:
     import tensorflow_datasets as tfds
+from data_prep.dataset.identity_card import CARD, FORMATS, MASKS, SPLITS, IdentityCard
 
-SPLITS = ("train", "holdout")
-MASKS = ("face", "eyes", "mouth")
-FORMATS = ("tfrecord", "array_record")
 _NAME = "face_identity"
-_CARD = "card.json"
 _SHARD_EXAMPLES = 512
 # Runs suit what is left of both pictures and masks better than zlib's default strategy.
 _PNG = [
@@ -47,47 +41,6 @@ _PNG = [
 # people and their masks: a crop takes 1.95 instead of 2.83 ms to write and 1.1 instead of 2.2 to
 # read and is a tenth larger, a mask takes 0.09 instead of 0.38 ms and is a fifth smaller.
 _PICTURE_FILTER, _MASK_FILTER = cv2.IMWRITE_PNG_FILTER_UP, cv2.IMWRITE_PNG_FILTER_NONE
-
-
-@dataclasses.dataclass(frozen=True)
-class IdentityCard:
-    """What a data set says about itself.
-
-    Attributes:
-      identity: name of the person.
-      consent: the statement under which the footage may be used.
-      videos: name, SHA-256 and figures of every video it was made from, and under `shards`,
-        by split, name, examples, bytes and SHA-256 of each of its shards.
-      settings: with which the faces were found.
-      models: origin and licence of every model used.
-      fingerprint: SHA-256 over videos, settings and schema.
-      refused: name, SHA-256 (empty where unreadable) and reason of each video left out.
-      coverage: what the training crops show.
-      verdict: whether that is enough, and what is missing.
-      file_format: of the shards, one of `FORMATS`.
-      schema_version: of the examples.
-    """
-
-    identity: str
-    consent: str
-    videos: tuple[dict[str, Any], ...]
-    settings: dict[str, Any]
-    models: tuple[dict[str, Any], ...]
-    fingerprint: str
-    refused: tuple[dict[str, Any], ...] = ()
-    coverage: dict[str, Any] = dataclasses.field(default_factory=dict)
-    verdict: dict[str, Any] = dataclasses.field(default_factory=dict)
-    file_format: str = FORMATS[0]
-    schema_version: str = SCHEMA_VERSION
-
-    def count(self, split: str) -> int:
-        """Number of crops in a split."""
-        return sum(video[split] for video in self.videos)
-
-    def shards(self) -> Iterator[dict[str, Any]]:
-        """Name, examples, bytes and SHA-256 of every shard."""
-        for video, split in itertools.product(self.videos, SPLITS):
-            yield from video["shards"][split]
 
 
 class Writer:
@@ -112,7 +65,7 @@ class Writer:
         shutil.rmtree(self._aside, ignore_errors=True)
         self._aside.mkdir(parents=True)
         # Whose crops these are is known from the first one on; the whole card comes last.
-        (self._aside / _CARD).write_text(json.dumps({"identity": identity, "consent": consent}))
+        (self._aside / CARD).write_text(json.dumps({"identity": identity, "consent": consent}))
 
     def add(self, split: str, faces: Iterable[AlignedFace], video: dict[str, Any]) -> int:
         """Writes the crops of one split of one video; returns their number."""
@@ -151,7 +104,7 @@ class Writer:
         videos = self._name_shards(card.videos)
         card = dataclasses.replace(card, videos=videos, file_format=self._file_format)
         _write_metadata(self._aside, card)
-        (self._aside / _CARD).write_text(json.dumps(dataclasses.asdict(card), indent=2))
+        (self._aside / CARD).write_text(json.dumps(dataclasses.asdict(card), indent=2))
         (self._aside / dataset_card.NAME).write_text(dataset_card.markdown(card))
         if seal:
             seal(self._aside)
@@ -187,106 +140,6 @@ def recover(folder: pathlib.Path) -> None:
     if _replaced(folder).exists() and not folder.exists():
         _replaced(folder).rename(folder)
     shutil.rmtree(_replaced(folder), ignore_errors=True)
-
-
-def is_data_set(folder: pathlib.Path) -> bool:
-    """Whether a folder claims to be one, of whatever schema and however damaged."""
-    return (folder / _CARD).is_file()
-
-
-def read_card(folder: str | pathlib.Path) -> IdentityCard:
-    """The card of a data set.
-
-    Raises:
-      InputError: if the folder is none, is of another schema or states no consent.
-    """
-    path = pathlib.Path(folder) / _CARD
-    if not path.is_file():
-        raise InputError(f"{folder}: no data set here; make one with `python -m launch.prep`")
-    try:
-        values = json.loads(path.read_text())
-        version, consent = values["schema_version"], values["consent"]
-    except (json.JSONDecodeError, KeyError) as error:
-        raise InputError(f"{path}: damaged card; prepare it again with --overwrite") from error
-    if version != SCHEMA_VERSION:
-        raise InputError(
-            f"{folder}: holds schema {version}, this version of the program reads "
-            f"{SCHEMA_VERSION}; prepare it again from its videos with --overwrite"
-        )
-    if not consent.strip():
-        raise InputError(f"{folder}: states no consent; prepare it again with --consent")
-    lists = {name: tuple(values.get(name, ())) for name in ("videos", "models", "refused")}
-    return IdentityCard(**values | lists)
-
-
-def read(folder: str | pathlib.Path, split: str) -> Iterator[dict[str, Any]]:
-    """The examples of a split in order of time, NumPy arrays by feature name.
-
-    Args:
-      folder: the data set.
-      split: `train` or `holdout`, or parts of them as TFDS writes it: `train[10:20]`.
-
-    Raises:
-      InputError: if the folder is no data set, or a shard is damaged.
-    """
-    import tensorflow as tf
-    import tensorflow_datasets as tfds
-
-    # TensorFlow only reads files here; it would otherwise take all of the GPU's memory.
-    tf.config.set_visible_devices([], "GPU")
-    card = read_card(folder)
-    builder = tfds.builder_from_directory(str(folder))
-    if split in SPLITS and split not in builder.info.splits:
-        return
-    with damage_named(folder):
-        if card.file_format == "array_record":
-            yield from builder.as_data_source(split=split)
-        else:
-            config = tfds.ReadConfig(interleave_cycle_length=1)
-            yield from tfds.as_numpy(builder.as_dataset(split=split, read_config=config))
-
-
-@contextlib.contextmanager
-def damage_named(folder: str | pathlib.Path) -> Iterator[None]:
-    """Says which shard it was, where reading a data set fails.
-
-    Raises:
-      InputError: instead of what TensorFlow raises.
-    """
-    import tensorflow as tf
-
-    try:
-        yield
-    except (tf.errors.OpError, OSError, RuntimeError, ValueError) as error:
-        problems = [f"shard {name} {problem}" for name, problem in verify(folder).items()]
-        raise InputError(
-            f"{folder}: {'; '.join(problems) or str(error).splitlines()[0]}; repair it with "
-            "`python -m launch.prep --overwrite` and the videos it was made of"
-        ) from error
-
-
-def verify(
-    folder: str | pathlib.Path, progress: Callable[[int], None] | None = None
-) -> dict[str, str]:
-    """What is wrong with the shards of a data set, by name; nothing if all are whole.
-
-    Args:
-      folder: the data set.
-      progress: called with the number of bytes read since the last call.
-
-    Raises:
-      InputError: if the folder is no data set.
-    """
-    problems = {}
-    for shard in read_card(folder).shards():
-        path = pathlib.Path(folder) / shard["name"]
-        if not path.is_file():
-            problems[shard["name"]] = "is missing"
-        elif files.of_file(path) != shard["sha256"]:
-            problems[shard["name"]] = "is damaged (SHA-256 differs)"
-        if progress:
-            progress(shard["bytes"])
-    return problems
 
 
 def _aside(folder: pathlib.Path) -> pathlib.Path:

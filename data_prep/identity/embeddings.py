@@ -17,7 +17,7 @@ import numpy as np
 
 from data_prep.identity import dlib_resnet
 from data_prep.identity.dlib_resnet import CHIP_SIZE
-from data_prep.mesh import crop_alignment
+from data_prep.imaging import similarity, warp
 from data_prep.records import EMBEDDING_SIZE
 
 # The threshold that dlib's network was trained for.
@@ -50,8 +50,8 @@ def chip(image: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
     Returns:
       `[150, 150, 3]` uint8.
     """
-    transform = crop_alignment.fit_similarity(landmarks[_LANDMARKS], _TEMPLATE)
-    return crop_alignment.warp(image, transform, CHIP_SIZE)
+    transform = similarity.fit_similarity(landmarks[_LANDMARKS], _TEMPLATE)
+    return warp.warp_crop(image, transform, CHIP_SIZE)
 
 
 def embed(chips: np.ndarray) -> np.ndarray:

@@ -16,7 +16,7 @@ import numpy as np
 from absl import logging
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
-from data_prep.media.coded_frame import Picture, PixelCoding, planes_of
+from data_prep.media.coded_frame import Picture, planes_of
 from data_prep.media.container import (
     MICROSECONDS,
     decode,
@@ -26,6 +26,7 @@ from data_prep.media.container import (
     pictures,
     time_base,
 )
+from data_prep.media.pixel_coding import PixelCoding
 from data_prep.records import Frame
 
 _HD_HEIGHT = 720

@@ -13,8 +13,9 @@ from av.video.reformatter import ColorRange, VideoReformatter
 
 from data_prep.errors import InputError
 from data_prep.media.codecs import Codec, Encoding
-from data_prep.media.coded_frame import Picture, PixelCoding, planes_of
+from data_prep.media.coded_frame import Picture, planes_of
 from data_prep.media.container import MICROSECONDS, Seal, muxer_options, written_aside
+from data_prep.media.pixel_coding import PixelCoding
 from data_prep.media.video_reader import SCALING, VideoInfo
 
 # SVT-AV1 otherwise describes itself on stderr.

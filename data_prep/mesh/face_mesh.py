@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from data_prep import weights
-from data_prep.mesh import crop_alignment
+from data_prep.imaging import similarity
 from data_prep.records import NUM_LANDMARKS, Detection
 from data_prep.runtime.litert import Network
 
@@ -166,8 +166,8 @@ class FaceMesh:
         crop = cv2.warpAffine(image, transform, (_INPUT_SIZE, _INPUT_SIZE), flags=cv2.INTER_LINEAR)
         mesh, presence, _ = self._network(crop[None].astype(np.float32) / 255)
         points = mesh.reshape(NUM_LANDMARKS, 3)
-        points[:, :2] = crop_alignment.apply(crop_alignment.inverse(transform), points[:, :2])
-        points[:, 2] /= crop_alignment.scale_of(transform)
+        points[:, :2] = similarity.apply(similarity.inverse(transform), points[:, :2])
+        points[:, 2] /= similarity.scale_of(transform)
         logit = float(presence.item())
         return Mesh(points, float(1 / (1 + np.exp(-logit))))
 

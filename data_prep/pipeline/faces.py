@@ -21,19 +21,20 @@ from data_prep.detection.mtcnn import Detector, DetectorSettings
 from data_prep.errors import InputError
 from data_prep.identity import embeddings, people
 from data_prep.identity.people import LeftOut
+from data_prep.imaging import sharpness, similarity, warp
 from data_prep.media import video_reader
 from data_prep.media.codecs import Encoding
 from data_prep.media.coded_frame import Picture
 from data_prep.media.video_writer import picture_format
-from data_prep.mesh import crop_alignment, face_mesh
-from data_prep.preparation import crop_filter
+from data_prep.mesh import face_mesh
 from data_prep.records import CROP_SIZE, AlignedFace, Face, Frame, Person, Track
 from data_prep.runtime.prefetch import cores, fetch, map_ahead
 from data_prep.segmentation.face_masks import Masker, MaskSource
 from data_prep.tracking.detect_and_track import Follower, detect_ends, stretches
 from data_prep.tracking.mesh_reader import Reader
 from data_prep.tracking.parallel_mesh_reader import read_between, read_ends
-from data_prep.tracking.tracker import CutDetector, Identifier, Tracker, TrackingSettings
+from data_prep.tracking.shot_boundary import CutDetector
+from data_prep.tracking.tracker import Identifier, Tracker, TrackingSettings
 
 # Of the side of a crop: three times what a blend is feathered by.
 _RIM = 0.024
@@ -220,7 +221,7 @@ class Crop:
 
     image: np.ndarray
     transform: np.ndarray
-    frame: crop_alignment.Pixels
+    frame: warp.Pixels
     track: Track
     position: int
 
@@ -286,7 +287,7 @@ def crops(
 
 
 def align(
-    image: crop_alignment.Pixels,
+    image: warp.Pixels,
     track: Track,
     position: int,
     size: int = CROP_SIZE,
@@ -306,17 +307,17 @@ def align(
     return _finish(_crop(image, track, position, size), masker, nearer)
 
 
-def _crop(image: crop_alignment.Pixels, track: Track, position: int, size: int = CROP_SIZE) -> Crop:
-    transform = crop_alignment.resize_transform(track.transforms[position], CROP_SIZE, size)
-    return Crop(crop_alignment.warp(image, transform, size), transform, image, track, position)
+def _crop(image: warp.Pixels, track: Track, position: int, size: int = CROP_SIZE) -> Crop:
+    transform = similarity.resize_transform(track.transforms[position], CROP_SIZE, size)
+    return Crop(warp.warp_crop(image, transform, size), transform, image, track, position)
 
 
 def _finish(crop: Crop, masker: Masker, nearer: Sequence[np.ndarray] = ()) -> AlignedFace:
     face, transform = crop.face, crop.transform
-    points = crop_alignment.apply(transform, face.landmarks).astype(np.float32)
+    points = similarity.apply(transform, face.landmarks).astype(np.float32)
     regions = masker(crop.image, points, crop.frame, transform)
     for mesh in nearer:
-        covering = crop_alignment.apply(transform, mesh).astype(np.float32)
+        covering = similarity.apply(transform, mesh).astype(np.float32)
         mask = masker(crop.image, covering, crop.frame, transform)["face"]
         covered = _covered(covering, mask)
         regions = {name: np.where(covered > 0, 0, mask) for name, mask in regions.items()}
@@ -329,7 +330,7 @@ def _finish(crop: Crop, masker: Masker, nearer: Sequence[np.ndarray] = ()) -> Al
         score=face.detection.score,
         pose=face.pose,
         embedding=crop.track.embedding_at(crop.position),
-        sharpness=crop_filter.sharpness(crop.image, regions["face"]),
+        sharpness=sharpness.mean_laplacian(crop.image, regions["face"]),
         frame_index=face.frame_index,
         timestamp_us=face.timestamp_us,
         track_id=crop.track.track_id,

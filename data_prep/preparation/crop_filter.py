@@ -15,10 +15,12 @@ from collections.abc import Iterable, Iterator
 import cv2
 import numpy as np
 
-from data_prep.dataset import video_card
 from data_prep.even_spacing import spread
+from data_prep.imaging import similarity
+from data_prep.imaging.sharpness import blur_effect
 from data_prep.mesh import crop_alignment
 from data_prep.records import AlignedFace
+from data_prep.reporting import thumbnails as thumbnails_lib
 
 # The face without the forehead, over which hair may hang: jaw, cheeks, brows, tip of the nose.
 _BELOW_THE_FOREHEAD = [
@@ -29,7 +31,6 @@ _BELOW_THE_FOREHEAD = [
 # the whole face, of which a part changes.
 _CORE = ((0.28, 0.85), (0.25, 0.75))
 _FACE = ((0.16, 0.96), (0.2, 0.8))
-_REBLUR = 11
 _BLACK, _WHITE = 6, 249
 _GLANCE, _TILES = (48, 64), (6, 8)
 _THUMBNAILS = 8
@@ -122,52 +123,6 @@ class Figures:
     blur: float
 
 
-def sharpness(image: np.ndarray, mask: np.ndarray) -> float:
-    """Mean absolute Laplacian of the luma inside a mask: the fine detail a trainer sees.
-
-    It grows with the contrast of the picture as well as with its focus (crops that are all
-    in focus lie between 1.5 and 12), so it compares crops of one person; `blur` compares any two.
-
-    Args:
-      image: `[H, W, 3]` uint8 RGB.
-      mask: `[H, W, 1]` uint8, 0 or 255.
-
-    Returns:
-      0 (flat) upwards, in grey levels of 0..255; 0 for an empty mask.
-    """
-    inside = mask[..., 0] > 0
-    if not inside.any():
-        return 0.0
-    luma = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-    return float(np.abs(cv2.Laplacian(luma, cv2.CV_32F)[inside]).mean())
-
-
-def blur(luma: np.ndarray) -> float:
-    """How little an image loses when it is blurred once more: 0 (crisp) to 1 (all blurred).
-
-    Crete et al., "The Blur Effect: Perception and Estimation with a New No-Reference Perceptual
-    Blur Metric", 2007. Unlike any mean of gradients it does not depend on contrast, so one
-    limit serves a soft face in flat light and a crisp one. The same as
-    `skimage.measure.blur_effect`, in a sixth of the time.
-
-    Args:
-      luma: `[H, W]` uint8.
-    """
-    return max(_blur_along(luma.astype(np.float32), axis) for axis in (0, 1))
-
-
-def _blur_along(luma: np.ndarray, axis: int) -> float:
-    across, box = ((0, 1), (1, _REBLUR)) if axis == 0 else ((1, 0), (_REBLUR, 1))
-    blurred = cv2.blur(luma, box, borderType=cv2.BORDER_REFLECT)
-    inside = (slice(2, -1), slice(2, -1))
-    edges, kept = (
-        np.abs(cv2.Sobel(i, cv2.CV_32F, *across, borderType=cv2.BORDER_REFLECT))[inside]
-        for i in (luma, blurred)
-    )
-    total = float(edges.sum())
-    return 1 - float(np.maximum(edges - kept, 0).sum()) / total if total else 1.0
-
-
 def measure(face: AlignedFace, height: int, width: int) -> Figures:
     """The figures of one crop.
 
@@ -181,17 +136,17 @@ def measure(face: AlignedFace, height: int, width: int) -> Figures:
     hull = cv2.convexHull(face.landmarks[_BELOW_THE_FOREHEAD].round().astype(np.int32))
     skin = cv2.fillConvexPoly(np.zeros_like(luma), hull, 1)
     levels = _levels(face.image, skin)
-    points = crop_alignment.apply(crop_alignment.inverse(face.transform), face.landmarks)
+    points = similarity.apply(similarity.inverse(face.transform), face.landmarks)
     inside = np.all((points >= -0.5) & (points <= [width - 0.5, height - 0.5]), -1)
     return Figures(
-        height=crop_alignment.FACE_HEIGHT * size / crop_alignment.scale_of(face.transform),
+        height=crop_alignment.FACE_HEIGHT * size / similarity.scale_of(face.transform),
         outside=1 - float(inside.mean()),
         turn=float(np.abs(face.pose[:2]).max()),
         hidden=1 - float(cv2.countNonZero(skin & face.masks["face"][..., 0]) / max(skin.sum(), 1)),
         black=float(levels[:_BLACK].sum()),
         white=float(levels[_WHITE + 1 :].sum()),
         light=float(np.searchsorted(_levels(luma, skin).cumsum(), 0.95)),
-        blur=blur(_part(luma, _CORE)),
+        blur=blur_effect(_part(luma, _CORE)),
     )
 
 
@@ -330,7 +285,7 @@ class EvenlySpaced:
                 self._taken = self._taken[::2]
                 self._stride *= 2
             if self._seen % self._stride == 0:
-                self._taken.append(video_card.thumbnail(image))
+                self._taken.append(thumbnails_lib.thumbnail(image))
         self._seen += 1
 
     def pictures(self) -> list[str]:

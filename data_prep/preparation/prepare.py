@@ -22,8 +22,10 @@ import numpy as np
 from absl import logging
 
 from data_prep import weights
+from data_prep.dataset import identity_card, reader
 from data_prep.dataset import writer as writer_lib
-from data_prep.dataset.coverage import Coverage, verdict
+from data_prep.dataset.coverage import Coverage
+from data_prep.dataset.footage_verdict import verdict
 from data_prep.errors import InputError
 from data_prep.identity.embeddings import SAME_PERSON
 from data_prep.media import video_reader
@@ -46,7 +48,7 @@ def prepare(
     reference: pathlib.Path | None = None,
     overwrite: bool = False,
     processes: int = 1,
-) -> writer_lib.IdentityCard:
+) -> identity_card.IdentityCard:
     """Finds, crops and stores the face of one person.
 
     That is the person of the reference or, without one, who is seen most in the first video;
@@ -144,7 +146,7 @@ class _Job:
         del result
         index = self._todo[task]
         folder = self.orders[index].folder
-        self.parts[index] = (folder, writer_lib.read_card(folder).videos[0])
+        self.parts[index] = (folder, identity_card.read_card(folder).videos[0])
         self._show(index, self._expected[index])
 
     def failed(self, task: int, reason: str) -> None:
@@ -219,10 +221,10 @@ def _blank_card(
     consent: str,
     settings: PrepareSettings,
     reference: pathlib.Path | None,
-) -> writer_lib.IdentityCard:
+) -> identity_card.IdentityCard:
     """What is known of a data set before it is made."""
     shown = files.of_file(reference) if reference else None
-    return writer_lib.IdentityCard(
+    return identity_card.IdentityCard(
         identity=identity,
         consent=consent,
         videos=(),
@@ -234,8 +236,8 @@ def _blank_card(
 
 
 def _existing(
-    out: pathlib.Path, goal: writer_lib.IdentityCard, orders: list[Order], overwrite: bool
-) -> writer_lib.IdentityCard | None:
+    out: pathlib.Path, goal: identity_card.IdentityCard, orders: list[Order], overwrite: bool
+) -> identity_card.IdentityCard | None:
     """The card of the data set in a folder, if it is the one that is to be made.
 
     Raises:
@@ -243,15 +245,15 @@ def _existing(
     """
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return None
-    if not writer_lib.is_data_set(out):
+    if not identity_card.is_data_set(out):
         raise InputError(f"{out}: is not empty, and no data set; give another --out")
     try:
-        card = writer_lib.read_card(out)
+        card = identity_card.read_card(out)
     except InputError:
         if overwrite:
             return None
         raise
-    if card.fingerprint == goal.fingerprint and not (overwrite and writer_lib.verify(out)):
+    if card.fingerprint == goal.fingerprint and not (overwrite and reader.verify(out)):
         return card
     same_person = (
         all(getattr(card, name) == getattr(goal, name) for name in ("identity", "consent"))
@@ -273,18 +275,18 @@ def _finished(
     keys, found = {order.key for order in orders}, {}
     for folder in folders:
         with contextlib.suppress(InputError):
-            videos = [one for one in writer_lib.read_card(folder).videos if one["key"] in keys]
-            problems = writer_lib.verify(folder) if videos else {}
+            videos = [one for one in identity_card.read_card(folder).videos if one["key"] in keys]
+            problems = reader.verify(folder) if videos else {}
             for one in videos:
-                names = {s["name"] for split in writer_lib.SPLITS for s in one["shards"][split]}
+                names = {s["name"] for split in identity_card.SPLITS for s in one["shards"][split]}
                 if not names & problems.keys():
                     found[one["key"]] = folder, one
     return found
 
 
 def _assemble(
-    out: pathlib.Path, card: writer_lib.IdentityCard, job: _Job, refused: list[dict[str, str]]
-) -> writer_lib.IdentityCard:
+    out: pathlib.Path, card: identity_card.IdentityCard, job: _Job, refused: list[dict[str, str]]
+) -> identity_card.IdentityCard:
     for index, reason in sorted(job.reasons.items()):
         order = job.orders[index]
         refused.append({"name": order.path.name, "sha256": order.sha256, "reason": reason})
@@ -304,7 +306,7 @@ def _assemble(
         return writer.finish(card, report.write)
 
 
-def _nothing(card: writer_lib.IdentityCard) -> str:
+def _nothing(card: identity_card.IdentityCard) -> str:
     """Why there is no data set."""
     if card.videos:
         return "no crop to train on is left of these videos; give longer ones"

@@ -10,9 +10,10 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
+from data_prep.dataset import identity_card
 from data_prep.dataset import writer as writer_lib
 from data_prep.dataset.coverage import Coverage
-from data_prep.dataset.video_card import PersonCard, VideoCard, thumbnail, track_card
+from data_prep.dataset.video_card import PersonCard, VideoCard, track_card
 from data_prep.errors import InputError
 from data_prep.identity import people
 from data_prep.media import video_reader
@@ -20,6 +21,7 @@ from data_prep.pipeline import faces
 from data_prep.preparation.crop_filter import QualityFilter
 from data_prep.preparation.settings import PrepareSettings
 from data_prep.records import AlignedFace, Person, Track
+from data_prep.reporting.thumbnails import thumbnail
 from data_prep.runtime.process_pool import Link
 from data_prep.segmentation.face_masks import Masker
 
@@ -112,7 +114,7 @@ def make(order: Order, link: Link) -> None:
         _store(writer, order, person, card, link)
         facts = dataclasses.asdict(settings)
         writer.finish(
-            writer_lib.IdentityCard(
+            identity_card.IdentityCard(
                 order.identity, order.consent, (dict(card),), facts, (), order.key
             )
         )

@@ -13,11 +13,13 @@ from typing import Any
 import cv2
 import numpy as np
 
-from data_prep.dataset import video_card, writer
+from data_prep.dataset import identity_card, reader
 from data_prep.dataset.coverage import Coverage
 from data_prep.even_spacing import spread
+from data_prep.preparation import report_plots
 from data_prep.preparation.crop_filter import Reason
-from data_prep.reporting import html_page, svg_plots
+from data_prep.reporting import html_page
+from data_prep.reporting.thumbnails import inline
 
 NAME = "report.html"
 _CROPS, _OVERLAYS = 27, 6
@@ -28,7 +30,7 @@ _TEMPLATE = html_page.template(pathlib.Path(__file__).parent, "report.html.jinja
 
 def write(folder: pathlib.Path) -> pathlib.Path:
     """Writes `report.html` for a finished data set and returns its path."""
-    card = writer.read_card(folder)
+    card = identity_card.read_card(folder)
     coverage = Coverage.from_json(card.coverage)
     crops = list(_evenly_spaced(folder, card, _CROPS))
     path = folder / NAME
@@ -40,14 +42,16 @@ def write(folder: pathlib.Path) -> pathlib.Path:
                 _tile(one, _overlay(one), _OVERLAY_SIDE) for one in _spread(crops, _OVERLAYS)
             ],
             plots={
-                "timeline": svg_plots.timeline(card.videos),
-                "pose": svg_plots.pose(coverage),
-                "mouth": svg_plots.histogram(
+                "timeline": report_plots.timeline(card.videos),
+                "pose": report_plots.pose(coverage),
+                "mouth": report_plots.histogram(
                     coverage, "mouth", "gap between the lips, face heights"
                 ),
-                "eyes": svg_plots.histogram(coverage, "eyes", "height over width of the eyes"),
-                "sharpness": svg_plots.histogram(coverage, "sharpness", "fine detail, grey levels"),
-                "height": svg_plots.histogram(coverage, "height", "height in the frame, pixels"),
+                "eyes": report_plots.histogram(coverage, "eyes", "height over width of the eyes"),
+                "sharpness": report_plots.histogram(
+                    coverage, "sharpness", "fine detail, grey levels"
+                ),
+                "height": report_plots.histogram(coverage, "height", "height in the frame, pixels"),
             },
             dropped=list(_dropped(card)),
         )
@@ -55,17 +59,12 @@ def write(folder: pathlib.Path) -> pathlib.Path:
     return path
 
 
-def inline(image: np.ndarray) -> str:
-    """An RGB image as a `data:` address, for pages that need no other file."""
-    return "data:image/jpeg;base64," + video_card.jpeg(image)
-
-
 def _evenly_spaced(
-    folder: pathlib.Path, card: writer.IdentityCard, count: int
+    folder: pathlib.Path, card: identity_card.IdentityCard, count: int
 ) -> Iterable[dict[str, Any]]:
     """Training crops, evenly spread over all of them; only these are decoded."""
     positions = _spread(range(card.count("train")), count)
-    return writer.read(folder, "+".join(f"train[{at}:{at + 1}]" for at in positions))
+    return reader.read(folder, "+".join(f"train[{at}:{at + 1}]" for at in positions))
 
 
 def _spread(things: Sequence[Any], count: int) -> list[Any]:
@@ -81,11 +80,11 @@ def _tile(example: dict[str, Any], image: np.ndarray, side: int) -> dict[str, st
 
 
 def _overlay(example: dict[str, Any]) -> np.ndarray:
-    tint = np.concatenate([example["masks"][name] for name in writer.MASKS], -1)
+    tint = np.concatenate([example["masks"][name] for name in identity_card.MASKS], -1)
     return cv2.addWeighted(example["image"], 0.7, tint, 0.3, 0)
 
 
-def _dropped(card: writer.IdentityCard) -> Iterable[dict[str, Any]]:
+def _dropped(card: identity_card.IdentityCard) -> Iterable[dict[str, Any]]:
     """For each reason the number of crops, in words why, and some of them."""
     for reason in Reason:
         count = sum(video["dropped"].get(reason, 0) for video in card.videos)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from data_prep.dataset import writer
+from data_prep.dataset import identity_card
 from data_prep.media import video_reader
 from data_prep.pipeline import faces
 from data_prep.preparation import crop_filter
@@ -26,4 +26,4 @@ class PrepareSettings:
     holdout: float = 0.1
     face: faces.FaceSettings = faces.FaceSettings()
     quality: crop_filter.QualitySettings = crop_filter.QualitySettings()
-    file_format: str = writer.FORMATS[0]
+    file_format: str = identity_card.FORMATS[0]

@@ -10,100 +10,28 @@ from typing import Any
 import matplotlib
 import numpy as np
 from markupsafe import Markup
-from matplotlib import colors
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from data_prep.dataset.coverage import ANGLES, AXES, Coverage
-
 # Drawn in this colour, which nothing else has, and shown in that of the text around the plot.
-_TEXT = "#010203"
+TEXT_COLOUR = "#010203"
 BLUES, RED = ("#3b82f6", "#1d4ed8"), "#ef4444"
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "font.family": "sans-serif",
     "font.size": 10,
-    "text.color": _TEXT,
-    "axes.edgecolor": _TEXT,
-    "axes.labelcolor": _TEXT,
+    "text.color": TEXT_COLOUR,
+    "axes.edgecolor": TEXT_COLOUR,
+    "axes.labelcolor": TEXT_COLOUR,
     "axes.facecolor": "none",
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "xtick.color": _TEXT,
-    "ytick.color": _TEXT,
-    "grid.color": _TEXT,
+    "xtick.color": TEXT_COLOUR,
+    "ytick.color": TEXT_COLOUR,
+    "grid.color": TEXT_COLOUR,
     "grid.alpha": 0.15,
     "savefig.facecolor": "none",
 }
-# Degrees: the mesh reads no further.
-_ANGLE_LIMIT = 60
-# Characters of a name beside a plot.
-_LABEL = 28
-
-
-def pose(coverage: Coverage) -> Markup:
-    """Crops by yaw (across, to the right of the picture) and pitch (down)."""
-
-    def draw(axes: Axes) -> None:
-        edges = ANGLES.edges
-        counts = np.ma.masked_equal(coverage.pose.T, 0)
-        norm = colors.LogNorm(1, max(int(coverage.pose.max()), 10))
-        cells = axes.pcolormesh(edges, edges, counts, norm=norm, cmap="viridis")
-        bar = axes.figure.colorbar(cells, ax=axes, label="crops", shrink=0.8)
-        bar.outline.set_visible(False)
-        axes.set(
-            xlim=(-_ANGLE_LIMIT, _ANGLE_LIMIT), ylim=(_ANGLE_LIMIT, -_ANGLE_LIMIT),
-            xticks=range(-60, 61, 20), yticks=range(-60, 61, 20), aspect="equal",
-            xlabel="left  ←  yaw, degrees  →  right", ylabel="down  ←  pitch, degrees  →  up",
-        )  # fmt: skip
-        axes.grid(True)
-
-    return svg("pose", (5.0, 4.2), draw)
-
-
-def histogram(coverage: Coverage, name: str, label: str) -> Markup:
-    """Crops by one of `coverage.AXES`; both ends are cut where nothing lies.
-
-    Args:
-      coverage: of the data set.
-      name: of the axis.
-      label: what lies across.
-    """
-
-    def draw(axes: Axes) -> None:
-        counts, edges = coverage.counts[name], AXES[name].edges
-        filled = np.flatnonzero(counts)
-        part = slice(filled[0] if len(filled) else 0, filled[-1] + 1 if len(filled) else 1)
-        axes.bar(edges[:-1][part], counts[part], AXES[name].step, align="edge", color=BLUES[0])
-        axes.set(xlabel=label, ylabel="crops")
-        axes.grid(True, axis="y")
-
-    return svg(name, (5.0, 2.4), draw)
-
-
-def timeline(videos: Sequence[Mapping[str, Any]]) -> Markup:
-    """When the person is seen: a row a video, a bar a track, red gaps, a line at every cut.
-
-    Args:
-      videos: their `cards.VideoCard`.
-    """
-
-    def draw(axes: Axes) -> None:
-        for row, video in enumerate(videos):
-            tracks = [(t["first_us"], t["last_us"]) for t in video["tracks"]]
-            gaps = [(start, stop) for t in video["tracks"] for start, stop in t["gaps"]]
-            shades = [BLUES[i % 2] for i in range(len(tracks))]
-            axes.broken_barh(_seconds(tracks), (row - 0.3, 0.6), color=shades)
-            axes.broken_barh(_seconds(gaps), (row - 0.3, 0.6), color=RED)
-            cuts = np.array(video["cuts"]) / video["fps"]
-            axes.vlines(cuts, row - 0.45, row + 0.45, color=_TEXT, linestyle=":", linewidth=1)
-        end = max(video["duration_us"] for video in videos) / 1e6
-        axes.set(
-            xlim=(0, end), xlabel="seconds", ylim=(len(videos) - 0.4, -0.6),
-            yticks=range(len(videos)), yticklabels=[_short(video["name"]) for video in videos],
-        )  # fmt: skip
-
-    return svg("timeline", (10.0, 0.6 + 0.4 * len(videos)), draw)
 
 
 def curves(
@@ -130,7 +58,7 @@ def curves(
         for (label, values), colour in zip(lines.items(), (BLUES[0], RED), strict=False):
             axes.plot(across, values, color=colour, linewidth=1.2, label=label)
         for level in levels:
-            axes.axhline(level, color=_TEXT, linestyle=":", linewidth=1)
+            axes.axhline(level, color=TEXT_COLOUR, linestyle=":", linewidth=1)
         axes.set(xlabel=labels[0], ylabel=labels[1], ylim=limits)
         axes.margins(x=0)
         axes.grid(True)
@@ -154,12 +82,4 @@ def svg(name: str, inches: tuple[float, float], draw: Callable[[Axes], None]) ->
         text = io.StringIO()
         figure.savefig(text, format="svg", metadata={"Date": None})
     drawn = text.getvalue()
-    return Markup(re.sub(_TEXT, "currentColor", drawn[drawn.index("<svg") :]))
-
-
-def _seconds(spans: list[tuple[int, int]]) -> list[tuple[float, float]]:
-    return [(start / 1e6, (stop - start) / 1e6) for start, stop in spans]
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= _LABEL else name[: _LABEL - 1] + "…"
+    return Markup(re.sub(TEXT_COLOUR, "currentColor", drawn[drawn.index("<svg") :]))

@@ -15,27 +15,11 @@ import cv2
 import numpy as np
 
 from data_prep import weights
-from data_prep.mesh import crop_alignment
+from data_prep.imaging import similarity, warp
+from data_prep.imaging.rasterise import dilate, fill, hull
+from data_prep.mesh.topology import LEFT_EYE, LIPS, RIGHT_EYE
 from data_prep.segmentation import bisenet, skin_colour
 from data_prep.segmentation.person_segmenter import PersonSegmenter
-
-# Contours of the MediaPipe face mesh, in order around the shape.
-FACE_OVAL = (
-    10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377,
-    152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
-)  # fmt: skip
-LIPS = (
-    61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185,
-)  # fmt: skip
-INNER_LIPS = (
-    78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 415, 310, 311, 312, 13, 82, 81, 80, 191,
-)  # fmt: skip
-LEFT_EYE = (33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 161, 246)
-RIGHT_EYE = (263, 249, 390, 373, 374, 380, 381, 382, 362, 398, 384, 385, 386, 387, 388, 466)
-# Of the left and the right eye in the picture, from left to right.
-EYE_CORNERS = ((33, 133), (362, 263))
-# Of the left and the right eye: the middle, then the edge.
-IRISES = (range(468, 473), range(473, 478))
 
 # Eyes and brows, each with its brow.
 _EYES_WITH_BROWS = (
@@ -66,7 +50,6 @@ _EYE_MARGIN = 0.02
 _SHOULDERS = -0.65
 # Of the side: how far from where the mesh says the parser may see the face.
 _PARSER_MARGIN = 0.1
-_SUBPIXEL_BITS = 4
 
 
 class MaskSource(enum.StrEnum):
@@ -95,7 +78,7 @@ class Masker:
         self,
         crop: np.ndarray,
         landmarks: np.ndarray,
-        image: crop_alignment.Pixels,
+        image: warp.Pixels,
         transform: np.ndarray,
     ) -> dict[str, np.ndarray]:
         """The three masks of one face, as `AlignedFace.masks` holds them.
@@ -136,7 +119,7 @@ def face_mask(crop: np.ndarray, landmarks: np.ndarray, person: np.ndarray) -> np
       `[size, size]` uint8, 0 or 255, in one piece without holes.
     """
     size = crop.shape[0]
-    face = _fill([_extent(landmarks)], size)
+    face = fill([_extent(landmarks)], size)
     small = cv2.resize(crop, (_COLOUR_SIZE, _COLOUR_SIZE), interpolation=cv2.INTER_AREA)
     lab = cv2.cvtColor(small, cv2.COLOR_RGB2LAB).astype(np.float32)
     shown = skin_colour.is_skin(lab, _regions(landmarks, person)).astype(np.float32)
@@ -146,7 +129,7 @@ def face_mask(crop: np.ndarray, landmarks: np.ndarray, person: np.ndarray) -> np
 
 
 def parsed_face(
-    landmarks: np.ndarray, image: crop_alignment.Pixels, transform: np.ndarray, size: int
+    landmarks: np.ndarray, image: warp.Pixels, transform: np.ndarray, size: int
 ) -> np.ndarray:
     """The face as the parser sees it (`bisenet`), without the neighbours'.
 
@@ -159,17 +142,17 @@ def parsed_face(
     Returns:
       `[size, size]` uint8, 0 or 255.
     """
-    to_view = crop_alignment.widen_transform(transform, size, _PARSER_VIEW, bisenet.INPUT_SIZE)
-    labels = bisenet.parse(crop_alignment.warp(image, to_view, bisenet.INPUT_SIZE))
+    to_view = similarity.widen_transform(transform, size, _PARSER_VIEW, bisenet.INPUT_SIZE)
+    labels = bisenet.parse(warp.warp_crop(image, to_view, bisenet.INPUT_SIZE))
     parsed = cv2.GaussianBlur(np.isin(labels, bisenet.FACE).astype(np.float32), (0, 0), 0.6)
-    from_view = crop_alignment.widen_transform(np.eye(2, 3), size, _PARSER_VIEW, bisenet.INPUT_SIZE)
+    from_view = similarity.widen_transform(np.eye(2, 3), size, _PARSER_VIEW, bisenet.INPUT_SIZE)
     # The view is finer than the crop by a fourth.
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     in_crop = cv2.warpAffine(parsed, from_view, (size, size), flags=flags)
-    face = _dilate(_fill([_extent(landmarks)], size), _PARSER_MARGIN * size)
+    face = dilate(fill([_extent(landmarks)], size), _PARSER_MARGIN * size)
     face[in_crop < 0.5] = 0
     _, pieces = cv2.connectedComponents(face)
-    ours = np.unique(pieces[_fill([_hull(landmarks)], size) > 0])
+    ours = np.unique(pieces[fill([hull(landmarks)], size) > 0])
     face[~np.isin(pieces, ours)] = 0
     return face
 
@@ -184,52 +167,13 @@ def eyes_mask(landmarks: np.ndarray, size: int) -> np.ndarray:
     Returns:
       `[size, size, 1]` uint8, 0 or 255.
     """
-    eyes = _fill([landmarks[list(LEFT_EYE)], landmarks[list(RIGHT_EYE)]], size)
-    return _dilate(eyes, _EYE_MARGIN * size)[..., None]
-
-
-def sketch(landmarks: np.ndarray, size: int) -> np.ndarray:
-    """How far the eyes are open, where they look, and how far the mouth is open.
-
-    Args:
-      landmarks: `[478, 2]` crop pixels.
-      size: side of the crop, pixels.
-
-    Returns:
-      `[size, size, 1]` uint8: between the lids 127, there the irises 255, between the lips 255, 0
-      elsewhere. Edges are smooth and reach half a pixel further.
-    """
-    drawn = smooth_polygon(landmarks[list(INNER_LIPS)], size)
-    for lids, iris in zip((LEFT_EYE, RIGHT_EYE), IRISES, strict=True):
-        between, disc = (
-            smooth_polygon(landmarks[list(lids)], size),
-            np.zeros((size, size), np.uint8),
-        )
-        middle = landmarks[iris[0]]
-        radius = _subpixel(np.linalg.norm(landmarks[iris[1:]] - middle, axis=-1).mean())
-        centre = _subpixel(middle).tolist()
-        cv2.circle(disc, centre, int(radius), 255, cv2.FILLED, cv2.LINE_AA, _SUBPIXEL_BITS)
-        drawn = cv2.max(drawn, cv2.max(between // 2, cv2.min(disc, between)))
-    return drawn[..., None]
-
-
-def smooth_polygon(points: np.ndarray, size: int) -> np.ndarray:
-    """A filled polygon whose edges are smooth and reach half a pixel further.
-
-    Args:
-      points: `[N, 2]` crop pixels.
-      size: side of the crop, pixels.
-
-    Returns:
-      `[size, size]` uint8: 255 inside, 0 outside.
-    """
-    filled = np.zeros((size, size), np.uint8)
-    return cv2.fillPoly(filled, [_subpixel(points)], 255, cv2.LINE_AA, _SUBPIXEL_BITS)
+    eyes = fill([landmarks[list(LEFT_EYE)], landmarks[list(RIGHT_EYE)]], size)
+    return dilate(eyes, _EYE_MARGIN * size)[..., None]
 
 
 def mouth_mask(landmarks: np.ndarray, size: int) -> np.ndarray:
     """The mouth within the outer edge of the lips; as `eyes_mask`."""
-    return _fill([landmarks[list(LIPS)]], size)[..., None]
+    return fill([landmarks[list(LIPS)]], size)[..., None]
 
 
 def _extent(landmarks: np.ndarray) -> np.ndarray:
@@ -240,7 +184,7 @@ def _extent(landmarks: np.ndarray) -> np.ndarray:
     arch = landmarks[list(_BROW_ARCH)]
     share = np.sqrt(np.sin(np.linspace(0, np.pi, len(arch))))[:, None]
     lifted = arch + _LIFT * share * _upward(landmarks)
-    return _hull(np.concatenate([landmarks, lifted]))
+    return hull(np.concatenate([landmarks, lifted]))
 
 
 def _upward(landmarks: np.ndarray) -> np.ndarray:
@@ -253,17 +197,17 @@ def _regions(landmarks: np.ndarray, person: np.ndarray) -> skin_colour.Regions:
     size = _COLOUR_SIZE
     scale = size / person.shape[0]
     points = (landmarks + 0.5) * scale - 0.5
-    outlines = [_hull(points[list(group)]) for group in _EYES_WITH_BROWS]
-    features = cv2.dilate(_fill([*outlines, points[list(LIPS)]], size), np.ones((3, 3))) > 0
-    extent = _fill([_extent(points)], size)
+    outlines = [hull(points[list(group)]) for group in _EYES_WITH_BROWS]
+    features = cv2.dilate(fill([*outlines, points[list(LIPS)]], size), np.ones((3, 3))) > 0
+    extent = fill([_extent(points)], size)
     up = _upward(points)
     height = _height_above(points[10], up, size)
     beyond = cv2.dilate(extent, np.ones((3, 3))) == 0
     is_person = cv2.resize(person, (size, size), interpolation=cv2.INTER_AREA) > 0.7
     return skin_colour.Regions(
-        core=features | (_fill([_hull(points[list(_MIDDLE)])], size) > 0),
-        cheeks=(_fill([_hull(points[list(_CHEEKS)])], size) > 0) & ~features,
-        within=_fill([_hull(points)], size) > 0,
+        core=features | (fill([hull(points[list(_MIDDLE)])], size) > 0),
+        cheeks=(fill([hull(points[list(_CHEEKS)])], size) > 0) & ~features,
+        within=fill([hull(points)], size) > 0,
         extent=extent > 0,
         around=beyond & is_person & (height > _SHOULDERS),
         rise=np.minimum(height / _LIFT, 1),
@@ -277,12 +221,12 @@ def _height_above(point: np.ndarray, up: np.ndarray, size: int) -> np.ndarray:
     return (x * up[0] + y * up[1]) / max(float(up @ up), 1e-6)
 
 
-def _in_frame(image: crop_alignment.Pixels, transform: np.ndarray, size: int) -> np.ndarray:
+def _in_frame(image: warp.Pixels, transform: np.ndarray, size: int) -> np.ndarray:
     """Which pixels of a crop the frame shows, and a little more; `[size, size]` uint8."""
-    beyond = _BEYOND_FRAME * size / crop_alignment.scale_of(transform) + 0.5
+    beyond = _BEYOND_FRAME * size / similarity.scale_of(transform) + 0.5
     right, bottom = image.shape[1] - 1 + beyond, image.shape[0] - 1 + beyond
     corners = np.array([[-beyond, -beyond], [right, -beyond], [right, bottom], [-beyond, bottom]])
-    return _fill([crop_alignment.apply(transform, corners)], size)
+    return fill([similarity.apply(transform, corners)], size)
 
 
 def _whole(mask: np.ndarray) -> np.ndarray:
@@ -292,24 +236,3 @@ def _whole(mask: np.ndarray) -> np.ndarray:
     if outlines:
         cv2.drawContours(whole, [max(outlines, key=cv2.contourArea)], -1, 255, cv2.FILLED)
     return whole
-
-
-def _hull(points: np.ndarray) -> np.ndarray:
-    return cv2.convexHull(points.astype(np.float32))[:, 0]
-
-
-def _fill(polygons: list[np.ndarray], size: int) -> np.ndarray:
-    mask = np.zeros((size, size), np.uint8)
-    for polygon in polygons:
-        cv2.fillPoly(mask, [_subpixel(polygon)], 255, shift=_SUBPIXEL_BITS)
-    return mask
-
-
-def _subpixel(points: np.ndarray) -> np.ndarray:
-    """Pixels as OpenCV's drawing takes fractions of them."""
-    return np.round(points * (1 << _SUBPIXEL_BITS)).astype(np.int32)
-
-
-def _dilate(mask: np.ndarray, radius: float) -> np.ndarray:
-    width = 2 * round(radius) + 1
-    return cv2.dilate(mask, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (width, width)))

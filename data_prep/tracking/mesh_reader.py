@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 import numpy as np
 
+from data_prep.imaging.boxes import mesh_box
 from data_prep.mesh import face_mesh
 from data_prep.mesh.face_mesh import FaceMesh, Region
 from data_prep.records import Detection, Face, Frame
-from data_prep.tracking.face_observations import mesh_box
 
 # The face of a frame at a place; None if there is none.
 Read = Callable[[Frame, Region], Face | None]

@@ -12,11 +12,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Iterator
 
+from data_prep.imaging.boxes import mesh_box, same_face
 from data_prep.mesh import face_mesh
 from data_prep.mesh.face_mesh import Region
 from data_prep.records import Face, Frame
 from data_prep.tracking.detect_and_track import Stretch
-from data_prep.tracking.face_observations import mesh_box, same_face
 from data_prep.tracking.mesh_reader import Read, Reading
 
 

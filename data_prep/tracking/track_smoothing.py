@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from data_prep.imaging import similarity
 from data_prep.mesh import crop_alignment, face_mesh
+from data_prep.mesh.topology import EYE_CORNERS
 from data_prep.records import CROP_SIZE, NUM_LANDMARKS, Detection, Face
-from data_prep.segmentation.face_masks import EYE_CORNERS
 from data_prep.tracking import kalman
 
 _FACE_HEIGHT = crop_alignment.FACE_HEIGHT * CROP_SIZE
@@ -99,7 +100,7 @@ def _steady_landmarks(
     settings: SmoothingSettings,
 ) -> np.ndarray:
     """Landmarks of all frames, smoothed: `[N, 478, 2]` float32, frame pixels."""
-    parts = _parts(crop_alignment.apply(transforms[0], faces[0].landmarks) / _FACE_HEIGHT)
+    parts = _parts(similarity.apply(transforms[0], faces[0].landmarks) / _FACE_HEIGHT)
     points = np.empty((len(trust), NUM_LANDMARKS, 2), np.float32)
     for window, used, inner in _windows(trust):
         linear, shift = transforms[used, None, :, :2], transforms[used, :, 2]
@@ -193,9 +194,9 @@ def _steady_boxes(
 def _to_state(transform: np.ndarray) -> np.ndarray:
     """Crop centre in the frame (x, y), log scale, rotation: smooth for a smooth motion."""
     middle = (CROP_SIZE - 1) / 2
-    centre = crop_alignment.apply(crop_alignment.inverse(transform), np.array([middle, middle]))
+    centre = similarity.apply(similarity.inverse(transform), np.array([middle, middle]))
     rotation = np.arctan2(transform[1, 0], transform[0, 0])
-    return np.array([*centre, np.log(crop_alignment.scale_of(transform)), rotation])
+    return np.array([*centre, np.log(similarity.scale_of(transform)), rotation])
 
 
 def _to_transform(state: np.ndarray) -> np.ndarray:

@@ -12,19 +12,16 @@ import dataclasses
 import itertools
 from collections.abc import Callable
 
-import cv2
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from data_prep.imaging.boxes import mesh_box, overlap
 from data_prep.mesh.face_mesh import Region
 from data_prep.records import EMBEDDING_SIZE, Detection, Face, Frame, Track
 from data_prep.tracking import face_observations, track_smoothing
-from data_prep.tracking.face_observations import Sighting, mesh_box, overlap
+from data_prep.tracking.face_observations import Sighting
 from data_prep.tracking.tracklet import Path
 
-_THUMBNAIL = (48, 27)
-# Frames are looked at in every 8th pixel; their thumbnail is an average of the rest.
-_THINNED = 8
 # Boxes that overlap more are too close to tell by place; further away than this many sides of
 # its box a lost face is not looked for.
 _CLOSE, _REACH = 0.05, 2.0
@@ -80,23 +77,6 @@ class Identifier:
 
     chip: Callable[[np.ndarray, np.ndarray], np.ndarray]
     embed: Callable[[np.ndarray], np.ndarray]
-
-
-class CutDetector:
-    """Says whether a frame follows the one before it or starts a new shot."""
-
-    def __init__(self, settings: TrackingSettings):
-        self._threshold = settings.cut_difference
-        self._before: np.ndarray | None = None
-
-    def __call__(self, image: np.ndarray) -> bool:
-        """Whether there is a cut between the last image given and this one, `[H, W, 3]`."""
-        thin = min(_THINNED, max(image.shape[0] // _THUMBNAIL[1], 1))
-        now = cv2.resize(
-            np.ascontiguousarray(image[::thin, ::thin]), _THUMBNAIL, interpolation=cv2.INTER_AREA
-        ).astype(np.float32)
-        before, self._before = self._before, now
-        return before is not None and float(np.abs(now - before).mean()) > self._threshold
 
 
 class Tracker:

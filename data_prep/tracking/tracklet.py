@@ -6,10 +6,11 @@ import copy
 
 import numpy as np
 
+from data_prep.imaging.boxes import mesh_box
 from data_prep.mesh import face_mesh
 from data_prep.mesh.face_mesh import Region
 from data_prep.records import Face
-from data_prep.tracking.face_observations import Sighting, mesh_box
+from data_prep.tracking.face_observations import Sighting
 from data_prep.tracking.kalman import Filter
 
 # Of a region's side, and of one per second and second: how well its place is measured, and

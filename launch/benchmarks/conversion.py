@@ -22,14 +22,15 @@ from data_prep.media import video_reader
 from data_prep.media.audio import Sound
 from data_prep.media.codecs import Encoding
 from data_prep.media.coded_frame import Picture
-from data_prep.media.segmented_writer import Output, SegmentedWriter, Unfinished
+from data_prep.media.segmented_writer import SegmentedWriter
+from data_prep.media.segments import Output, Unfinished
 from data_prep.media.video_writer import VideoWriter, picture_format
 from data_prep.pipeline import faces
 from launch.benchmarks import program
 from launch.benchmarks.harness import Cost, Table, Value, alternate, cost_of
 from launch.benchmarks.long_clip import SIZE, to_and_fro
-from sagan_jax.conversion import convert_video, look_sheet
-from sagan_jax.conversion.convert_video import ConvertSettings
+from sagan_jax.conversion import convert_video, look_sheet, render_setup
+from sagan_jax.conversion.render_setup import ConvertSettings
 from sagan_jax.conversion.target_faces import Wanted, Who
 from sagan_jax.conversion.views import View
 from sagan_jax.provenance import signing
@@ -121,7 +122,7 @@ def _figures(
     look: Look,
     path: pathlib.Path,
 ) -> dict[str, Value]:
-    settings = convert_video.with_masks_of(
+    settings = render_setup.with_masks_of(
         swapper, dataclasses.replace(_SETTINGS, span=span, look=look)
     )
     info = video_reader.probe(clip)
@@ -130,7 +131,7 @@ def _figures(
         name = picture_format(info, settings.encoding)
         return video_reader.read_pictures(clip, span, pixel_format=name, wanted=wanted)
 
-    _, renderer = convert_video.stage(swapper, analysis, read, settings)
+    _, renderer = render_setup.stage(swapper, analysis, read, settings)
     seen = []
     with VideoWriter(path, width=info.width, height=info.height, like=info) as writer:
         for rendered in renderer(read()):
@@ -215,7 +216,7 @@ def _speed(swapper: Swapper, path: pathlib.Path, folder: pathlib.Path, marks: Ma
 
 def _stages(swapper: Swapper, path: pathlib.Path, folder: pathlib.Path, marks: Marks) -> Table:
     """Every stage by itself, over the same pictures."""
-    info, settings = video_reader.probe(path), convert_video.with_masks_of(swapper, _SETTINGS)
+    info, settings = video_reader.probe(path), render_setup.with_masks_of(swapper, _SETTINGS)
     frames = min(info.frames, _STAGED_FRAMES)
     span = video_reader.Span(end_s=(frames - 0.5) / float(info.fps))
     costs: dict[str, Cost] = {}
@@ -239,7 +240,7 @@ def _stages(swapper: Swapper, path: pathlib.Path, folder: pathlib.Path, marks: M
     analysis = stage("finding faces (first pass)", lambda: faces.analyse(path, span=span))
     _, renderer = stage(
         "seeing the light (64 faces)",
-        lambda: convert_video.stage(swapper, analysis, read, settings),
+        lambda: render_setup.stage(swapper, analysis, read, settings),
     )
     pictures = stage("decoding", lambda: list(read()))
     cropped = stage("cropping, masks", lambda: [renderer.crop(picture) for picture in pictures])

@@ -17,6 +17,7 @@ import numpy as np
 import skimage
 
 from data_prep.identity import people
+from data_prep.imaging import similarity, warp
 from data_prep.media import video_reader
 from data_prep.mesh import crop_alignment, face_mesh
 from data_prep.pipeline import faces
@@ -83,10 +84,8 @@ class Sample:
     @classmethod
     def of(cls, image: np.ndarray, points: np.ndarray, transform: np.ndarray) -> Sample:
         """From landmarks `[478, 2]` in pixels of the image."""
-        crop = crop_alignment.warp(image, transform, CROP_SIZE)
-        return cls(
-            image, crop, crop_alignment.apply(transform, points).astype(np.float32), transform
-        )
+        crop = warp.warp_crop(image, transform, CROP_SIZE)
+        return cls(image, crop, similarity.apply(transform, points).astype(np.float32), transform)
 
     @functools.cached_property
     def in_picture(self) -> np.ndarray:

@@ -26,6 +26,7 @@ from sagan_jax.configs.config import Config, ExecutionConfig
 from sagan_jax.configs.presets import PRESETS
 from sagan_jax.data import crop_source, identity_crops
 from sagan_jax.devices import distributed
+from sagan_jax.inputs import identity_stats
 from sagan_jax.inputs.generator_input import MASKS
 from sagan_jax.networks import precision
 from sagan_jax.training import train, train_state, train_step
@@ -206,7 +207,7 @@ def _noise(config: Config, seed: int) -> identity_crops.Identity:
     masks = np.zeros((_CROPS, side, side, len(MASKS)), np.uint8)
     masks[:, side // 8 : -side // 8, side // 8 : -side // 8] = 255
     return identity_crops.Identity(
-        images, masks, *identity_crops.face_colour(images, masks[..., :1])
+        images, masks, *identity_stats.face_colour(images, masks[..., :1])
     )
 
 

@@ -13,8 +13,8 @@ from data_prep.media import video_reader
 from data_prep.media.coded_frame import Picture
 from data_prep.pipeline import faces
 from data_prep.runtime import files
-from sagan_jax.conversion import convert_still, convert_video, sidecar
-from sagan_jax.conversion.convert_video import ConvertSettings
+from sagan_jax.conversion import convert_still, render_setup, sidecar
+from sagan_jax.conversion.render_setup import ConvertSettings
 from sagan_jax.conversion.sidecar import Conversion
 from sagan_jax.provenance import manifest
 from sagan_jax.provenance.marking import FrameMarker, Marks
@@ -47,12 +47,12 @@ def write_sheet(
       InputError: if the video cannot be read, none of these frames shows the person, or the
         picture cannot be written.
     """
-    settings = convert_video.with_masks_of(swapper, settings)
+    settings = render_setup.with_masks_of(swapper, settings)
     target = {"name": source.name, "sha256": files.of_file(source)}
     frames = list(video_reader.spread_frames(source, count, settings.span))
     analysis = faces.analyse(source, settings.face, stills=frames)
     pictures = [Picture.of_rgb(f.index, f.timestamp_us, f.image) for f in frames]
-    casting, renderer = convert_video.stage(
+    casting, renderer = render_setup.stage(
         swapper, analysis, lambda wanted: [p for p in pictures if wanted(p.index)], settings
     )
     rendered = list(renderer(pictures))

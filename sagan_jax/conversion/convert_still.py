@@ -16,8 +16,8 @@ from data_prep.media.container import written_aside
 from data_prep.pipeline import faces
 from data_prep.records import Frame
 from data_prep.runtime import files
-from sagan_jax.conversion import convert_video, sidecar
-from sagan_jax.conversion.convert_video import ConvertSettings
+from sagan_jax.conversion import render_setup, sidecar
+from sagan_jax.conversion.render_setup import ConvertSettings
 from sagan_jax.conversion.sidecar import Conversion
 from sagan_jax.conversion.views import View, show
 from sagan_jax.provenance import manifest
@@ -73,10 +73,10 @@ def convert_still(
     replaced) is not: no camera took this picture.
     """
     info = video_reader.probe(source)
-    settings = convert_video.with_masks_of(swapper, settings)
+    settings = render_setup.with_masks_of(swapper, settings)
     target = {"name": source.name, "sha256": files.of_file(source)}
-    key = convert_video.key_of(swapper, target, outputs, marks, settings)
-    if (done := convert_video.done_before(outputs, key, force)) is not None:
+    key = render_setup.key_of(swapper, target, outputs, marks, settings)
+    if (done := render_setup.done_before(outputs, key, force)) is not None:
         return done
     deep = info.bits > 8 and all(path.suffix == ".png" for path in outputs.values())
     read = functools.partial(
@@ -85,7 +85,7 @@ def convert_still(
     picture = next(read())
     frame = Frame(picture.index, picture.timestamp_us, picture.rgb())
     analysis = faces.analyse(source, settings.face, stills=[frame])
-    casting, renderer = convert_video.stage(swapper, analysis, lambda wanted: [picture], settings)
+    casting, renderer = render_setup.stage(swapper, analysis, lambda wanted: [picture], settings)
     ((target_picture, result, alpha, _),) = renderer([picture])
     profile = _colour_profile(source)
     watermark = manifest.new_identifier() if marks.signer else None

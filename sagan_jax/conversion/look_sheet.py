@@ -13,8 +13,8 @@ from data_prep.media import video_reader
 from data_prep.media.coded_frame import Picture
 from data_prep.pipeline import faces
 from data_prep.runtime import files
-from sagan_jax.conversion import contact_sheet, convert_video
-from sagan_jax.conversion.convert_video import ConvertSettings
+from sagan_jax.conversion import contact_sheet, render_setup
+from sagan_jax.conversion.render_setup import ConvertSettings
 from sagan_jax.provenance.marking import Marks
 from sagan_jax.rendering.blending import Blend
 from sagan_jax.rendering.colour_transfer import Method
@@ -63,14 +63,14 @@ def write_look_sheet(
       InputError: if the video cannot be read, the frame does not show the person, or the
         picture cannot be written.
     """
-    settings = convert_video.with_masks_of(swapper, settings)
+    settings = render_setup.with_masks_of(swapper, settings)
     (frame,) = video_reader.spread_frames(source, 1, settings.span)
     analysis = faces.analyse(source, settings.face, stills=[frame])
     picture = Picture.of_rgb(frame.index, frame.timestamp_us, frame.image)
     cells = list[np.ndarray]()
     for name, look in every_way().items():
         of_look = replace(settings, look=look)
-        _, renderer = convert_video.stage(swapper, analysis, lambda wanted: [picture], of_look)
+        _, renderer = render_setup.stage(swapper, analysis, lambda wanted: [picture], of_look)
         (rendered,) = renderer([picture])
         if not rendered.alpha.any():
             raise InputError(f"{source}: its middle frame does not show the person; give --start")

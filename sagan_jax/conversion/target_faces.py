@@ -14,10 +14,10 @@ from absl import logging
 
 from data_prep.errors import InputError
 from data_prep.identity import people
+from data_prep.imaging.boxes import mesh_box, overlap
 from data_prep.pipeline import faces
 from data_prep.pipeline.faces import Analysis, FaceSettings
 from data_prep.records import Face, Person, Track
-from data_prep.tracking.face_observations import mesh_box, overlap
 
 # Boxes of two faces that overlap more: one may be behind the other.
 _MET = 0.02

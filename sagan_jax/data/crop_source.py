@@ -16,7 +16,7 @@ import jax
 from absl import logging
 from jax.sharding import Mesh
 
-from data_prep.dataset import shuffled_reader, writer
+from data_prep.dataset import identity_card, reader, shuffled_reader
 from data_prep.runtime import prefetch
 from data_prep.runtime.progress import Progress
 from sagan_jax.configs.config import Config
@@ -62,7 +62,7 @@ def open_source(config: Config, folders: Folders, mesh: Mesh) -> Source:
     Raises:
       InputError: if a data set cannot be used.
     """
-    crops = sum(writer.read_card(folder).count("train") for folder in folders)
+    crops = sum(identity_card.read_card(folder).count("train") for folder in folders)
     size = crops * config.model.resolution**2 * _BYTES_A_PIXEL
     memory = _memory(mesh.local_devices[0])
     chosen = config.execution.data
@@ -140,8 +140,8 @@ class Stream:
 
 def _portrait_of(folder: pathlib.Path, framing: Framing) -> Portrait:
     """As `data.load` would find it, in constant memory."""
-    card = writer.read_card(folder)
-    examples = identity_crops.framed(writer.read(folder, "train"), framing)
+    card = identity_card.read_card(folder)
+    examples = identity_crops.framed(reader.read(folder, "train"), framing)
     what = f"colours of {card.identity}"
     with Progress(what, total=card.count("train"), unit="crops") as progress:
         return identity_crops.portrait(progress.track(examples))

@@ -10,14 +10,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from data_prep.dataset import writer
-from data_prep.dataset.coverage import eye_opening, mouth_opening
+from data_prep.dataset import reader
 from data_prep.errors import InputError
+from data_prep.mesh.expression import eye_opening, mouth_opening
 from data_prep.records import CROP_SIZE
 from sagan_jax.configs.crop_window import Framing
 from sagan_jax.inputs import retargeting
 from sagan_jax.inputs.generator_input import guides
-from sagan_jax.inputs.identity_stats import Portrait
+from sagan_jax.inputs.identity_stats import FaceColour, Portrait
 
 Array = Any  # NumPy before it is sent to the devices, JAX after
 # Image `[R, R, 3]` and masks `[R, R, 4]`, uint8, a row of `Identity.performance`, and the landmarks
@@ -69,7 +69,7 @@ def read(folder: str | pathlib.Path, split: str, framing: Framing) -> list[Examp
     Raises:
       InputError: if the folder is no data set or the split is empty.
     """
-    examples = list(framed(writer.read(folder, split), framing))
+    examples = list(framed(reader.read(folder, split), framing))
     if not examples:
         raise InputError(f"{folder}: the split '{split}' is empty; prepare a longer video")
     return examples
@@ -98,39 +98,6 @@ def framed(examples: Iterable[dict[str, Any]], framing: Framing) -> Iterator[Exa
         openings = mouth_opening(points, CROP_SIZE), eye_opening(points)
         performance = np.array([*example["pose"][:2], *openings], np.float32)
         yield framing.of(example["image"]), framing.of(shown), performance, points
-
-
-class FaceColour:
-    """Mean and standard deviation of the colour inside the face, crop by crop.
-
-    The generator sees every person through these (`sight.seen`), so that light and skin
-    tone are not what the shared code is about. Integers are summed, so the order of the crops
-    does not matter.
-    """
-
-    def __init__(self) -> None:
-        self._pixels, self._sum, self._squares = 0, np.zeros(3, np.int64), np.zeros(3, np.int64)
-
-    def add(self, image: np.ndarray, mask: np.ndarray) -> None:
-        """Counts a crop `[R, R, 3]` uint8 with its face `[R, R]` uint8."""
-        pixels = image[mask > 127].astype(np.int64)
-        self._pixels += len(pixels)
-        self._sum += pixels.sum(0)
-        self._squares += np.square(pixels).sum(0)
-
-    def result(self) -> tuple[np.ndarray, np.ndarray]:
-        """Two `[3]` float32, on the scale 0..1."""
-        mean = self._sum / self._pixels
-        std = np.sqrt(self._squares / self._pixels - np.square(mean))
-        return (mean / 255).astype(np.float32), (std / 255 + 1e-3).astype(np.float32)
-
-
-def face_colour(images: np.ndarray, masks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """`FaceColour` of crops `[N, R, R, 3]` and their faces `[N, R, R, 1]`, uint8."""
-    colour = FaceColour()
-    for image, mask in zip(images, masks[..., 0], strict=True):
-        colour.add(image, mask)
-    return colour.result()
 
 
 def draw_crops(key: jax.Array, data: Identity, count: int) -> tuple[jax.Array, jax.Array]:

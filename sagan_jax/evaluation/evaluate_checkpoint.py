@@ -13,23 +13,23 @@ from typing import Any
 import jax
 import numpy as np
 
-from data_prep.dataset import writer
+from data_prep.dataset import identity_card
 from data_prep.errors import InputError
+from data_prep.imaging import sharpness
 from data_prep.mesh import face_mesh
-from data_prep.preparation import crop_filter
 from data_prep.runtime.progress import Progress
 from data_prep.segmentation.face_masks import eyes_mask
 from sagan_jax.configs.crop_window import Framing
-from sagan_jax.data.identity_crops import face_colour
 from sagan_jax.evaluation import evaluate_clip, metrics
 from sagan_jax.evaluation.bootstrap import Series, bootstrap
 from sagan_jax.evaluation.evaluate_clip import Source
 from sagan_jax.evaluation.gallery import Gallery, Judges
 from sagan_jax.evaluation.results import Evaluation, Part
 from sagan_jax.inputs.generator_input import guides
+from sagan_jax.inputs.identity_stats import face_colour
 from sagan_jax.inputs.retargeting import Places, retargeted
 from sagan_jax.losses import perceptual
-from sagan_jax.rendering import blending
+from sagan_jax.rendering import alpha
 from sagan_jax.rendering.swapper import Swapper
 from sagan_jax.validation.face_ssim import face_ssim
 
@@ -71,7 +71,7 @@ def evaluate_checkpoint(
       InputError: if there is no checkpoint, or a data set is not that of the training.
     """
     swappers = [Swapper(workdir, to) for to in (0, 1)]
-    cards = [writer.read_card(folder) for folder in folders]
+    cards = [identity_card.read_card(folder) for folder in folders]
     for folder, card, trained in zip(folders, cards, swappers[0].facts["identities"], strict=True):
         if card.fingerprint != trained["fingerprint"]:
             raise InputError(
@@ -141,10 +141,10 @@ def _draw(swapper: Swapper, crops: Gallery, usual: Places | None) -> Drawn:
     ]
     rgb, learned = swapper(crops.images, np.stack(to), mean, std)
     drawn = zip(crops.images, crops.masks, rgb, learned, strict=True)
-    pasted = [blending.laid_in(*one, framing) for one in drawn]
+    pasted = [alpha.laid_in(*one, framing) for one in drawn]
     real = np.stack([framing.of(image) for image in crops.images])
     masks = np.stack([framing.of(mask) for mask in crops.masks])
-    return Drawn(framing, real, masks > 127, blending.to_bytes(rgb), np.stack(pasted))
+    return Drawn(framing, real, masks > 127, alpha.to_bytes(rgb), np.stack(pasted))
 
 
 def _reconstruction(drawn: Drawn, crops: Gallery, lpips: str) -> Part:
@@ -153,7 +153,7 @@ def _reconstruction(drawn: Drawn, crops: Gallery, lpips: str) -> Part:
     distances = perceptual_distances(*compared, lpips)
     inside = drawn.masks[..., None].astype(np.uint8)
     sharp = [
-        np.array([crop_filter.sharpness(*one) for one in zip(images, inside, strict=True)])
+        np.array([sharpness.mean_laplacian(*one) for one in zip(images, inside, strict=True)])
         for images in (drawn.rgb, drawn.real)
     ]
     return Part(

@@ -8,11 +8,12 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from data_prep.dataset import coverage, writer
+from data_prep.dataset import identity_card
 from data_prep.errors import InputError
 from data_prep.even_spacing import spread
 from data_prep.identity import people
 from data_prep.media import video_reader
+from data_prep.mesh import expression
 from data_prep.mesh.blendshapes import Blendshapes
 from data_prep.pipeline import faces
 from data_prep.records import CROP_SIZE, Face, Track
@@ -52,7 +53,7 @@ class Source:
         Raises:
           InputError: if one of them cannot be read, or holds nothing back.
         """
-        train, holdout = (gallery.read(folder, split, judges) for split in writer.SPLITS)
+        train, holdout = (gallery.read(folder, split, judges) for split in identity_card.SPLITS)
         return cls(train, holdout, tuple(gallery.read(other, "train", judges) for other in others))
 
 
@@ -200,9 +201,9 @@ def performance_figures(
     # The first, "neutral", says nothing.
     shapes = [np.stack([read(mesh)[1:] for mesh in each]) for each in meshes]
     distances = metrics.mesh_distances(*meshes)
-    mouths = [metrics.mouth_openings(each) for each in meshes]
-    eyes = [coverage.eye_opening(each) for each in meshes]
-    gazes = [metrics.gaze(each) for each in meshes]
+    mouths = [expression.mouth_openings(each) for each in meshes]
+    eyes = [expression.eye_opening(each) for each in meshes]
+    gazes = [expression.gaze(each) for each in meshes]
     turns = metrics.mean_differences(*poses)
     figures = {
         "expression_error": bootstrap(np.mean, Series.at(seconds, distances)),
@@ -342,7 +343,7 @@ def _subject(
     """Of what; whatever cannot be read is told before any work is done."""
     for path in (target, swapped):
         video_reader.probe(path)
-    card = writer.read_card(source)
+    card = identity_card.read_card(source)
     return {
         "kind": "clip",
         "source": {

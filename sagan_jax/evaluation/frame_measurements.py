@@ -11,9 +11,9 @@ import cv2
 import numpy as np
 
 from data_prep.even_spacing import spread
+from data_prep.imaging import rasterise, sharpness, similarity, warp
 from data_prep.media import video_reader
-from data_prep.mesh import crop_alignment, face_mesh
-from data_prep.preparation import crop_filter
+from data_prep.mesh import face_mesh
 from data_prep.records import CROP_SIZE, Face, Frame
 from data_prep.runtime.progress import Progress
 from data_prep.segmentation.face_masks import Masker
@@ -165,8 +165,8 @@ class _CloseLook:
     def __call__(
         self, before: np.ndarray, after: np.ndarray, pair: Pair, with_features: bool
     ) -> None:
-        crops = [crop_alignment.warp(image, pair.transform, CROP_SIZE) for image in (after, before)]
-        points = crop_alignment.apply(pair.transform, pair.before.landmarks)
+        crops = [warp.warp_crop(image, pair.transform, CROP_SIZE) for image in (after, before)]
+        points = similarity.apply(pair.transform, pair.before.landmarks)
         mask = self._masker(crops[1], points, before, pair.transform)["face"]
         self._embeddings.append([
             self._judges.recogniser(image, face_mesh.five_points(face.landmarks))
@@ -190,11 +190,11 @@ def _quick_look(
 ) -> tuple[tuple[float, float], tuple[float, float], float]:
     """Sharpness and brightness of swap and target, and the error away from the face."""
     height, width = before.image.shape[:2]
-    face = gallery.hull(pair.before.landmarks, (width, height))
+    face = rasterise.fill_hull(pair.before.landmarks, (width, height))
     place = _around(face)
     inside = face[place]
     images = [frame.image[place] for frame in (after, before)]
-    sharp = [crop_filter.sharpness(image, inside[..., None]) for image in images]
+    sharp = [sharpness.mean_laplacian(image, inside[..., None]) for image in images]
     light = [cv2.mean(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), inside)[0] for image in images]
     reach = 2 * round(_FACE_MARGIN * float(np.ptp(pair.before.landmarks[:, 0]))) + 1
     outside = cv2.dilate(face, np.ones((reach, reach), np.uint8)) == 0

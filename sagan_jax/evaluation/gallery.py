@@ -10,11 +10,12 @@ from typing import Any
 import cv2
 import numpy as np
 
-from data_prep.dataset import writer
+from data_prep.dataset import identity_card, reader
 from data_prep.errors import InputError
 from data_prep.even_spacing import spread
+from data_prep.imaging import sharpness
+from data_prep.imaging.rasterise import fill_hull
 from data_prep.mesh import face_mesh
-from data_prep.preparation import crop_filter
 from data_prep.records import CROP_SIZE
 from sagan_jax.evaluation.fid_kid import Features
 from sagan_jax.evaluation.sface import Recogniser
@@ -48,9 +49,9 @@ class Gallery:
         size = (max(round(side), 1),) * 2
         kernel = cv2.INTER_AREA if side < CROP_SIZE else cv2.INTER_CUBIC
         return np.array([
-            crop_filter.sharpness(
+            sharpness.mean_laplacian(
                 cv2.resize(image, size, interpolation=kernel),
-                hull(points * side / CROP_SIZE, size)[..., None],
+                fill_hull(points * side / CROP_SIZE, size)[..., None],
             )
             for image, points in zip(self.images, self.landmarks, strict=True)
         ])  # fmt: skip
@@ -89,20 +90,13 @@ def read(folder: pathlib.Path, split: str, judges: Judges, count: int = PICTURES
     )  # fmt: skip
 
 
-def hull(points: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """The convex hull of points `[N, 2]`: `[height, width]` uint8, 0 or 255; size is (w, h)."""
-    mask = np.zeros(size[::-1], np.uint8)
-    cv2.fillConvexPoly(mask, cv2.convexHull(points.round().astype(np.int32)), 255)
-    return mask
-
-
 def _spread(folder: pathlib.Path, split: str, count: int) -> Iterator[dict[str, Any]]:
-    total = writer.read_card(folder).count(split)
+    total = identity_card.read_card(folder).count(split)
     if not total:
         raise InputError(f"{folder}: no crops in '{split}'; prepare it from a longer video")
     chosen = spread(total, count).tolist()
     parts = "+".join(f"{split}[{at}:{at + 1}]" for at in chosen)
-    return writer.read(folder, parts)
+    return reader.read(folder, parts)
 
 
 def _image(example: dict[str, Any]) -> np.ndarray:

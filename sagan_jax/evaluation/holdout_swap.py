@@ -20,8 +20,8 @@ from sagan_jax.configs.config import ModelConfig
 from sagan_jax.configs.crop_window import Framing
 from sagan_jax.evaluation import metrics
 from sagan_jax.networks.generator import Generator
-from sagan_jax.rendering import blending
-from sagan_jax.training.train_state import Params
+from sagan_jax.networks.precision import Params
+from sagan_jax.rendering import alpha
 from sagan_jax.validation import reconstruction
 
 # Crops of each person: two seconds of a CPU.
@@ -71,7 +71,7 @@ def make_measure(config: ModelConfig, held_out: reconstruction.HeldOut) -> recon
             images, masks, _ = samples[1 - to]
             faces = (masks[..., None] > 127).astype(np.uint8) * 255
             drawn_over = zip(images, faces, rgb, learned, strict=True)
-            swapped = (blending.laid_in(*one, all_of_it) for one in drawn_over)
+            swapped = (alpha.laid_in(*one, all_of_it) for one in drawn_over)
             figures = compare(real[to], real[1 - to], _read(mesh, swapped, config.framing))
             values |= {f"holdout_{name}_{'ab'[to]}": value for name, value in figures.items()}
         return values

@@ -9,11 +9,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from data_prep.mesh import crop_alignment
-from data_prep.segmentation.face_masks import EYE_CORNERS, IRISES
-
-_OUTER_CORNERS = (33, 263)
-_UPPER_LIP, _LOWER_LIP = 13, 14
+from data_prep.imaging import similarity
+from data_prep.mesh.topology import OUTER_CORNERS
 
 
 def centroid(embeddings: np.ndarray) -> np.ndarray:
@@ -90,32 +87,6 @@ def mean_differences(swapped: np.ndarray, target: np.ndarray) -> np.ndarray:
     return np.abs(swapped - target).mean(1)
 
 
-def mouth_openings(meshes: np.ndarray) -> np.ndarray:
-    """Gap between the lips over the eye distance, `[N]`, of meshes `[N, 478, 2]`."""
-    gap = np.linalg.norm(meshes[:, _UPPER_LIP] - meshes[:, _LOWER_LIP], axis=-1)
-    eyes = np.linalg.norm(meshes[:, _OUTER_CORNERS[0]] - meshes[:, _OUTER_CORNERS[1]], axis=-1)
-    return gap / eyes
-
-
-def gaze(meshes: np.ndarray) -> np.ndarray:
-    """Where the irises are in the eyes: right and down of their middle, over their width.
-
-    Args:
-      meshes: `[N, 478, 2]` pixels.
-
-    Returns:
-      `[N, 2]`, the mean of both eyes; the head may be turned in the picture.
-    """
-    places = []
-    for (left, right), iris in zip(EYE_CORNERS, IRISES, strict=True):
-        along = meshes[:, right] - meshes[:, left]
-        across = along[:, ::-1] * [-1, 1]
-        away = meshes[:, list(iris)].mean(1) - (meshes[:, left] + meshes[:, right]) / 2
-        square = np.square(along).sum(-1)
-        places.append(np.stack([(away * axis).sum(-1) / square for axis in (along, across)], -1))
-    return np.mean(places, 0)
-
-
 def correlation(swapped: np.ndarray, target: np.ndarray) -> float:
     """Correlation over time, -1..1, higher is better; not a number where nothing moves.
 
@@ -185,6 +156,6 @@ def psnr(errors: np.ndarray) -> float:
 
 
 def _mesh_distance(swapped: np.ndarray, target: np.ndarray) -> float:
-    fitted = crop_alignment.apply(crop_alignment.fit_similarity(swapped, target), swapped)
-    eyes = np.linalg.norm(target[_OUTER_CORNERS[0]] - target[_OUTER_CORNERS[1]])
+    fitted = similarity.apply(similarity.fit_similarity(swapped, target), swapped)
+    eyes = np.linalg.norm(target[OUTER_CORNERS[0]] - target[OUTER_CORNERS[1]])
     return float(100 * np.linalg.norm(fitted - target, axis=-1).mean() / eyes)

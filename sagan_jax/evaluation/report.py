@@ -12,8 +12,7 @@ from markupsafe import Markup
 
 from data_prep.even_spacing import spread
 from data_prep.media.coded_frame import Picture
-from data_prep.preparation import report
-from data_prep.reporting import html_page, svg_plots
+from data_prep.reporting import html_page, svg_plots, thumbnails
 from sagan_jax.evaluation import comparison
 from sagan_jax.evaluation.comparison import Column
 from sagan_jax.evaluation.evaluate_checkpoint import Drawn
@@ -87,7 +86,7 @@ def _put(path: pathlib.Path, page: str) -> None:
 
 
 def _strip(seen: Observation) -> Block:
-    tiles = tuple((report.inline(image), f"{second:.1f} s") for second, image in seen.strip)
+    tiles = tuple((thumbnails.inline(image), f"{second:.1f} s") for second, image in seen.strip)
     return Block("Side by side", "Target above, swap below; evenly spread over the clip.", tiles)
 
 
@@ -103,7 +102,7 @@ def _moments(part: Part, seen: Observation) -> Iterator[Block]:
         ("Best", "Expression and identity together.", both),
     ):
         tiles = tuple(
-            (report.inline(np.hstack(seen.sampled.crops[i][::-1])), _caption(part, seen, i))
+            (thumbnails.inline(np.hstack(seen.sampled.crops[i][::-1])), _caption(part, seen, i))
             for i in _apart(order, seen.every.seconds[seen.sampled.at])
         )
         yield Block(title, f"{text} Target left, swap right.", tiles, "wider")
@@ -167,7 +166,7 @@ def _sheet(title: str, drawn: Drawn) -> Block:
     for i in spread(len(drawn.real), 2 * _SHOWN):
         seen = [drawn.framing.back(row[i], _TILE) for row in (drawn.real, drawn.rgb)]
         column = [*seen, cv2.resize(drawn.pasted[i], (_TILE, _TILE))]
-        tiles.append((report.inline(_labelled(np.vstack(column))), ""))
+        tiles.append((thumbnails.inline(_labelled(np.vstack(column))), ""))
     return Block(
         title, "Above what was drawn after, then what the network drew, then that in its crop.",
         tuple(tiles),

@@ -20,9 +20,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from data_prep.segmentation.face_masks import sketch
 from sagan_jax.configs.config import ModelConfig
 from sagan_jax.inputs.push_pull import extrapolate
+from sagan_jax.inputs.sketch import sketch
 
 Array = Any  # NumPy or JAX
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from sagan_jax.networks.layers import halve
+from sagan_jax.networks.resampling import halve
 
 
 def extrapolate(images: jax.Array, known: jax.Array) -> jax.Array:

@@ -18,8 +18,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from data_prep.mesh import crop_alignment
-from data_prep.segmentation.face_masks import EYE_CORNERS, INNER_LIPS, IRISES, LEFT_EYE, RIGHT_EYE
+from data_prep.imaging import similarity
+from data_prep.mesh.topology import EYE_CORNERS, INNER_LIPS, IRISES, LEFT_EYE, RIGHT_EYE
 
 _FEATURES = ((*LEFT_EYE, *IRISES[0]), (*RIGHT_EYE, *IRISES[1]), INNER_LIPS)
 _CORNERS = np.array([*EYE_CORNERS, (78, 308)])
@@ -87,5 +87,5 @@ def retargeted(landmarks: np.ndarray, usual: Places | None) -> np.ndarray:
         return landmarks
     moved = landmarks.copy()
     for feature, move in zip(_FEATURES, moves(usual), strict=True):
-        moved[list(feature)] = crop_alignment.apply(move, landmarks[list(feature)])
+        moved[list(feature)] = similarity.apply(move, landmarks[list(feature)])
     return moved

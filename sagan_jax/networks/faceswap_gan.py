@@ -14,7 +14,8 @@ import jax.numpy as jnp
 from sagan_jax.configs.config import ModelConfig
 from sagan_jax.networks.convolution import Conv
 from sagan_jax.networks.decoder_output import SMALLEST_PICTURE, Output
-from sagan_jax.networks.layers import SelfAttention, depth_to_space, icnr, leaky_relu, stage
+from sagan_jax.networks.layers import SelfAttention, leaky_relu, stage
+from sagan_jax.networks.resampling import depth_to_space, icnr
 
 _BLOCK = nn.initializers.he_normal()
 # Its attention is over every position, however many, and its logits are not scaled.

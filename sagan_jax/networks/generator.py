@@ -19,13 +19,10 @@ from sagan_jax.networks.layers import (
     RMSNorm,
     SelfAttention,
     Upscale,
-    depth_to_space,
-    halve,
-    icnr,
     leaky_relu,
-    space_to_depth,
     stage,
 )
+from sagan_jax.networks.resampling import depth_to_space, halve, icnr, space_to_depth
 
 # Pixels of a sketch to the side of a position of the shared map, at most: a sketch at 64 px has all
 # that is wanted of it.

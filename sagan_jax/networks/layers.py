@@ -5,16 +5,14 @@ Feature maps are `[N, H, W, C]`, of the dtype of the parameters they meet (`prec
 
 from __future__ import annotations
 
-from typing import Any
-
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from flax.typing import Initializer
 from jax.ad_checkpoint import checkpoint_name
 
 from sagan_jax.networks.attention import attend
 from sagan_jax.networks.convolution import Conv
+from sagan_jax.networks.resampling import depth_to_space, icnr, pooled
 
 # What feature maps are called that rematerialisation keeps.
 STAGE = "stage"
@@ -97,103 +95,3 @@ def stage(x: jax.Array) -> jax.Array:
 def leaky_relu(x: jax.Array) -> jax.Array:
     """Slope 0.2 below 0."""
     return jax.nn.leaky_relu(x, 0.2)
-
-
-def depth_to_space(x: jax.Array) -> jax.Array:
-    """`[N, H, W, 4C]` to `[N, 2H, 2W, C]`, channels in TensorFlow's order (row, column, C)."""
-    count, height, width, channels = x.shape
-    x = x.reshape(count, height, width, 2, 2, channels // 4).transpose(0, 1, 3, 2, 4, 5)
-    return x.reshape(count, 2 * height, 2 * width, channels // 4)
-
-
-def space_to_depth(x: jax.Array) -> jax.Array:
-    """The inverse of `depth_to_space`."""
-    count, height, width, channels = x.shape
-    x = x.reshape(count, height // 2, 2, width // 2, 2, channels).transpose(0, 1, 3, 2, 4, 5)
-    return x.reshape(count, height // 2, width // 2, 4 * channels)
-
-
-def halve(x: jax.Array) -> jax.Array:
-    """Means of 2x2 pixels: `[..., H, W, C]` to `[..., H/2, W/2, C]`."""
-    *lead, height, width, channels = x.shape
-    return x.reshape(*lead, height // 2, 2, width // 2, 2, channels).mean((-4, -2))
-
-
-def icnr(initialiser: Initializer) -> Initializer:
-    """A kernel whose four sub-pixels start equal."""
-
-    def initialise(key: jax.Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> jax.Array:
-        kernel = initialiser(key, (*shape[:-1], shape[-1] // 4), dtype)
-        return jnp.tile(kernel, (1, 1, 1, 4))
-
-    return initialise
-
-
-def spectral_normalise(kernel: jax.Array, u: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """A kernel divided by its largest singular value (Miyato et al., 2018).
-
-    One power iteration from the stored vector; the gradient flows through the singular
-    value but not through the vectors. The stored kernel is not changed.
-
-    Args:
-      kernel: `[..., out]` float32.
-      u: `[out]` float32, unit.
-
-    Returns:
-      The normalised kernel and the vector for the next step.
-    """
-    matrix = kernel.reshape(-1, kernel.shape[-1])
-    v = _unit(jax.lax.stop_gradient(matrix) @ u)
-    u = _unit(v @ jax.lax.stop_gradient(matrix))
-    sigma = v @ matrix @ u
-    return kernel / sigma, u
-
-
-def spectral_normalise_tree(params: Any, vectors: Any) -> tuple[Any, Any]:
-    """`spectral_normalise` for every kernel of a network.
-
-    Args:
-      params: parameter tree; leaves with two axes or more are kernels.
-      vectors: from `init_power_vectors`.
-
-    Returns:
-      The normalised tree and the vectors for the next step.
-    """
-    pairs = jax.tree.map(
-        lambda leaf, u: spectral_normalise(leaf, u) if leaf.ndim > 1 else (leaf, u), params, vectors
-    )
-    return jax.tree.transpose(jax.tree.structure(params), None, pairs)
-
-
-def init_power_vectors(key: jax.Array, params: Any, iterations: int = 15) -> Any:
-    """Vectors near the leading singular ones, so that the first step is already normalised.
-
-    Leaves that are no kernels get a zero, never read.
-    """
-    leaves, structure = jax.tree.flatten(params)
-    keys = jax.random.split(key, len(leaves))
-    vectors = []
-    for one_key, leaf in zip(keys, leaves, strict=True):
-        if leaf.ndim > 1:
-            u = _unit(jax.random.normal(one_key, leaf.shape[-1:]))
-            u = jax.lax.fori_loop(
-                0, iterations, lambda _, u, w=leaf: spectral_normalise(w, u)[1], u
-            )
-        else:
-            u = jnp.zeros(())
-        vectors.append(u)
-    return jax.tree.unflatten(structure, vectors)
-
-
-def pooled(x: jax.Array, positions: int) -> jax.Array:
-    """Averages patches of `[N, H, W, C]` until at most so many positions are left."""
-    patch = 1
-    while x.shape[1] * x.shape[2] // patch**2 > positions:
-        patch *= 2
-    count, height, width, channels = x.shape
-    patches = x.reshape(count, height // patch, patch, width // patch, patch, channels)
-    return patches.mean((2, 4))
-
-
-def _unit(vector: jax.Array) -> jax.Array:
-    return vector / (jnp.linalg.norm(vector) + 1e-12)

@@ -67,3 +67,6 @@ def exact() -> Any:
 
 def _cast(tree: Any, dtype: Any) -> Any:
     return jax.tree.map(lambda leaf: leaf.astype(dtype), tree)
+
+
+Params = Any

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from sagan_jax.inputs.push_pull import extrapolate
-from sagan_jax.rendering.blending import LEARNED_FROM
+from sagan_jax.rendering.alpha import LEARNED_FROM
 
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 # Of the side of the picture. At 64 px one pixel leaves a trace of the demo's blue wall, two none.

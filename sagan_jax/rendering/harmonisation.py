@@ -13,8 +13,10 @@ from data_prep.media.coded_frame import Picture
 from data_prep.records import AlignedFace
 from sagan_jax.configs.crop_window import Framing
 from sagan_jax.inputs.retargeting import Places
+from sagan_jax.rendering import alpha as alpha_lib
 from sagan_jax.rendering import blending, colour_transfer, inner_mouth, sharpness_and_grain
-from sagan_jax.rendering.blending import Blend, Edge, Layer
+from sagan_jax.rendering.alpha import Edge
+from sagan_jax.rendering.blending import Blend, Layer
 from sagan_jax.rendering.colour_transfer import Method
 from sagan_jax.rendering.inner_mouth import InnerMouth
 from sagan_jax.rendering.low_pass import LowPass
@@ -94,7 +96,7 @@ class Finish:
     def __call__(self, drawn: Drawn, picture: Picture) -> list[Layer]:
         """What is to be laid into the planes of the picture."""
         face, look = drawn.face, self._look
-        alpha = blending.alpha_of(face.masks["face"], drawn.mask, self._framing, look.edge)
+        alpha = alpha_lib.alpha_of(face.masks["face"], drawn.mask, self._framing, look.edge)
         coloured = self._coloured(drawn, alpha)
         crop = self._framing.back(coloured, max(len(coloured), len(alpha)))
         crop, grain = self._sharpened(crop, alpha, face, picture)

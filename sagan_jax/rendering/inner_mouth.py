@@ -13,9 +13,9 @@ import enum
 import cv2
 import numpy as np
 
-from data_prep.mesh import crop_alignment
+from data_prep.imaging import rasterise, similarity
+from data_prep.mesh import topology
 from data_prep.records import AlignedFace
-from data_prep.segmentation import face_masks
 from sagan_jax.inputs import retargeting
 from sagan_jax.inputs.retargeting import Places
 from sagan_jax.rendering import blending
@@ -47,18 +47,18 @@ def with_that_of_the_target(crop: np.ndarray, face: AlignedFace, usual: Places) 
       Like `crop`.
     """
     size, blur = len(crop), _SOFTNESS * len(crop)
-    to_crop = crop_alignment.resize_transform(retargeting.moves(usual)[2], len(face.image), size)
-    lips = crop_alignment.apply(to_crop, face.landmarks[list(face_masks.INNER_LIPS)])
+    to_crop = similarity.resize_transform(retargeting.moves(usual)[2], len(face.image), size)
+    lips = similarity.apply(to_crop, face.landmarks[list(topology.INNER_LIPS)])
     low, high = lips.min(0), lips.max(0)
     side = min(int((high - low).max() + 2 * _REACH * blur) + 1, size)
     left, top = corner = np.clip((low + high - side) / 2, 0, size - side).astype(int)
     place = slice(top, top + side), slice(left, left + side)
     # Of a finer grid: on its own, rows of an opening mouth would come one by one.
-    fine = face_masks.smooth_polygon((lips - corner + 0.5) * _FINER - 0.5, side * _FINER)
+    fine = rasterise.smooth_polygon((lips - corner + 0.5) * _FINER - 0.5, side * _FINER)
     opening = cv2.resize(fine, (side, side), interpolation=cv2.INTER_AREA)
     share = cv2.GaussianBlur(opening.astype(np.float32) / 255, (0, 0), blur)
     target = face.image.astype(np.float32) / 255
-    between = blending.warped(target, crop_alignment.inverse(to_crop), place)
+    between = blending.warped(target, similarity.inverse(to_crop), place)
     mixed = crop.copy()
     mixed[place] += share[..., None] * (between - crop[place])
     return mixed

@@ -13,12 +13,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from data_prep.imaging.boxes import mesh_box
 from data_prep.media.coded_frame import Picture
 from data_prep.pipeline import faces
 from data_prep.records import AlignedFace, Face, Person, Track
 from data_prep.runtime.prefetch import fetch, map_ahead
 from data_prep.segmentation.face_masks import Masker
-from data_prep.tracking.face_observations import mesh_box
 from sagan_jax.inputs.generator_input import guides
 from sagan_jax.inputs.retargeting import retargeted
 from sagan_jax.rendering import blending

@@ -14,8 +14,8 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from data_prep.imaging import similarity
 from data_prep.media.coded_frame import Picture
-from data_prep.mesh import crop_alignment
 from sagan_jax.rendering import blending
 
 # Of the side of the crop: details finer than the generator's pixels, which it cannot draw.
@@ -105,7 +105,7 @@ def look_at(
     if rows.start == rows.stop or columns.start == columns.stop:
         return None
     place, to_alpha = (rows, columns), transform.astype(np.float64)
-    to_luma = crop_alignment.resize_transform(to_alpha, len(alpha), len(luma))
+    to_luma = similarity.resize_transform(to_alpha, len(alpha), len(luma))
     shown = blending.warped(alpha, to_alpha, place)
     face, fine_face = (blending.warped(one, to_luma, place) for one in (luma, finer))
     return Sight(picture.luma(place), face, fine_face, shown) if (shown > 0.5).any() else None

@@ -14,12 +14,12 @@ from sagan_jax.data.augment import Augmented
 from sagan_jax.data.diff_augment import diff_augment
 from sagan_jax.data.identity_crops import Identity
 from sagan_jax.inputs.generator_input import seen
-from sagan_jax.losses import perceptual, pixelwise
-from sagan_jax.networks import layers, precision
+from sagan_jax.losses import adversarial, perceptual, pixelwise, ssim
+from sagan_jax.networks import precision, resampling, spectral_norm
 from sagan_jax.networks.decoder_output import Output
 from sagan_jax.networks.discriminator import critic
 from sagan_jax.networks.generator import Generator
-from sagan_jax.training.train_state import Params
+from sagan_jax.networks.precision import Params
 
 Metrics = dict[str, jax.Array]
 Weights = dict[str, jax.Array]
@@ -90,8 +90,8 @@ def generator_loss(
     out, loss, target = drawn.own, config.loss, batch.target
     terms = {
         "reconstruction": lambda: _reconstruction(out, batch, loss),
-        "structure": lambda: pixelwise.structure(out.rgb, target),
-        "multiscale_structure": lambda: 1 - pixelwise.ms_ssim(out.rgb, target),
+        "structure": lambda: ssim.structure(out.rgb, target),
+        "multiscale_structure": lambda: 1 - ssim.ms_ssim(out.rgb, target),
         "edges": lambda: pixelwise.edges(out.rgb, target),
         "eyes": lambda: pixelwise.within(out.rgb, target, batch.masks[..., 1:2]),
         "mouth": lambda: pixelwise.within(out.rgb, target, batch.masks[..., 3:4]),
@@ -138,13 +138,15 @@ def critic_loss(
         share = jax.random.beta(key_share, 0.2, 0.2)
         mixed = share * _repeated(batch.target, count) + (1 - share) * fake
         scores = _scores(critics, mixed, batch.input, key_augment, config)
-        loss = pixelwise.mixup_discriminator(scores, share)
+        loss = adversarial.mixup_discriminator(scores, share)
         metrics = {"critic_on_mixtures": scores.mean()}
     else:
         real, false = _scores_of_both(critics, fake, batch, key_augment, config)
         relativistic = config.loss.critic == "relativistic"
         kind = (
-            pixelwise.relativistic_discriminator if relativistic else pixelwise.hinge_discriminator
+            adversarial.relativistic_discriminator
+            if relativistic
+            else adversarial.hinge_discriminator
         )
         loss = kind(real, false)
         metrics = {"critic_real": real.mean(), "critic_fake": false.mean()}
@@ -175,7 +177,7 @@ def normalised(
     if not config.model.spectral_norm:
         return discriminator, vectors
     pairs = [
-        layers.spectral_normalise_tree(params, u)
+        spectral_norm.spectral_normalise_tree(params, u)
         for params, u in zip(discriminator, vectors, strict=True)
     ]
     return tuple(p for p, _ in pairs), tuple(u for _, u in pairs)
@@ -191,7 +193,7 @@ def _reconstruction(out: Output, batch: Augmented, loss: LossConfig) -> jax.Arra
     total = pixelwise.reconstruction(out.rgb, batch.target, batch.masks, **regions)
     target, masks = batch.target, batch.masks
     for smaller in reversed(out.smaller):
-        target, masks = layers.halve(target), layers.halve(masks)
+        target, masks = resampling.halve(target), resampling.halve(masks)
         total = total + pixelwise.reconstruction(smaller, target, masks, **regions)
     return total
 
@@ -201,10 +203,16 @@ def _adversarial(
 ) -> jax.Array:
     fake = judged(out, batch, config)
     if config.loss.critic == "relativistic":
-        return pixelwise.relativistic_generator(*_scores_of_both(critics, fake, batch, key, config))
+        return adversarial.relativistic_generator(
+            *_scores_of_both(critics, fake, batch, key, config)
+        )
     scores = _scores(critics, fake, batch.input, key, config)
     mixup = config.loss.critic == "mixup"
-    return pixelwise.least_squares_generator(scores) if mixup else pixelwise.hinge_generator(scores)
+    return (
+        adversarial.least_squares_generator(scores)
+        if mixup
+        else adversarial.hinge_generator(scores)
+    )
 
 
 def _cycle(drawn: Drawn, batch: Augmented, loss: LossConfig) -> jax.Array:
@@ -228,7 +236,7 @@ def _gradient_penalty(critics: Any, batch: Augmented, config: Config) -> jax.Arr
         def score(images: jax.Array) -> jax.Array:
             return precision.apply(network, critics[i], images, batch.input[i], config=config)
 
-        return pixelwise.gradient_penalty(score, batch.target[i])
+        return adversarial.gradient_penalty(score, batch.target[i])
 
     return (penalty(0) + penalty(1)) / 2
 

@@ -15,7 +15,7 @@ import jax
 from absl import logging
 
 from data_prep import weights
-from data_prep.dataset import writer
+from data_prep.dataset import identity_card
 from data_prep.errors import InputError
 from sagan_jax.checkpoints import model_card, stats_log
 from sagan_jax.checkpoints.checkpoint import Facts, Keep
@@ -77,7 +77,7 @@ def train(
         losses stay not finite.
     """
     # -- data: both identities, whole or by windows, on every device
-    cards = [writer.read_card(folder) for folder in folders]
+    cards = [identity_card.read_card(folder) for folder in folders]
     if cards[0].fingerprint == cards[1].fingerprint:
         raise InputError(f"{folders[1]}: is identity A again; a swap needs two people")
     names = cards[0].identity, cards[1].identity
@@ -190,7 +190,7 @@ def _images(state: TrainState, config: Config) -> int:
 
 
 def _facts(
-    config: Config, cards: list[writer.IdentityCard], portraits: tuple[Portrait, Portrait]
+    config: Config, cards: list[identity_card.IdentityCard], portraits: tuple[Portrait, Portrait]
 ) -> Facts:
     """What a checkpoint says about itself; `models` are those whose weights taught it."""
     identities = [

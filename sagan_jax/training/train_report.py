@@ -12,8 +12,8 @@ from markupsafe import Markup
 
 from data_prep import weights
 from data_prep.even_spacing import spread
-from data_prep.preparation.report import inline
 from data_prep.reporting import html_page, svg_plots
+from data_prep.reporting.thumbnails import inline
 from sagan_jax.checkpoints import stats_log
 from sagan_jax.checkpoints.checkpoint import Facts, learned_from, models_behind
 

@@ -10,11 +10,10 @@ import jax.numpy as jnp
 import optax
 
 from sagan_jax.configs.config import Config
-from sagan_jax.networks import layers
+from sagan_jax.networks import spectral_norm
 from sagan_jax.networks.discriminator import critic
 from sagan_jax.networks.generator import Generator
-
-Params = Any
+from sagan_jax.networks.precision import Params
 
 
 @jax.tree_util.register_dataclass
@@ -122,7 +121,7 @@ def create(key: jax.Array, config: Config) -> TrainState:
         discriminator=discriminator,
         discriminator_moments=discriminator_optimiser(config).init(discriminator),
         power_vectors=tuple(
-            layers.init_power_vectors(key, params)
+            spectral_norm.init_power_vectors(key, params)
             for key, params in zip(jax.random.split(key_power), discriminator, strict=True)
         ),
     )

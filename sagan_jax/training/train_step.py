@@ -26,10 +26,10 @@ from sagan_jax.inputs.push_pull import extrapolate
 from sagan_jax.losses import perceptual
 from sagan_jax.networks import precision
 from sagan_jax.networks.layers import STAGE
+from sagan_jax.networks.precision import Params
 from sagan_jax.training import objective
 from sagan_jax.training.objective import Metrics
 from sagan_jax.training.train_state import (
-    Params,
     TrainState,
     discriminator_optimiser,
     fixed_parts,

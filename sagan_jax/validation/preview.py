@@ -14,7 +14,7 @@ from sagan_jax.configs.config import Config
 from sagan_jax.data import augment
 from sagan_jax.inputs.generator_input import guiding, seen
 from sagan_jax.networks.generator import Generator
-from sagan_jax.training.train_state import Params
+from sagan_jax.networks.precision import Params
 from sagan_jax.validation.reconstruction import HeldOut
 
 COLUMNS = 8

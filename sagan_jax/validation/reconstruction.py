@@ -12,7 +12,6 @@ import numpy as np
 
 from data_prep.even_spacing import spread
 from data_prep.records import CROP_SIZE
-from data_prep.segmentation.face_masks import sketch
 from sagan_jax.configs.config import ModelConfig
 from sagan_jax.configs.crop_window import Framing
 from sagan_jax.data import identity_crops
@@ -20,9 +19,10 @@ from sagan_jax.data.identity_crops import Identity
 from sagan_jax.inputs.generator_input import MASKS, guiding, seen
 from sagan_jax.inputs.identity_stats import Portrait
 from sagan_jax.inputs.retargeting import Places, retargeted
+from sagan_jax.inputs.sketch import sketch
 from sagan_jax.losses import perceptual
 from sagan_jax.networks.generator import Generator
-from sagan_jax.training.train_state import Params
+from sagan_jax.networks.precision import Params
 from sagan_jax.validation.face_ssim import face_ssim
 
 _SAMPLE = 64

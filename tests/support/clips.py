@@ -6,7 +6,7 @@ import av
 import cv2
 import numpy as np
 
-from data_prep.media import segmented_writer, video_reader
+from data_prep.media import segmented_writer, segments, video_reader
 from data_prep.media.coded_frame import Picture
 from sagan_jax.provenance.marking import FrameMarker
 
@@ -39,8 +39,8 @@ def marked(mark: FrameMarker, image: np.ndarray, alpha: np.ndarray) -> np.ndarra
 
 def writer(out: pathlib.Path, info: video_reader.VideoInfo, key: str = "key", **settings):
     """A writer of one video of that size."""
-    output = segmented_writer.Output(out, info.width, info.height)
-    unfinished = segmented_writer.Unfinished(out, key)
+    output = segments.Output(out, info.width, info.height)
+    unfinished = segments.Unfinished(out, key)
     return segmented_writer.SegmentedWriter(unfinished, [output], like=info, **settings)
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import pathlib
 
+from data_prep.dataset import identity_card
 from data_prep.dataset import writer as writer_lib
 
 _VERDICT = {"level": "thin", "summary": "a few crops", "advice": ["film more"]}
@@ -17,6 +18,6 @@ def write(folder: pathlib.Path, identity: str, train: list, holdout: list) -> pa
         writer.add("train", train, video)
         writer.add("holdout", holdout, video)
         writer.finish(
-            writer_lib.IdentityCard(identity, "yes", (video,), {}, (), digest, verdict=_VERDICT)
+            identity_card.IdentityCard(identity, "yes", (video,), {}, (), digest, verdict=_VERDICT)
         )
     return folder

@@ -9,11 +9,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from data_prep.dataset import identity_card
 from data_prep.dataset import writer as writer_lib
 from data_prep.records import AlignedFace
 from sagan_jax.configs.config import AugmentConfig, Config, LossConfig, ModelConfig, OptimiserConfig
 from sagan_jax.data import identity_crops
 from sagan_jax.data.augment import Augmented
+from sagan_jax.inputs import identity_stats
 from sagan_jax.training import train_state, train_step
 from sagan_jax.training.train_state import TrainState
 
@@ -45,7 +47,7 @@ def identity(seed: int, side: int = 32) -> identity_crops.Identity:
     masks[:, 5 * part : 7 * part, 4 * part : 12 * part, 1] = 255
     masks[:, 10 * part : 12 * part, 5 * part : 11 * part, 3] = 255
     return identity_crops.Identity(
-        images, masks, *identity_crops.face_colour(images, masks[..., :1])
+        images, masks, *identity_stats.face_colour(images, masks[..., :1])
     )
 
 
@@ -85,7 +87,7 @@ def write_data_set(
         for i in range(count):
             image = np.full((256, 256, 3), random.integers(0, 256, 3), np.uint8)
             yield AlignedFace(
-                image=image, masks=dict.fromkeys(writer_lib.MASKS, face),
+                image=image, masks=dict.fromkeys(identity_card.MASKS, face),
                 landmarks=points, transform=np.zeros((2, 3), np.float32),
                 box=np.zeros(4, np.float32), score=0.9,
                 pose=random.normal(0, 20, 3).astype(np.float32),
@@ -97,7 +99,7 @@ def write_data_set(
         writer.add("train", crops(train), video)
         writer.add("holdout", crops(holdout), video)
         writer.finish(
-            writer_lib.IdentityCard(
+            identity_card.IdentityCard(
                 f"person {seed}", "yes", (video,), {}, (), f"fingerprint {seed}"
             )
         )

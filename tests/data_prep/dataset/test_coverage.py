@@ -6,8 +6,10 @@ import json
 import numpy as np
 import pytest
 
-from data_prep.dataset import coverage
-from data_prep.dataset.coverage import ANGLES, AXES, Axis, Coverage, Level
+from data_prep.dataset import footage_verdict
+from data_prep.dataset.coverage import ANGLES, AXES, Axis, Coverage
+from data_prep.dataset.footage_verdict import Level
+from data_prep.mesh import expression
 
 
 def _full(crops=2000, seconds=80, yaw=(-25, 0, 25), pitch=(-15, 0, 15), mouth=(0, 0.06, 0.15),
@@ -34,13 +36,13 @@ def test_axis():
 def test_openings_in_closed_form():
     points = np.zeros((478, 2), np.float32)
     points[13], points[14] = (128, 150), (128, 150 + 0.1 * 0.78 * 256)
-    assert coverage.mouth_opening(points, 256) == pytest.approx(0.1, rel=1e-5)
+    assert expression.mouth_opening(points, 256) == pytest.approx(0.1, rel=1e-5)
     for eye, x in (((33, 160, 158, 133, 153, 144), 70), ((263, 387, 385, 362, 380, 373), 150)):
         shape = np.array([(0, 0), (10, -4), (20, -4), (30, 0), (20, 5), (10, 5)])
         points[list(eye)] = shape + np.array([x, 100])
-    assert coverage.eye_opening(points) == pytest.approx(9 / 30, rel=1e-5)
+    assert expression.eye_opening(points) == pytest.approx(9 / 30, rel=1e-5)
     both = np.stack([points, 2 * points])
-    assert coverage.eye_opening(both) == pytest.approx(9 / 30, rel=1e-5)
+    assert expression.eye_opening(both) == pytest.approx(9 / 30, rel=1e-5)
 
 
 def test_parts_add_up_through_json(crops):
@@ -68,7 +70,7 @@ def test_what_the_pictures_show(crops):
 
 
 def test_plenty_of_everything_is_good():
-    assert coverage.verdict(_full()) == coverage.Verdict(
+    assert footage_verdict.verdict(_full()) == footage_verdict.Verdict(
         Level.GOOD, "2000 usable crops from 80 s of footage", ()
     )
 
@@ -87,14 +89,14 @@ def test_plenty_of_everything_is_good():
     ({"height": 50}, Level.GOOD, "the face is only 55 pixels high in the frame"),
 ])  # fmt: skip
 def test_each_lack_is_named_alone(change, level, words):
-    found = coverage.verdict(_full(**change))
+    found = footage_verdict.verdict(_full(**change))
     assert found.level is level
     assert len(found.advice) == 1 and words in found.advice[0]
     assert found.text.startswith(f"{level}: ") and found.advice[0] in found.text
 
 
 def test_the_worst_comes_first():
-    found = coverage.verdict(_full(crops=90, seconds=3, yaw=(0,), eyes=(0.3,)))
+    found = footage_verdict.verdict(_full(crops=90, seconds=3, yaw=(0,), eyes=(0.3,)))
     assert found.level is Level.NOT_ENOUGH
     assert [line.split()[0] for line in found.advice] == ["17", "the", "the"]
     assert "turns" in found.advice[1] and "eyes" in found.advice[2]
@@ -102,4 +104,4 @@ def test_the_worst_comes_first():
 
 
 def test_nothing_at_all_is_not_enough():
-    assert coverage.verdict(Coverage()).level is Level.NOT_ENOUGH
+    assert footage_verdict.verdict(Coverage()).level is Level.NOT_ENOUGH

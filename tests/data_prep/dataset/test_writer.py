@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
+from data_prep.dataset import identity_card, reader
 from data_prep.dataset import writer as writer_lib
 from data_prep.errors import InputError
 from data_prep.records import AlignedFace
@@ -15,7 +16,7 @@ VIDEO = {"name": "clip.mp4", "sha256": "0" * 64, "train": 3, "holdout": 2}
 
 def _face(index: int) -> AlignedFace:
     random = np.random.default_rng(index)
-    masks = {n: random.integers(0, 2, (256, 256, 1), np.uint8) * 255 for n in writer_lib.MASKS}
+    masks = {n: random.integers(0, 2, (256, 256, 1), np.uint8) * 255 for n in identity_card.MASKS}
 
     def floats(*shape):
         return random.normal(size=shape).astype(np.float32)
@@ -28,8 +29,8 @@ def _face(index: int) -> AlignedFace:
     )  # fmt: skip
 
 
-def _card(**changes) -> writer_lib.IdentityCard:
-    card = writer_lib.IdentityCard("A", "yes", (VIDEO,), {}, (), "fingerprint")
+def _card(**changes) -> identity_card.IdentityCard:
+    card = identity_card.IdentityCard("A", "yes", (VIDEO,), {}, (), "fingerprint")
     return dataclasses.replace(card, **changes)
 
 
@@ -48,7 +49,7 @@ def test_tfds_reads_bit_for_bit_what_was_written(tmp_path):
     for i, example in enumerate(examples):
         expected = _face(i)
         np.testing.assert_array_equal(example["image"], expected.image)
-        for name in writer_lib.MASKS:
+        for name in identity_card.MASKS:
             np.testing.assert_array_equal(example["masks"][name], expected.masks[name])
         for name in ("landmarks", "transform", "box", "pose", "embedding"):
             np.testing.assert_array_equal(example[name], getattr(expected, name))
@@ -56,7 +57,7 @@ def test_tfds_reads_bit_for_bit_what_was_written(tmp_path):
         assert example["video"]["name"].decode() == "clip.mp4"
 
 
-@pytest.mark.parametrize("file_format", writer_lib.FORMATS)
+@pytest.mark.parametrize("file_format", identity_card.FORMATS)
 def test_the_same_input_gives_the_same_bytes(tmp_path, file_format):
     first, second = (_write(tmp_path / name, file_format) for name in "12")
     names = sorted(path.name for path in first.iterdir())
@@ -69,28 +70,28 @@ def test_array_records_are_read_at_random(tmp_path):
     folder = _write(tmp_path / "a", "array_record")
     source = tfds.builder_from_directory(str(folder)).as_data_source(split="train")
     np.testing.assert_array_equal(source[2]["image"], _face(2).image)
-    (example,) = writer_lib.read(folder, "train[1:2]")
+    (example,) = reader.read(folder, "train[1:2]")
     np.testing.assert_array_equal(example["masks"]["eyes"], _face(1).masks["eyes"])
-    assert example["frame_index"] == 1 and len(list(writer_lib.read(folder, "train"))) == 3
+    assert example["frame_index"] == 1 and len(list(reader.read(folder, "train"))) == 3
 
 
 def test_a_split_without_crops_is_empty(tmp_path):
     with writer_lib.Writer(tmp_path / "a", "A", "yes") as writer:
         writer.add("train", iter([_face(1)]), VIDEO)
         writer.finish(_card())
-    assert list(writer_lib.read(tmp_path / "a", "holdout")) == []
+    assert list(reader.read(tmp_path / "a", "holdout")) == []
 
 
 def test_shards_of_another_data_set_are_linked_not_copied(tmp_path):
     first = _write(tmp_path / "1")
-    (video,) = writer_lib.read_card(first).videos
+    (video,) = identity_card.read_card(first).videos
     with writer_lib.Writer(tmp_path / "2", "A", "yes") as writer:
         writer.link(first, video)
         card = writer.finish(_card())
     assert card.videos == (video,)
     for shard in card.shards():
         assert (first / shard["name"]).samefile(tmp_path / "2" / shard["name"])
-    assert not writer_lib.verify(tmp_path / "2")
+    assert not reader.verify(tmp_path / "2")
 
 
 def test_a_failure_leaves_the_old_data_set(tmp_path):
@@ -98,7 +99,7 @@ def test_a_failure_leaves_the_old_data_set(tmp_path):
     with pytest.raises(RuntimeError), writer_lib.Writer(folder, "A", "yes") as writer:
         writer.add("train", iter([_face(1)]), VIDEO)
         raise RuntimeError
-    assert sum(1 for _ in writer_lib.read(folder, "train")) == 3
+    assert sum(1 for _ in reader.read(folder, "train")) == 3
     assert [p.name for p in tmp_path.iterdir()] == ["a"]
 
 
@@ -112,23 +113,23 @@ def test_a_failure_leaves_the_old_data_set(tmp_path):
 def test_unusable_data_sets_are_refused(tmp_path, changes, words):
     folder = _write(tmp_path / "a", **changes)
     with pytest.raises(InputError, match=words):
-        writer_lib.read_card(folder)
+        identity_card.read_card(folder)
 
 
-@pytest.mark.parametrize("file_format", writer_lib.FORMATS)
+@pytest.mark.parametrize("file_format", identity_card.FORMATS)
 def test_a_damaged_shard_is_named(tmp_path, file_format):
     folder = _write(tmp_path / "a", file_format)
     shard = next(folder.glob("*train*"))
     content = bytearray(shard.read_bytes())
     content[len(content) // 2] ^= 0xFF
     shard.write_bytes(content)
-    assert writer_lib.verify(folder) == {shard.name: "is damaged (SHA-256 differs)"}
+    assert reader.verify(folder) == {shard.name: "is damaged (SHA-256 differs)"}
     with pytest.raises(InputError, match=f"{shard.name} is damaged"):
-        list(writer_lib.read(folder, "train"))
+        list(reader.read(folder, "train"))
     shard.unlink()
-    assert writer_lib.verify(folder) == {shard.name: "is missing"}
+    assert reader.verify(folder) == {shard.name: "is missing"}
 
 
 def test_no_data_set_no_card(tmp_path):
     with pytest.raises(InputError, match="no data set here"):
-        writer_lib.read_card(tmp_path)
+        identity_card.read_card(tmp_path)

@@ -5,11 +5,12 @@ import dataclasses
 import numpy as np
 import pytest
 
+from data_prep.imaging import warp
 from data_prep.media import video_reader
 from data_prep.media.codecs import Codec, Encoding
-from data_prep.media.coded_frame import Picture, PixelCoding
+from data_prep.media.coded_frame import Picture
+from data_prep.media.pixel_coding import PixelCoding
 from data_prep.media.video_writer import VideoWriter, picture_format
-from data_prep.mesh import crop_alignment
 from tests.support.clips import psnr, turn
 
 _TURNED = np.array([[0.7, 0.1, -60.0], [-0.1, 0.7, 5.0]])
@@ -50,7 +51,7 @@ def test_a_part_is_that_part_of_the_whole(both):
 @pytest.mark.parametrize("scale", [0.5, 1.3])
 def test_a_crop_of_planes_is_the_crop_of_the_frame(both, scale):
     picture, image = both
-    ours, theirs = (crop_alignment.warp(i, scale * _TURNED, 200) for i in (picture, image))
+    ours, theirs = (warp.warp_crop(i, scale * _TURNED, 200) for i in (picture, image))
     assert psnr(ours, theirs) > 41
 
 

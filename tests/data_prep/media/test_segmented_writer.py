@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 
 from data_prep.errors import InputError
-from data_prep.media import segmented_writer, video_reader
+from data_prep.media import segments, video_reader
 from data_prep.media.audio import Sound
 from data_prep.media.codecs import Codec, Encoding
-from data_prep.media.segmented_writer import Output, SegmentedWriter, Unfinished
+from data_prep.media.segmented_writer import SegmentedWriter
+from data_prep.media.segments import Output, Unfinished
 from tests.support import ROOT
 from tests.support.clips import contents, copy, psnr, timed_packets, writer
 
@@ -264,4 +265,4 @@ def test_an_output_that_does_not_fit_is_refused_before_work(clip, tmp_path):
         writer(tmp_path / "x.mp4", video_reader.probe(clip[0])),
     ):
         pass
-    assert not list(tmp_path.iterdir()) and segmented_writer.SEGMENT_FRAMES % 16 == 0
+    assert not list(tmp_path.iterdir()) and segments.SEGMENT_FRAMES % 16 == 0

@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 
 from data_prep.media import video_reader
-from data_prep.mesh import face_mesh
+from data_prep.mesh import expression, face_mesh
 from data_prep.mesh.blendshapes import COUNT, JAW_OPEN, Blendshapes
-from sagan_jax.evaluation import metrics
 
 
 @pytest.fixture(scope="module")
@@ -33,4 +32,4 @@ def test_size_and_place_do_not_matter(meshes):
 def test_the_jaw_opens_with_the_mouth(meshes):
     read = Blendshapes()
     jaw = np.array([read(mesh)[JAW_OPEN] for mesh in meshes])
-    assert np.corrcoef(jaw, metrics.mouth_openings(meshes))[0, 1] > 0.8
+    assert np.corrcoef(jaw, expression.mouth_openings(meshes))[0, 1] > 0.8

@@ -6,6 +6,7 @@ import pytest
 import skimage
 
 from data_prep.detection import mtcnn
+from data_prep.imaging import similarity, warp
 from data_prep.media import video_reader
 from data_prep.mesh import crop_alignment, face_mesh
 from data_prep.records import Detection
@@ -86,7 +87,7 @@ def test_no_face_no_presence(astronaut):
 def test_a_turned_face_is_read_as_well_as_an_upright_one(astronaut, mesh, angle):
     middle = mesh.points[:, :2].mean(0).tolist()
     turn = cv2.getRotationMatrix2D(middle, -angle, 1.0)
-    truth = crop_alignment.apply(turn, mesh.points[:, :2])
+    truth = similarity.apply(turn, mesh.points[:, :2])
     turned = cv2.warpAffine(astronaut, turn, (512, 512))
     found = face_mesh.FaceMesh()(turned, face_mesh.region_of_mesh(truth))
     assert found.presence > 0.99
@@ -130,8 +131,8 @@ def _rotation(yaw: float, pitch: float, roll: float) -> np.ndarray:
 
 def test_masks_lie_within_each_other(mesh, astronaut):
     transform = crop_alignment.face_transform(mesh.points[:, :2])
-    points = crop_alignment.apply(transform, mesh.points[:, :2])
-    crop = crop_alignment.warp(astronaut, transform, 256)
+    points = similarity.apply(transform, mesh.points[:, :2])
+    crop = warp.warp_crop(astronaut, transform, 256)
     found = face_masks.Masker()(crop, points.astype(np.float32), astronaut, transform)
     face, eyes, mouth = (found[name] > 0 for name in ("face", "eyes", "mouth"))
     assert all(
@@ -147,8 +148,8 @@ def test_masks_lie_within_each_other(mesh, astronaut):
 
 def test_hair_over_the_forehead_is_cut_out_of_the_face(mesh, astronaut):
     transform = crop_alignment.face_transform(mesh.points[:, :2])
-    points = crop_alignment.apply(transform, mesh.points[:, :2])
-    crop = crop_alignment.warp(astronaut, transform, 256)
+    points = similarity.apply(transform, mesh.points[:, :2])
+    crop = warp.warp_crop(astronaut, transform, 256)
     x, y = points[[9, 151]].mean(0).astype(int)
     masker, points = face_masks.Masker(), points.astype(np.float32)
 

@@ -7,11 +7,11 @@ import pytest
 
 from data_prep.errors import InputError
 from data_prep.identity import people
+from data_prep.imaging import similarity
 from data_prep.media import video_reader
 from data_prep.media.codecs import Encoding
 from data_prep.media.video_reader import Span
 from data_prep.media.video_writer import VideoWriter
-from data_prep.mesh import crop_alignment
 from data_prep.mesh.face_mesh import region_of_mesh
 from data_prep.pipeline import faces
 from data_prep.runtime import prefetch
@@ -248,9 +248,7 @@ def test_crops_are_upright_and_go_back_to_the_frame(samples):
     for crop, face in zip(aligned, track.faces, strict=True):
         eyes = crop.landmarks[[33, 263]]
         assert abs(eyes[0, 1] - eyes[1, 1]) < 12 and eyes[0, 0] < 128 < eyes[1, 0]
-        back = crop_alignment.apply(
-            crop_alignment.inverse(crop.transform.astype(float)), crop.landmarks
-        )
+        back = similarity.apply(similarity.inverse(crop.transform.astype(float)), crop.landmarks)
         np.testing.assert_allclose(back, face.landmarks, atol=1e-3)
         assert tracker.overlap(face.detection.box, tracker.mesh_box(face.landmarks)) > 0.5
         assert np.linalg.norm(crop.embedding) > 0.5

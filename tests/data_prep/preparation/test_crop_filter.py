@@ -9,6 +9,7 @@ import pytest
 import skimage.data
 from skimage.measure import blur_effect
 
+from data_prep.imaging import sharpness, similarity
 from data_prep.mesh import crop_alignment
 from data_prep.preparation import crop_filter
 from data_prep.preparation.crop_filter import QualityFilter, QualitySettings, Reason
@@ -81,7 +82,7 @@ _DROPPED = {
 
 
 def _lowest(face):
-    points = crop_alignment.apply(crop_alignment.inverse(face.transform), face.landmarks)
+    points = similarity.apply(similarity.inverse(face.transform), face.landmarks)
     return float(points[:, 1].max())
 
 
@@ -93,15 +94,15 @@ def _left_black(image):
 def test_blur_is_the_blur_effect_of_scikit_image(sigma):
     image = cv2.cvtColor(skimage.data.astronaut(), cv2.COLOR_RGB2GRAY)[:200, 100:340]
     image = cv2.GaussianBlur(image, (0, 0), sigma) if sigma else image
-    assert crop_filter.blur(image) == pytest.approx(blur_effect(image), abs=1e-4)
+    assert sharpness.blur_effect(image) == pytest.approx(blur_effect(image), abs=1e-4)
     half = (image // 2).astype(np.uint8)
-    assert crop_filter.blur(half) == pytest.approx(crop_filter.blur(image), abs=0.02), (
+    assert sharpness.blur_effect(half) == pytest.approx(sharpness.blur_effect(image), abs=0.02), (
         "contrast counts"
     )
 
 
 def test_nothing_to_see_is_blurred():
-    assert crop_filter.blur(np.full((100, 100), 7, np.uint8)) == 1.0
+    assert sharpness.blur_effect(np.full((100, 100), 7, np.uint8)) == 1.0
 
 
 @pytest.mark.parametrize("name", _KEPT)
@@ -119,7 +120,7 @@ def test_what_hurts_is_dropped_for_the_right_reason(crops, name):
 
 def test_figures_in_closed_form(crops):
     face = crops[0]
-    points = crop_alignment.apply(crop_alignment.inverse(face.transform), face.landmarks)
+    points = similarity.apply(similarity.inverse(face.transform), face.landmarks)
     figures = crop_filter.measure(face, _HEIGHT, _WIDTH)
     # Forehead to chin, whatever the mouth and the tilt of the head do to either.
     assert figures.height == pytest.approx(np.ptp(points[:, 1]), rel=0.1)

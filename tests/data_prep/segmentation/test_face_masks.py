@@ -10,12 +10,14 @@ import skimage
 
 from data_prep import weights
 from data_prep.errors import InputError
+from data_prep.imaging import similarity, warp
 from data_prep.media import video_reader
-from data_prep.mesh import crop_alignment, face_mesh
+from data_prep.mesh import crop_alignment, face_mesh, topology
 from data_prep.segmentation import bisenet, face_masks, torch_checkpoint
 from data_prep.segmentation.face_masks import Masker, MaskSource
 from launch.benchmarks import masks
 from launch.benchmarks.masks import Sample
+from sagan_jax.inputs import sketch
 
 _SIZE = 256
 _SKIN, _DARK_HAIR = (200, 160, 140), (45, 30, 20)
@@ -32,11 +34,11 @@ def _ellipse(centre: tuple[float, float], radii: tuple[float, float], count: int
 def mesh():
     """`[478, 2]`: an oval of a face with its eyes, mouth, brows and cheeks where they belong."""
     points = np.full((478, 2), 128.0)
-    points[list(face_masks.FACE_OVAL)] = _ellipse((128, 130), (80, 100), len(face_masks.FACE_OVAL))
-    points[list(face_masks.LIPS)] = _ellipse((128, 190), (28, 12), len(face_masks.LIPS))
-    points[list(face_masks.INNER_LIPS)] = _ellipse((128, 190), (24, 9), len(face_masks.INNER_LIPS))
-    points[list(face_masks.LEFT_EYE)] = _ellipse((95, 105), (14, 6), len(face_masks.LEFT_EYE))
-    points[list(face_masks.RIGHT_EYE)] = _ellipse((161, 105), (14, 6), len(face_masks.RIGHT_EYE))
+    points[list(topology.FACE_OVAL)] = _ellipse((128, 130), (80, 100), len(topology.FACE_OVAL))
+    points[list(topology.LIPS)] = _ellipse((128, 190), (28, 12), len(topology.LIPS))
+    points[list(topology.INNER_LIPS)] = _ellipse((128, 190), (24, 9), len(topology.INNER_LIPS))
+    points[list(topology.LEFT_EYE)] = _ellipse((95, 105), (14, 6), len(topology.LEFT_EYE))
+    points[list(topology.RIGHT_EYE)] = _ellipse((161, 105), (14, 6), len(topology.RIGHT_EYE))
     points[[70, 105, 107]] = [[75, 88], [93, 82], [115, 86]]
     points[[336, 334, 300]] = [[141, 86], [163, 82], [181, 88]]
     points[[50, 205, 425, 280, 197]] = [[80, 140], [95, 165], [161, 165], [176, 140], [128, 120]]
@@ -99,7 +101,7 @@ def test_the_face_reaches_the_hairline_and_follows_the_oval(mesh, head):
     assert face[_HAIRLINE + 4, 128] == 255 and face[_HAIRLINE - 4, 128] == 0
     below_the_brows = np.zeros_like(face)
     below_the_brows[100:] = 1
-    oval = skimage.draw.polygon2mask((_SIZE, _SIZE), mesh[list(face_masks.FACE_OVAL)][:, ::-1])
+    oval = skimage.draw.polygon2mask((_SIZE, _SIZE), mesh[list(topology.FACE_OVAL)][:, ::-1])
     assert masks.agreement((face * below_the_brows) > 0, oval & (below_the_brows > 0)) > 0.98
 
 
@@ -124,7 +126,7 @@ def test_a_nose_that_stands_out_beyond_the_cheek_is_face(mesh, head):
 
 
 def test_the_mouth_is_the_outer_edge_of_the_lips(mesh):
-    assert _agreement(face_masks.mouth_mask(mesh, _SIZE), mesh[list(face_masks.LIPS)]) > 0.9
+    assert _agreement(face_masks.mouth_mask(mesh, _SIZE), mesh[list(topology.LIPS)]) > 0.9
 
 
 def test_eyes_are_widened_by_their_margin(mesh):
@@ -144,7 +146,7 @@ def _with_irises(mesh: np.ndarray, at: tuple[float, float], radius: float) -> np
 
 
 def test_a_sketch_has_lids_irises_and_the_opening_of_the_mouth(mesh):
-    drawn = face_masks.sketch(_with_irises(mesh, (3.3, 0.6), 4.0), _SIZE)[..., 0].astype(float)
+    drawn = sketch.sketch(_with_irises(mesh, (3.3, 0.6), 4.0), _SIZE)[..., 0].astype(float)
     # Smooth edges reach half a pixel further; of the ellipses, what 16 and 20 corners leave.
     lids = 8 * np.sin(np.pi / 8) * 14.5 * 6.5
     left = drawn[:150, :128]
@@ -161,9 +163,9 @@ def test_a_sketch_has_lids_irises_and_the_opening_of_the_mouth(mesh):
 @pytest.mark.parametrize("height", [6.0, 4.5, 3.0])
 def test_lids_cover_the_iris(mesh, height):
     """Against what is counted on a grid of twentieths of a pixel."""
-    for eye, x in ((face_masks.LEFT_EYE, 95), (face_masks.RIGHT_EYE, 161)):
+    for eye, x in ((topology.LEFT_EYE, 95), (topology.RIGHT_EYE, 161)):
         mesh[list(eye)] = _ellipse((x, 105), (14, height), len(eye))
-    drawn = face_masks.sketch(_with_irises(mesh, (0.0, 0.0), 6.0), _SIZE)[:150]
+    drawn = sketch.sketch(_with_irises(mesh, (0.0, 0.0), 6.0), _SIZE)[:150]
     x, y = np.meshgrid(np.arange(-16, 16, 0.05), np.arange(-16, 16, 0.05))
     lids, iris = np.hypot(x / 14.5, y / (height + 0.5)) < 1, np.hypot(x, y) < 6.5
     expected = 2 * 0.05**2 * (127 * lids.sum() + 128 * (lids & iris).sum())
@@ -172,9 +174,9 @@ def test_lids_cover_the_iris(mesh, height):
 
 def test_shut_eyes_leave_hardly_a_trace(mesh):
     def amount(height: float) -> int:
-        for eye, x in ((face_masks.LEFT_EYE, 95), (face_masks.RIGHT_EYE, 161)):
+        for eye, x in ((topology.LEFT_EYE, 95), (topology.RIGHT_EYE, 161)):
             mesh[list(eye)] = _ellipse((x, 105), (14, height), len(eye))
-        drawn = face_masks.sketch(_with_irises(mesh, (0.0, 0.0), 6.0), _SIZE)
+        drawn = sketch.sketch(_with_irises(mesh, (0.0, 0.0), 6.0), _SIZE)
         return int(drawn[:150].sum(dtype=np.int64))
 
     assert amount(0.0) < 0.25 * amount(6.0)
@@ -298,16 +300,14 @@ def test_masks_are_steady(samples, default, parser):
 
 def test_the_parser_finds_the_parts_of_a_face(samples):
     sample = next(masks.photos(samples))
-    to_view = crop_alignment.widen_transform(sample.transform, _SIZE, 1.6, bisenet.INPUT_SIZE)
-    labels = bisenet.parse(crop_alignment.warp(sample.image, to_view, bisenet.INPUT_SIZE))
-    to_labels = crop_alignment.widen_transform(np.eye(2, 3), _SIZE, 1.6, bisenet.INPUT_SIZE)
+    to_view = similarity.widen_transform(sample.transform, _SIZE, 1.6, bisenet.INPUT_SIZE)
+    labels = bisenet.parse(warp.warp_crop(sample.image, to_view, bisenet.INPUT_SIZE))
+    to_labels = similarity.widen_transform(np.eye(2, 3), _SIZE, 1.6, bisenet.INPUT_SIZE)
     at = {
-        name: labels[
-            tuple(crop_alignment.apply(to_labels, points.mean(0)).round().astype(int)[::-1])
-        ]
+        name: labels[tuple(similarity.apply(to_labels, points.mean(0)).round().astype(int)[::-1])]
         for name, points in {
-            "left eye": sample.landmarks[list(face_masks.LEFT_EYE)],
-            "right eye": sample.landmarks[list(face_masks.RIGHT_EYE)],
+            "left eye": sample.landmarks[list(topology.LEFT_EYE)],
+            "right eye": sample.landmarks[list(topology.RIGHT_EYE)],
             "nose": sample.landmarks[[4]],
             "mouth": sample.landmarks[[13, 14]],
             "cheek": sample.landmarks[[50]],

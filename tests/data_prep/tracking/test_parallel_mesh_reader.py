@@ -5,10 +5,10 @@ import dataclasses
 import numpy as np
 import pytest
 
+from data_prep.imaging.boxes import mesh_box
 from data_prep.mesh import face_mesh
 from data_prep.records import Detection, Face, Frame
 from data_prep.tracking import detect_and_track, parallel_mesh_reader
-from data_prep.tracking.face_observations import mesh_box
 from data_prep.tracking.tracker import Tracker, TrackingSettings
 
 _SHAPE = np.random.default_rng(0).uniform(-1, 1, (478, 2))

@@ -6,6 +6,7 @@ import pytest
 from data_prep.media import video_reader
 from data_prep.mesh import face_mesh
 from data_prep.records import Detection, Face, Frame
+from data_prep.tracking import shot_boundary
 from data_prep.tracking import tracker as tracker_lib
 
 SETTINGS = tracker_lib.TrackingSettings()
@@ -183,7 +184,7 @@ def test_prediction_leads_to_where_the_face_goes():
 def test_cuts_are_found_and_motion_is_not_one():
     random = np.random.default_rng(0)
     first, second = random.integers(0, 255, (2, 9, 16, 3), np.uint8).repeat(40, 1).repeat(40, 2)
-    is_cut = tracker_lib.CutDetector(SETTINGS)
+    is_cut = shot_boundary.CutDetector(SETTINGS)
     assert [is_cut(i) for i in (first, np.roll(first, 4, 1), second)] == [False, False, True]
 
 
@@ -199,7 +200,7 @@ def test_cuts_are_found_and_motion_is_not_one():
     ],
 )
 def test_the_cuts_of_real_clips(samples, clip, cuts):
-    is_cut = tracker_lib.CutDetector(SETTINGS)
+    is_cut = shot_boundary.CutDetector(SETTINGS)
     frames = video_reader.read_frames(samples / clip, exact=False)
     assert [f.index for f in frames if is_cut(f.image)] == cuts
 

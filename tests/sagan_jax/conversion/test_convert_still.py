@@ -13,7 +13,7 @@ from data_prep.media.codecs import Codec, Encoding
 from sagan_jax.configs.crop_window import Framing
 from sagan_jax.conversion import contact_sheet, convert_still
 from sagan_jax.conversion import jobs as jobs_lib
-from sagan_jax.conversion.convert_video import ConvertSettings
+from sagan_jax.conversion.render_setup import ConvertSettings
 from sagan_jax.conversion.target_faces import Wanted, Who
 from sagan_jax.conversion.views import View
 from sagan_jax.provenance import manifest, signing, verify

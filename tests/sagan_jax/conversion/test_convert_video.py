@@ -14,7 +14,7 @@ from data_prep.media.codecs import Codec, Encoding
 from data_prep.media.coded_frame import Picture
 from data_prep.media.video_writer import VideoWriter
 from sagan_jax.configs.crop_window import Framing
-from sagan_jax.conversion import convert_video
+from sagan_jax.conversion import convert_video, render_setup
 from sagan_jax.conversion.views import View, show
 from sagan_jax.provenance import manifest as manifest_lib
 from sagan_jax.provenance import signing
@@ -59,7 +59,7 @@ def found_once():
 
 def _convert(samples, out, swapper, views=(View.RESULT,), marks=Marks(None), **settings):
     outputs = {view: out.with_stem(f"{out.stem}{i}") for i, view in enumerate(views)}
-    settings = convert_video.ConvertSettings(**{"span": _SPAN, "segment": 16, **settings})
+    settings = render_setup.ConvertSettings(**{"span": _SPAN, "segment": 16, **settings})
     source = samples / "single_face.mp4"
     done = convert_video.convert(swapper, source, outputs, marks, settings)
     return done, list(outputs.values())
@@ -138,7 +138,7 @@ def test_pictures_are_signed_one_by_one(samples, tmp_path, monkeypatch):
 
 
 def test_settings_are_told_without_the_paths_of_files(tmp_path):
-    settings = convert_video.ConvertSettings(sound=Sound(tmp_path / "private" / "voice.wav"))
+    settings = render_setup.ConvertSettings(sound=Sound(tmp_path / "private" / "voice.wav"))
     assert settings.said()["sound"]["path"] == "voice.wav"
     assert str(tmp_path) not in json.dumps(settings.said())
 
@@ -204,7 +204,7 @@ def test_ten_bits_in_ten_bits_out(samples, tmp_path):
             writer.write(deep, frame.timestamp_us)
     convert_video.convert(
         _Blurring(), source, {View.RESULT: tmp_path / "x.mp4"}, Marks(None),
-        convert_video.ConvertSettings(encoding=encoding, sound=None),
+        render_setup.ConvertSettings(encoding=encoding, sound=None),
     )  # fmt: skip
     before, after = (
         next(video_reader.read_pictures(path, pixel_format="rgb48le"))

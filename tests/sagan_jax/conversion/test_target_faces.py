@@ -13,7 +13,7 @@ from data_prep.media.video_writer import VideoWriter
 from data_prep.pipeline import faces
 from sagan_jax.configs.crop_window import Framing
 from sagan_jax.conversion import convert_video
-from sagan_jax.conversion.convert_video import ConvertSettings
+from sagan_jax.conversion.render_setup import ConvertSettings
 from sagan_jax.conversion.target_faces import Wanted, Who
 from sagan_jax.conversion.views import View
 from sagan_jax.provenance.marking import Marks

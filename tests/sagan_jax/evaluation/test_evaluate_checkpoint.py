@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from skimage.metrics import structural_similarity
 
-from data_prep.dataset import writer
+from data_prep.dataset import identity_card
 from data_prep.errors import InputError
 from sagan_jax.configs.crop_window import Framing
 from sagan_jax.evaluation import evaluate_checkpoint, report
@@ -19,7 +19,7 @@ class _Copier:
     framing, fingerprint, step, places = Framing(_SIDE), "0" * 64, 7, None
 
     def __init__(self, folders, to):
-        cards = [writer.read_card(folder) for folder in folders]
+        cards = [identity_card.read_card(folder) for folder in folders]
         trained = [{"identity": c.identity, "fingerprint": c.fingerprint} for c in cards]
         config = {"preset": "copier", "loss": {"perceptual_network": "vgg16"}}
         self.facts = {"config": config, "identities": trained}

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from data_prep.dataset.coverage import eye_opening
+from data_prep.mesh import expression
+from data_prep.mesh.expression import eye_opening
 from sagan_jax.evaluation import metrics
 
 _ALL = np.ones(48, bool)
@@ -48,7 +49,7 @@ def test_centroid_is_a_unit_direction():
 def test_a_copy_is_perfect(meshes):
     assert metrics.mesh_distances(meshes, meshes) == pytest.approx(0, abs=1e-9)
     assert metrics.mean_differences(meshes[:, 0], meshes[:, 0]) == pytest.approx(0)
-    for of in (metrics.mouth_openings, eye_opening, metrics.gaze):
+    for of in (expression.mouth_openings, eye_opening, expression.gaze):
         assert metrics.correlation(of(meshes), of(meshes)) == pytest.approx(1)
     moved = metrics.restlessness(meshes, _ALL)
     assert metrics.ratio(moved, moved) == 1
@@ -57,7 +58,7 @@ def test_a_copy_is_perfect(meshes):
 def test_expression_ignores_where_the_head_is(meshes):
     turned = 1.4 * meshes @ np.array([[0.8, 0.6], [-0.6, 0.8]]) + 40
     assert metrics.mesh_distances(turned, meshes) == pytest.approx(0, abs=1e-9)
-    for of in (metrics.mouth_openings, eye_opening, metrics.gaze):
+    for of in (expression.mouth_openings, eye_opening, expression.gaze):
         assert of(turned) == pytest.approx(of(meshes))
 
 
@@ -73,7 +74,7 @@ def test_gaze_is_the_place_of_the_iris_in_the_eye():
     mesh = np.zeros((1, 478, 2))
     mesh[0, [33, 362]], mesh[0, [133, 263]] = [0, 0], [10, 0]
     mesh[0, 468:] = [7, 1]
-    assert metrics.gaze(mesh)[0] == pytest.approx([0.2, 0.1])
+    assert expression.gaze(mesh)[0] == pytest.approx([0.2, 0.1])
 
 
 def test_added_jitter_shows(meshes):
@@ -110,7 +111,7 @@ def test_neither_a_gap_nor_a_cut_is_jitter(meshes):
 
 def test_shuffled_frames_lose_mouth_eyes_and_gaze(meshes):
     order = np.random.default_rng(3).permutation(50)
-    for of in (metrics.mouth_openings, eye_opening, metrics.gaze):
+    for of in (expression.mouth_openings, eye_opening, expression.gaze):
         assert abs(metrics.correlation(of(meshes[order]), of(meshes))) < 0.5
 
 
@@ -121,7 +122,7 @@ def test_correlation_is_pearsons_and_unknown_for_a_still_face():
 
 
 def test_a_mouth_that_opens_half_as_far_has_half_the_reach(meshes):
-    opening = metrics.mouth_openings(meshes)
+    opening = expression.mouth_openings(meshes)
     assert metrics.gain(0.3 + opening / 2, opening) == pytest.approx(0.5)
     assert metrics.gain(np.ones(50), opening) == 0
     assert np.isnan(metrics.gain(opening, np.ones(50)))

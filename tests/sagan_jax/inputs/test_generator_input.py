@@ -5,9 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from data_prep.segmentation.face_masks import sketch
 from sagan_jax.configs.config import ModelConfig
 from sagan_jax.inputs import generator_input
+from sagan_jax.inputs.sketch import sketch
 
 _MEAN, _STD = np.float32([0.5, 0.4, 0.3]), np.float32([0.2, 0.1, 0.3])
 _SKETCHED, _FACE, _CROP = (ModelConfig(sees=sees) for sees in ("face_and_sketch", "face", "crop"))

@@ -3,17 +3,17 @@
 import numpy as np
 import pytest
 
-from data_prep.dataset.coverage import eye_opening, mouth_opening
+from data_prep.imaging import similarity
 from data_prep.media import video_reader
-from data_prep.mesh import crop_alignment
+from data_prep.mesh import crop_alignment, topology
+from data_prep.mesh.expression import eye_opening, mouth_opening
 from data_prep.pipeline import faces
-from data_prep.segmentation import face_masks
 from sagan_jax.inputs import retargeting
 from sagan_jax.inputs.retargeting import Places
 
 _OTHERS = sorted(
     set(range(478))
-    - {*face_masks.LEFT_EYE, *face_masks.RIGHT_EYE, *face_masks.INNER_LIPS, *range(468, 478)}
+    - {*topology.LEFT_EYE, *topology.RIGHT_EYE, *topology.INNER_LIPS, *range(468, 478)}
 )
 _AHEAD = np.zeros(2)
 _GOAL = np.array([[90.0, 100.0, 30.0], [165.0, 102.0, 33.0], [128.0, 180.0, 60.0]])
@@ -46,7 +46,7 @@ def test_turning_the_head_moves_no_usual_place(samples):
     (person,) = faces.analyse(samples / "cap13_edit2.mp4", span=video_reader.Span(every=8)).people
     seen = [face for track in person.tracks for face in track.faces]
     crops = [
-        crop_alignment.apply(crop_alignment.face_transform(f.landmarks), f.landmarks) for f in seen
+        similarity.apply(crop_alignment.face_transform(f.landmarks), f.landmarks) for f in seen
     ]
     pose = np.array([face.pose[:2] for face in seen])
     mouths = retargeting.places(np.stack(crops), pose)[:, 2, :2]
@@ -65,11 +65,9 @@ def test_features_go_to_the_goal_and_nothing_else_moves(face):
 
 def test_each_feature_moves_by_one_similarity_without_turning(face):
     moved = _moved(face)
-    feature = [*face_masks.LEFT_EYE, *range(468, 473)]
-    fitted = crop_alignment.fit_similarity(face[feature], moved[feature])
-    np.testing.assert_allclose(
-        crop_alignment.apply(fitted, face[feature]), moved[feature], atol=1e-9
-    )
+    feature = [*topology.LEFT_EYE, *range(468, 473)]
+    fitted = similarity.fit_similarity(face[feature], moved[feature])
+    np.testing.assert_allclose(similarity.apply(fitted, face[feature]), moved[feature], atol=1e-9)
     assert fitted[1, 0] == pytest.approx(0, abs=1e-9)
     assert fitted[0, 0] == pytest.approx(30 / 32)
 

@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from data_prep import weights
-from data_prep.dataset import writer
+from data_prep.dataset import identity_card
 from data_prep.identity import embeddings as embeddings_lib
 from sagan_jax.checkpoints import checkpoint, model_card
 from sagan_jax.configs.config import Config, LossConfig
@@ -100,7 +100,7 @@ def test_the_face_network_tells_people_apart_by_its_features(crops):
 @pytest.mark.parametrize("weight", [0.0, 0.1])
 def test_a_model_names_the_weights_that_taught_it(tmp_path, weight):
     loss = LossConfig(perceptual=weight, perceptual_network="dlib")
-    card = writer.IdentityCard("Ada", "yes", (), {}, (), "fingerprint")
+    card = identity_card.IdentityCard("Ada", "yes", (), {}, (), "fingerprint")
     portrait = Portrait(np.zeros(3, np.float32), np.ones(3, np.float32), np.ones((3, 3)))
     facts = train._facts(Config(loss=loss), [card, card], (portrait, portrait))
     model_card.write(tmp_path, facts, 100, {})

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 from skimage.metrics import structural_similarity
 
-from sagan_jax.losses import pixelwise
+from sagan_jax.losses import adversarial, pixelwise, ssim
 
 
 @pytest.fixture
@@ -20,8 +20,8 @@ def pair():
 def test_ssim_equals_tensorflow(pair):
     a, b = pair
     expected = tf.image.ssim(a, b, max_val=1.0).numpy().mean()
-    assert float(pixelwise.ssim(a, b).mean()) == pytest.approx(expected, abs=1e-4)
-    assert float(pixelwise.dssim(a, b)) == pytest.approx((1 - expected) / 2, abs=1e-4)
+    assert float(ssim.ssim(a, b).mean()) == pytest.approx(expected, abs=1e-4)
+    assert float(ssim.dssim(a, b)) == pytest.approx((1 - expected) / 2, abs=1e-4)
 
 
 def test_ssim_equals_scikit_image(pair):
@@ -30,12 +30,12 @@ def test_ssim_equals_scikit_image(pair):
         a, b, channel_axis=-1, data_range=1.0, gaussian_weights=True, use_sample_covariance=False,
         full=True,
     )  # fmt: skip
-    np.testing.assert_allclose(pixelwise.ssim(a, b), full[5:-5, 5:-5], atol=2e-3)
+    np.testing.assert_allclose(ssim.ssim(a, b), full[5:-5, 5:-5], atol=2e-3)
 
 
 def test_equal_images_lose_nothing(pair):
     a, _ = pair
-    assert float(pixelwise.structure(a, a)) == pytest.approx(0, abs=1e-5)
+    assert float(ssim.structure(a, a)) == pytest.approx(0, abs=1e-5)
     assert float(pixelwise.reconstruction(
         a, a, jnp.ones(a.shape), background_weight=0.1, eyes_weight=1.0, mouth_weight=1.0
     )) == 0  # fmt: skip
@@ -68,10 +68,10 @@ def test_total_variation_equals_tensorflow():
 
 def test_hinge_losses():
     real, fake = jnp.array([2.0, 0.5]), jnp.array([-3.0, 0.0])
-    assert float(pixelwise.hinge_discriminator(real, fake)) == pytest.approx(0.25 + 0.5)
-    assert float(pixelwise.hinge_discriminator(jnp.zeros(3), jnp.zeros(3))) == 2
-    assert float(pixelwise.hinge_generator(fake)) == pytest.approx(1.5)
-    assert jax.grad(pixelwise.hinge_generator)(fake).tolist() == [-0.5, -0.5]
+    assert float(adversarial.hinge_discriminator(real, fake)) == pytest.approx(0.25 + 0.5)
+    assert float(adversarial.hinge_discriminator(jnp.zeros(3), jnp.zeros(3))) == 2
+    assert float(adversarial.hinge_generator(fake)) == pytest.approx(1.5)
+    assert jax.grad(adversarial.hinge_generator)(fake).tolist() == [-0.5, -0.5]
 
 
 @pytest.mark.parametrize(("side", "scales"), [(64, 3), (176, 5)])
@@ -82,14 +82,14 @@ def test_ms_ssim_equals_tensorflow(side, scales):
     factors = np.array([0.0448, 0.2856, 0.3001, 0.2363, 0.1333])[:scales]
     factors = factors / factors.sum()
     expected = tf.image.ssim_multiscale(a, b, 1.0, power_factors=factors.tolist()).numpy().mean()
-    measure = jax.jit(pixelwise.ms_ssim)
+    measure = jax.jit(ssim.ms_ssim)
     assert float(measure(a, b)) == pytest.approx(expected, abs=1e-4)
     assert float(measure(a, a)) == pytest.approx(1, abs=1e-5)
 
 
 def test_ms_ssim_has_a_gradient_where_structures_are_opposite(pair):
     a, _ = pair
-    assert np.isfinite(jax.jit(jax.grad(pixelwise.ms_ssim))(a, 1 - a)).all()
+    assert np.isfinite(jax.jit(jax.grad(ssim.ms_ssim))(a, 1 - a)).all()
 
 
 def test_edges_compare_the_strength_of_neighbouring_differences(pair):
@@ -119,10 +119,10 @@ def test_mask_hinge_opens_up_to_its_margin():
 
 def test_mixup_and_least_squares():
     scores = jnp.array([0.2, 0.8])
-    assert float(pixelwise.mixup_discriminator(scores, jnp.float32(0.5))) == pytest.approx(0.09)
+    assert float(adversarial.mixup_discriminator(scores, jnp.float32(0.5))) == pytest.approx(0.09)
     # At the ends it is LSGAN: real 1, generated 0.
-    assert float(pixelwise.mixup_discriminator(scores, jnp.float32(1))) == pytest.approx(
-        float(pixelwise.least_squares_generator(scores))
+    assert float(adversarial.mixup_discriminator(scores, jnp.float32(1))) == pytest.approx(
+        float(adversarial.least_squares_generator(scores))
     )
 
 
@@ -134,13 +134,13 @@ def test_relativistic_losses_are_those_of_the_paper():
         above, below = r - f.mean(), f - r.mean()
         expected["discriminator"] += (((above - 1) ** 2).mean() + ((below + 1) ** 2).mean()) / 4
         expected["generator"] += (((above + 1) ** 2).mean() + ((below - 1) ** 2).mean()) / 4
-    assert float(pixelwise.relativistic_discriminator(real, fake)) == pytest.approx(
+    assert float(adversarial.relativistic_discriminator(real, fake)) == pytest.approx(
         expected["discriminator"], rel=1e-5
     )
-    assert float(pixelwise.relativistic_generator(real, fake)) == pytest.approx(
+    assert float(adversarial.relativistic_generator(real, fake)) == pytest.approx(
         expected["generator"], rel=1e-5
     )
-    assert float(pixelwise.relativistic_discriminator(jnp.zeros((1, 3)), jnp.zeros((1, 3)))) == 1
+    assert float(adversarial.relativistic_discriminator(jnp.zeros((1, 3)), jnp.zeros((1, 3)))) == 1
 
 
 def test_gradient_penalty_of_a_linear_critic_is_its_weight():
@@ -149,5 +149,7 @@ def test_gradient_penalty_of_a_linear_critic_is_its_weight():
     def score(x):
         return jnp.broadcast_to((x * weight).sum((1, 2, 3))[:, None, None, None], (2, 3, 3, 1))
 
-    penalty = pixelwise.gradient_penalty(score, jax.random.uniform(jax.random.key(1), (2, 4, 4, 3)))
+    penalty = adversarial.gradient_penalty(
+        score, jax.random.uniform(jax.random.key(1), (2, 4, 4, 3))
+    )
     assert float(penalty) == pytest.approx(0.5 * float(jnp.square(weight).sum()), rel=1e-5)

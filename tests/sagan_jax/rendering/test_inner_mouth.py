@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
+from data_prep.mesh.topology import INNER_LIPS
 from data_prep.records import CROP_SIZE, AlignedFace
-from data_prep.segmentation.face_masks import INNER_LIPS
 from sagan_jax.inputs.retargeting import Places
 from sagan_jax.rendering import inner_mouth
 

@@ -6,12 +6,13 @@ import cv2
 import numpy as np
 import pytest
 
+from data_prep.imaging import similarity
 from data_prep.media import video_reader
 from data_prep.media.coded_frame import Picture
-from data_prep.mesh import crop_alignment
+from data_prep.mesh.topology import INNER_LIPS
 from data_prep.pipeline import faces
 from data_prep.records import Detection, Face, Track
-from data_prep.segmentation.face_masks import INNER_LIPS, Masker
+from data_prep.segmentation.face_masks import Masker
 from sagan_jax.configs.crop_window import Framing
 from sagan_jax.inputs import retargeting
 from sagan_jax.rendering import renderer
@@ -133,7 +134,7 @@ def test_the_sketch_that_is_drawn_after_lies_where_the_source_has_its_features(c
     _, (person,) = clip
     track = person.tracks[0]
     aligned = (
-        (crop_alignment.apply(transform, face.landmarks), face.pose[:2])
+        (similarity.apply(transform, face.landmarks), face.pose[:2])
         for transform, face in zip(track.transforms, track.faces, strict=True)
     )
     usual = np.median([retargeting.places(*one) for one in aligned], 0)
