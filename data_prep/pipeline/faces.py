@@ -30,9 +30,9 @@ from data_prep.mesh import face_mesh
 from data_prep.records import CROP_SIZE, AlignedFace, Face, Frame, Person, Track
 from data_prep.runtime.prefetch import cores, fetch, map_ahead
 from data_prep.segmentation.face_masks import Masker, MaskSource
-from data_prep.tracking.detect_and_track import Follower, detect_ends, stretches
-from data_prep.tracking.mesh_reader import Reader
-from data_prep.tracking.parallel_mesh_reader import read_between, read_ends
+from data_prep.tracking.detect_and_track import KeyframeTracker, detect_keyframes, frame_groups
+from data_prep.tracking.mesh_reader import MeshReader
+from data_prep.tracking.parallel_mesh_reader import read_between, read_keyframes
 from data_prep.tracking.shot_boundary import CutDetector
 from data_prep.tracking.tracker import Identifier, Tracker, TrackingSettings
 
@@ -144,9 +144,9 @@ def search(
     info = video_reader.probe(path)
     find = DetectorSettings(min_face_size=settings.min_face_size, batch=settings.batch)
     detector = _detector(info.height, info.width, find)
-    read = Reader(face_mesh.FaceMesh(), settings.min_presence)
+    read = MeshReader(face_mesh.FaceMesh(), settings.min_presence)
     tracker = Tracker(settings.tracking, Identifier(embeddings.chip, embeddings.embed))
-    follow = Follower(tracker, read, detector)
+    follow = KeyframeTracker(tracker, read, detector)
     first, count, detected, cuts = 0, 0, 0, list[int]()
     # While these frames are followed, the meshes of the next ones are read, the detector looks at
     # those after them, and more are decoded.
@@ -154,10 +154,10 @@ def search(
         frames = _with_cuts(video_reader.read_frames(path, span, exact=False), settings.tracking)
     else:
         frames = ((frame, True) for frame in stills)
-    groups = stretches(fetch(frames, 8), settings.detect_every)
-    some = detect_ends(groups, detector, settings.batch)
+    groups = frame_groups(fetch(frames, 8), settings.detect_every)
+    some = detect_keyframes(groups, detector, settings.batch)
     seen = (one.detected(detector) for one in some) if settings.detect_all else some
-    ended = fetch(read_ends(seen, read), settings.batch)
+    ended = fetch(read_keyframes(seen, read), settings.batch)
     threads = min(cores(), _READING_THREADS)
     for stretch in map_ahead(lambda one: read_between(*one, read), ended, threads):
         first = first if count else stretch.frames[0].index

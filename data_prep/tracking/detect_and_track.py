@@ -17,14 +17,14 @@ import numpy as np
 
 from data_prep.mesh.face_mesh import Region
 from data_prep.records import Detection, Face, Frame
-from data_prep.tracking.mesh_reader import Read, Reading
-from data_prep.tracking.tracker import Look, Tracker
+from data_prep.tracking.mesh_reader import MeshReading, ReadMesh
+from data_prep.tracking.tracker import ReadFace, Tracker
 
 Detect = Callable[[np.ndarray], list[list[Detection]]]
 
 
 @dataclasses.dataclass(frozen=True)
-class Stretch:
+class FrameGroup:
     """Neighbouring frames of one shot.
 
     Attributes:
@@ -37,14 +37,14 @@ class Stretch:
     frames: list[Frame]
     starts_shot: bool
     detections: list[list[Detection] | None]
-    readings: list[list[Reading]]
+    readings: list[list[MeshReading]]
 
     @property
     def unseen(self) -> list[int]:
         """Positions of the frames that the detector has not looked at."""
         return [number for number, found in enumerate(self.detections) if found is None]
 
-    def detected(self, detect: Detect) -> Stretch:
+    def detected(self, detect: Detect) -> FrameGroup:
         """The same when the detector has looked at all of it."""
         if not self.unseen:
             return self
@@ -53,7 +53,7 @@ class Stretch:
         return dataclasses.replace(self, detections=[*seen])
 
 
-def stretches(
+def frame_groups(
     frames: Iterable[tuple[Frame, bool]], length: int
 ) -> Iterator[tuple[list[Frame], bool]]:
     """Frames in groups to whose ends the detector looks.
@@ -78,18 +78,18 @@ def stretches(
         yield group, False
 
 
-def detect_ends(
+def detect_keyframes(
     groups: Iterator[tuple[list[Frame], bool]], detect: Detect, batch: int
-) -> Iterator[Stretch]:
+) -> Iterator[FrameGroup]:
     """Lets the detector look at the last frame of each group, at so many at once."""
     while several := list(itertools.islice(groups, batch)):
         found = detect(np.stack([frames[-1].image for frames, _ in several]))
         for (frames, starts_shot), detections in zip(several, found, strict=True):
             unseen = [None] * (len(frames) - 1)
-            yield Stretch(frames, starts_shot, [*unseen, detections], [[] for _ in frames])
+            yield FrameGroup(frames, starts_shot, [*unseen, detections], [[] for _ in frames])
 
 
-class Follower:
+class KeyframeTracker:
     """Follows every face through a video.
 
     Args:
@@ -98,11 +98,11 @@ class Follower:
       detect: the detector, for the frames that have to be looked at after all.
     """
 
-    def __init__(self, tracker: Tracker, read: Read, detect: Detect):
+    def __init__(self, tracker: Tracker, read: ReadMesh, detect: Detect):
         self.tracker = tracker
         self._read, self._detect = read, detect
 
-    def __call__(self, stretch: Stretch) -> int:
+    def __call__(self, stretch: FrameGroup) -> int:
         """Follows all faces through a stretch; returns how many frames were looked at."""
         if stretch.starts_shot:
             self.tracker.cut()
@@ -114,13 +114,13 @@ class Follower:
         self.tracker = carried
         return len(stretch.frames) - len(stretch.unseen)
 
-    def _carry(self, stretch: Stretch, looks: list[Look]) -> Tracker:
+    def _carry(self, stretch: FrameGroup, looks: list[ReadFace]) -> Tracker:
         tracker = self.tracker.fork()
         for frame, look, faces in zip(stretch.frames, looks, stretch.detections, strict=True):
             tracker.add(frame, look, faces)
         return tracker
 
-    def _look(self, frame: Frame, readings: list[Reading]) -> Look:
+    def _look(self, frame: Frame, readings: list[MeshReading]) -> ReadFace:
         """Reads faces of one frame, each place once."""
         known = readings.copy()
 
@@ -128,7 +128,7 @@ class Follower:
             for reading in known:
                 if reading.answers(region):
                     return reading.face
-            known.append(Reading(region, self._read(frame, region)))
+            known.append(MeshReading(region, self._read(frame, region)))
             return known[-1].face
 
         return look

@@ -14,7 +14,7 @@ from data_prep.records import Detection, Face
 
 
 @dataclasses.dataclass(frozen=True)
-class Sighting:
+class FaceObservation:
     """A face found in a frame, before it is known whose track it belongs to.
 
     Attributes:
@@ -28,9 +28,9 @@ class Sighting:
     confirmed: bool
 
 
-def find(
+def observe(
     expected: list[Region], look: Callable[[Region], Face | None], detections: list[Detection]
-) -> list[Sighting]:
+) -> list[FaceObservation]:
     """Every face of a frame once: those where faces are expected, then those detected."""
     found: list[Face] = []
     for region in expected:
@@ -44,15 +44,15 @@ def find(
         face = look(region)
         if face is not None and _is_new(face, found):
             found.append(face)
-    return [_sighting(face, detections) for face in found]
+    return [_observation(face, detections) for face in found]
 
 
-def _sighting(face: Face, detections: list[Detection]) -> Sighting:
+def _observation(face: Face, detections: list[Detection]) -> FaceObservation:
     box = mesh_box(face.landmarks)
     same = same_face(box, [detection.box for detection in detections])
     if same is not None:
         face = dataclasses.replace(face, detection=detections[same])
-    return Sighting(face, box, confirmed=same is not None)
+    return FaceObservation(face, box, confirmed=same is not None)
 
 
 def _is_new(face: Face, found: list[Face]) -> bool:

@@ -49,7 +49,7 @@ class Noise:
     speed: float = 1.0
 
 
-class Filter:
+class KalmanFilter:
     """Where something is and how fast it moves, measurement by measurement.
 
     Args:
@@ -99,7 +99,7 @@ class Filter:
         # The posterior covariance over the variance is the gain, whatever was measured.
         self.state = self.state + self.covariance[:, :1] / variance * innovation
 
-    def surprise(self, value: np.ndarray) -> float:
+    def innovation(self, value: np.ndarray) -> float:
         """How far a measurement `[D]` lies from what is expected now, standard deviations."""
         variance = self.covariance[0, 0] + self._variance
         return float(np.sqrt(np.mean((value - self.state[0]) ** 2) / variance))
@@ -132,14 +132,14 @@ def smooth(
       `[N, D]` float64, and how far each measurement was trusted, `[N]`.
     """
     trust = trust.copy()
-    ahead = Filter(values[0], seconds[0], noise.measurement, noise.speed)
+    ahead = KalmanFilter(values[0], seconds[0], noise.measurement, noise.speed)
     states, covariances = [ahead.state], [ahead.covariance]
     transitions, drifts = [], []
     for k in range(1, len(values)):
         transition, drift = ahead.advance(seconds[k], noise.acceleration[k])
-        if trust[k] and (surprise := ahead.surprise(values[k])) > gate:
+        if trust[k] and (innovation := ahead.innovation(values[k])) > gate:
             if _comes_back(ahead, values, seconds, trust, k):
-                trust[k] = (gate / surprise) ** 2
+                trust[k] = (gate / innovation) ** 2
             else:
                 drift = drift + ahead.jump(values[k])
         if trust[k]:
@@ -202,7 +202,7 @@ def _accelerations(
 
 
 def _comes_back(
-    ahead: Filter, values: np.ndarray, seconds: np.ndarray, trust: np.ndarray, k: int
+    ahead: KalmanFilter, values: np.ndarray, seconds: np.ndarray, trust: np.ndarray, k: int
 ) -> bool:
     """Whether the measurement after `k` is nearer to the old course than to measurement `k`."""
     later = k + 1 + np.flatnonzero(trust[k + 1 : k + 32])[:1]

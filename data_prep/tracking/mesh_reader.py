@@ -13,11 +13,11 @@ from data_prep.mesh.face_mesh import FaceMesh, Region
 from data_prep.records import Detection, Face, Frame
 
 # The face of a frame at a place; None if there is none.
-Read = Callable[[Frame, Region], Face | None]
+ReadMesh = Callable[[Frame, Region], Face | None]
 
 
 @dataclasses.dataclass(frozen=True)
-class Reading:
+class MeshReading:
     """What was read where.
 
     Attributes:
@@ -36,7 +36,7 @@ class Reading:
         return region.equals(self.region)
 
 
-class Reader:
+class MeshReader:
     """Reads faces, in any number of threads.
 
     Args:

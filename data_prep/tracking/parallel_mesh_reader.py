@@ -16,11 +16,13 @@ from data_prep.imaging.boxes import mesh_box, same_face
 from data_prep.mesh import face_mesh
 from data_prep.mesh.face_mesh import Region
 from data_prep.records import Face, Frame
-from data_prep.tracking.detect_and_track import Stretch
-from data_prep.tracking.mesh_reader import Read, Reading
+from data_prep.tracking.detect_and_track import FrameGroup
+from data_prep.tracking.mesh_reader import MeshReading, ReadMesh
 
 
-def read_ends(stretches: Iterable[Stretch], read: Read) -> Iterator[tuple[Stretch, list[Face]]]:
+def read_keyframes(
+    stretches: Iterable[FrameGroup], read: ReadMesh
+) -> Iterator[tuple[FrameGroup, list[Face]]]:
     """Reads the faces that the detector found, in the last frame of each stretch.
 
     Yields:
@@ -36,7 +38,7 @@ def read_ends(stretches: Iterable[Stretch], read: Read) -> Iterator[tuple[Stretc
         before = _faces(readings)
 
 
-def read_between(stretch: Stretch, before: list[Face], read: Read) -> Stretch:
+def read_between(stretch: FrameGroup, before: list[Face], read: ReadMesh) -> FrameGroup:
     """Reads the faces that both ends show in all frames between them; in any thread.
 
     Args:
@@ -49,20 +51,20 @@ def read_between(stretch: Stretch, before: list[Face], read: Read) -> Stretch:
     readings = stretch.readings.copy()
     for number, frame in enumerate(stretch.frames[:-1]):
         regions = [_on_the_way(*way, frame.timestamp_us) for way in ways]
-        readings[number] = [Reading(region, read(frame, region)) for region in regions]
+        readings[number] = [MeshReading(region, read(frame, region)) for region in regions]
     return dataclasses.replace(stretch, readings=readings)
 
 
-def _closely(frame: Frame, region: Region, read: Read) -> Reading:
+def _closely(frame: Frame, region: Region, read: ReadMesh) -> MeshReading:
     """Read where the mesh found it before, as the frames between are: from where the detector saw
     it, every end would stand out."""
     face = read(frame, region)
     if face is not None and region.agrees(found := face_mesh.region_of_mesh(face.landmarks)):
-        return Reading(found, read(frame, found))
-    return Reading(region, face)  # read again already, or not there
+        return MeshReading(found, read(frame, found))
+    return MeshReading(region, face)  # read again already, or not there
 
 
-def _faces(readings: list[Reading]) -> list[Face]:
+def _faces(readings: list[MeshReading]) -> list[Face]:
     return [reading.face for reading in readings if reading.face is not None]
 
 

@@ -19,8 +19,8 @@ from data_prep.imaging.boxes import mesh_box, overlap
 from data_prep.mesh.face_mesh import Region
 from data_prep.records import EMBEDDING_SIZE, Detection, Face, Frame, Track
 from data_prep.tracking import face_observations, track_smoothing
-from data_prep.tracking.face_observations import Sighting
-from data_prep.tracking.tracklet import Path
+from data_prep.tracking.face_observations import FaceObservation
+from data_prep.tracking.tracklet import Tracklet
 
 # Boxes that overlap more are too close to tell by place; further away than this many sides of
 # its box a lost face is not looked for.
@@ -32,7 +32,7 @@ _NEVER = 1e3
 _CHIPS_AT_ONCE = 8
 
 # Reads the face at a place of a frame; None if there is none.
-Look = Callable[[Region], Face | None]
+ReadFace = Callable[[Region], Face | None]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,9 +93,9 @@ class Tracker:
 
     def __init__(self, settings: TrackingSettings, identifier: Identifier | None = None):
         self._settings, self._identifier = settings, identifier
-        self._closed: list[Path] = []
+        self._closed: list[Tracklet] = []
         self._clock: list[tuple[int, int]] = []
-        self._open: list[Path] = []
+        self._open: list[Tracklet] = []
         self.events = 0
 
     def fork(self) -> Tracker:
@@ -113,7 +113,7 @@ class Tracker:
     def add(
         self,
         frame: Frame,
-        look: Look,
+        look: ReadFace,
         detections: list[Detection] | None,
     ) -> None:
         """Takes in the next frame.
@@ -126,7 +126,7 @@ class Tracker:
         self._clock.append((frame.index, frame.timestamp_us))
         self._close_stale(frame.timestamp_us)
         expected = [path.region(frame.timestamp_us) for path in self._open]
-        found = face_observations.find(expected, look, detections or [])
+        found = face_observations.observe(expected, look, detections or [])
         boxes = [path.box(region) for path, region in zip(self._open, expected, strict=True)]
         owners = self._assign(frame, boxes, found)
         for index, path in enumerate(self._open):
@@ -137,7 +137,7 @@ class Tracker:
             if number in owners:
                 self._open[owners[number]].add(sighting)
             elif sighting.confirmed:
-                self._open.append(Path(sighting))
+                self._open.append(Tracklet(sighting))
                 self.events += 1
         if detections is not None:
             self._give_up_unconfirmed(frame.timestamp_us)
@@ -158,7 +158,7 @@ class Tracker:
             self._close(path)
             self.events += 1
 
-    def _track(self, number: int, path: Path) -> Track:
+    def _track(self, number: int, path: Tracklet) -> Track:
         self._embed(path)
         path = path.only(self._trusted(path))
         clock = self._clock_of(path)
@@ -175,7 +175,7 @@ class Tracker:
             thumbnail=path.thumbnail,
         )
 
-    def _trusted(self, path: Path) -> np.ndarray:
+    def _trusted(self, path: Tracklet) -> np.ndarray:
         """Which faces of a path count: before and after it is hidden, the detector must have seen
         it as well, since the mesh slides over to what hides it. `[len(path.faces)]` bool."""
         trusted = np.ones(len(path.faces), bool)
@@ -187,7 +187,7 @@ class Tracker:
             trusted[gap + 1 : gap + 1 + int(np.argmax([*after, True]))] = False
         return trusted
 
-    def _clock_of(self, path: Path) -> list[tuple[int, int]]:
+    def _clock_of(self, path: Tracklet) -> list[tuple[int, int]]:
         """The frames of a track: those of its faces, and those in the gaps that are filled in."""
         first, last = (_place(self._clock, path.faces[end]) for end in (0, -1))
         clock = self._clock[first : last + 1]
@@ -202,13 +202,13 @@ class Tracker:
         for path in [path for path in self._open if path.faces[-1].timestamp_us < earliest]:
             self._close(path)
 
-    def _close(self, path: Path) -> None:
+    def _close(self, path: Tracklet) -> None:
         self._open = [other for other in self._open if other is not path]
         if len(path.faces) >= self._settings.min_frames:
             self._closed.append(path)
 
     def _assign(
-        self, frame: Frame, boxes: list[np.ndarray], found: list[Sighting]
+        self, frame: Frame, boxes: list[np.ndarray], found: list[FaceObservation]
     ) -> dict[int, int]:
         """Whose face each sighting is: number of the sighting to number of the open path."""
         costs = np.full((len(found), len(boxes)), _NEVER)
@@ -221,7 +221,7 @@ class Tracker:
         possible = costs[rows, columns] < _NEVER
         return dict(zip(rows[possible].tolist(), columns[possible].tolist(), strict=True))
 
-    def _cost(self, path: Path, near: float, distance: float | None) -> float:
+    def _cost(self, path: Tracklet, near: float, distance: float | None) -> float:
         """How little a sighting, that near and of an identity that distant, looks like the
         next face of a path."""
         limit, within = self._settings.same_person, near >= self._settings.min_overlap
@@ -231,7 +231,7 @@ class Tracker:
         return 1 - near + _IDENTITY_WEIGHT * distance if within else _NEVER
 
     def _distance(
-        self, frame: Frame, path: Path, box: np.ndarray, sighting: Sighting
+        self, frame: Frame, path: Tracklet, box: np.ndarray, sighting: FaceObservation
     ) -> float | None:
         """Distance of a sighting's identity from those read of a path, None if unknown."""
         self._embed(path)
@@ -256,7 +256,7 @@ class Tracker:
             if len(path.chips) == _CHIPS_AT_ONCE:
                 self._embed(path)
 
-    def _embed(self, path: Path) -> None:
+    def _embed(self, path: Tracklet) -> None:
         """Reads what chips a path has kept."""
         if path.chips and self._identifier is not None:
             path.embeddings = [*path.embeddings, *self._identifier.embed(np.stack(path.chips))]

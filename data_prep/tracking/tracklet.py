@@ -10,15 +10,15 @@ from data_prep.imaging.boxes import mesh_box
 from data_prep.mesh import face_mesh
 from data_prep.mesh.face_mesh import Region
 from data_prep.records import Face
-from data_prep.tracking.face_observations import Sighting
-from data_prep.tracking.kalman import Filter
+from data_prep.tracking.face_observations import FaceObservation
+from data_prep.tracking.kalman import KalmanFilter
 
 # Of a region's side, and of one per second and second: how well its place is measured, and
 # how fast heads set off.
 _REGION_NOISE, _REGION_ACCELERATION = 0.003, 4.0
 
 
-class Path:
+class Tracklet:
     """An open track: what was seen of a face, and where it is expected next.
 
     Attributes:
@@ -32,7 +32,7 @@ class Path:
       thumbnail: the largest chip.
     """
 
-    def __init__(self, sighting: Sighting):
+    def __init__(self, sighting: FaceObservation):
         face, region = sighting.face, face_mesh.region_of_mesh(sighting.face.landmarks)
         self.faces: list[Face] = []
         self.confirmed: list[int] = []
@@ -45,10 +45,10 @@ class Path:
         self._thumbnail_size = 0.0
         self._unit = region.side
         start = np.array([*region.centre / self._unit, np.log(region.side), region.angle])
-        self._motion = Filter(start, _seconds(face), _REGION_NOISE)
+        self._motion = KalmanFilter(start, _seconds(face), _REGION_NOISE)
         self._append(sighting)
 
-    def fork(self) -> Path:
+    def fork(self) -> Tracklet:
         """A copy that can go on without changing this one."""
         other = copy.copy(self)
         for name in ("faces", "confirmed", "chips", "chipped", "embeddings"):
@@ -61,7 +61,7 @@ class Path:
         x, y, log_side, angle = self._motion.predict(timestamp_us * 1e-6)
         return Region(np.array([x, y]) * self._unit, float(np.exp(log_side)), float(angle))
 
-    def add(self, sighting: Sighting) -> None:
+    def add(self, sighting: FaceObservation) -> None:
         """The face in the next frame it is seen in."""
         region = face_mesh.region_of_mesh(sighting.face.landmarks)
         self._motion.advance(_seconds(sighting.face), _REGION_ACCELERATION)
@@ -93,7 +93,7 @@ class Path:
         self.chipped, self.embeddings = self.chipped[:kept], self.embeddings[:kept]
         self.chips = self.chips[: kept - len(self.embeddings)]
 
-    def only(self, kept: np.ndarray) -> Path:
+    def only(self, kept: np.ndarray) -> Tracklet:
         """A copy with some of the faces, `[len(faces)]` bool, once all chips are read."""
         other, place = self.fork(), (np.cumsum(kept) - 1).tolist()
         other.faces = [face for face, stays in zip(self.faces, kept, strict=True) if stays]
@@ -109,7 +109,7 @@ class Path:
         """When the detector last saw the face."""
         return self.faces[self.confirmed[-1]].timestamp_us
 
-    def _append(self, sighting: Sighting) -> None:
+    def _append(self, sighting: FaceObservation) -> None:
         if sighting.confirmed:
             self.confirmed.append(len(self.faces))
         self.faces.append(sighting.face)

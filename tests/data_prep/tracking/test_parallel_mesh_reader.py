@@ -46,8 +46,8 @@ class _Scene:
 
     def stretches(self):
         """With the detector's faces in the last frame of each."""
-        groups = detect_and_track.stretches(((frame, False) for frame in self.frames), _LENGTH)
-        return detect_and_track.detect_ends(groups, self.detect, 2)
+        groups = detect_and_track.frame_groups(((frame, False) for frame in self.frames), _LENGTH)
+        return detect_and_track.detect_keyframes(groups, self.detect, 2)
 
 
 def _no_detector(images):
@@ -55,7 +55,7 @@ def _no_detector(images):
 
 
 def _ahead(scene, stretches):
-    ended = parallel_mesh_reader.read_ends(stretches, scene.read)
+    ended = parallel_mesh_reader.read_keyframes(stretches, scene.read)
     return [parallel_mesh_reader.read_between(*one, scene.read) for one in ended]
 
 
@@ -85,7 +85,9 @@ def test_who_follows_reads_what_was_not_found_ahead_and_nothing_else(swing):
     }
     assert bool(missed) == bool(swing)
     scene.read_at.clear()
-    follower = detect_and_track.Follower(Tracker(TrackingSettings()), scene.read, _no_detector)
+    follower = detect_and_track.KeyframeTracker(
+        Tracker(TrackingSettings()), scene.read, _no_detector
+    )
     assert [follower(stretch) for stretch in stretches] == [1, 1, 1]
     (track,) = follower.tracker.finish()
     assert [face.frame_index for face in track.faces] == time.tolist()

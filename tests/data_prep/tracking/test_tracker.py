@@ -169,12 +169,14 @@ def test_identity_is_read_twice_a_second_and_from_the_first_face_on():
 
 
 def test_prediction_leads_to_where_the_face_goes():
-    from data_prep.tracking.face_observations import Sighting
-    from data_prep.tracking.tracklet import Path
+    from data_prep.tracking.face_observations import FaceObservation
+    from data_prep.tracking.tracklet import Tracklet
 
     faces = [_face(i, 0, 100 + 8.0 * i) for i in range(12)]
-    sightings = [Sighting(face, tracker_lib.mesh_box(face.landmarks), True) for face in faces]
-    path = Path(sightings[0])
+    sightings = [
+        FaceObservation(face, tracker_lib.mesh_box(face.landmarks), True) for face in faces
+    ]
+    path = Tracklet(sightings[0])
     for sighting in sightings[1:11]:
         path.add(sighting)
     goal = face_mesh.region_of_mesh(faces[11].landmarks)
