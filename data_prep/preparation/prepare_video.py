@@ -22,7 +22,7 @@ from data_prep.preparation.crop_filter import QualityFilter
 from data_prep.preparation.settings import PrepareSettings
 from data_prep.records import AlignedFace, Person, Track
 from data_prep.reporting.thumbnails import thumbnail
-from data_prep.runtime.process_pool import Link
+from data_prep.runtime.process_pool import Context
 from data_prep.segmentation.face_masks import Masker
 
 # Neighbouring frames look alike: none may be in both splits.
@@ -84,7 +84,7 @@ class Periods:
         return "holdout" if timestamp_us >= self.holdout_start else None
 
 
-def make(order: Order, link: Link) -> None:
+def make(order: Order, link: Context) -> None:
     """Finds, crops and stores the face of one person in one video.
 
     Args:
@@ -145,7 +145,7 @@ def _card(order: Order, analysis: faces.Analysis, person: Person) -> VideoCard:
 
 
 def _store(
-    writer: writer_lib.Writer, order: Order, person: Person, card: VideoCard, link: Link
+    writer: writer_lib.Writer, order: Order, person: Person, card: VideoCard, link: Context
 ) -> None:
     """The second pass: writes the crops and notes in the card what became of them."""
     settings, info = order.settings, video_reader.probe(order.path)

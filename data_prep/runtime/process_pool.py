@@ -24,7 +24,7 @@ from data_prep.errors import InputError
 LATER = object()
 
 
-class Link(Protocol):
+class Context(Protocol):
     """How a task speaks with who started it."""
 
     def progress(self, units: float) -> None:
@@ -34,7 +34,7 @@ class Link(Protocol):
         """Waits for an answer."""
 
 
-class Desk(Protocol):
+class Listener(Protocol):
     """Who started the tasks; a task is known by its position."""
 
     def progress(self, task: int, units: float) -> None:
@@ -51,7 +51,7 @@ class Desk(Protocol):
 
 
 def run(
-    function: Callable[[Any, Link], Any], items: Sequence[Any], desk: Desk, workers: int
+    function: Callable[[Any, Context], Any], items: Sequence[Any], listener: Listener, workers: int
 ) -> None:
     """Does a task for each item; those of the first items are begun first.
 
@@ -66,16 +66,16 @@ def run(
     """
     if min(workers, len(items)) <= 1:
         for task, item in enumerate(items):
-            _report(desk, task, *_attempt(function, item, _Here(desk, task)))
+            _report(listener, task, *_attempt(function, item, _InProcessContext(listener, task)))
         return
-    office = _Office(function, items, desk, min(workers, len(items)))
+    pool = _Pool(function, items, listener, min(workers, len(items)))
     try:
-        office.run()
+        pool.run()
     finally:
-        office.close()
+        pool.close()
 
 
-def _attempt(function: Callable[[Any, Link], Any], item: Any, link: Link) -> tuple[str, Any]:
+def _attempt(function: Callable[[Any, Context], Any], item: Any, link: Context) -> tuple[str, Any]:
     try:
         return "done", function(item, link)
     except InputError as error:
@@ -85,15 +85,15 @@ def _attempt(function: Callable[[Any, Link], Any], item: Any, link: Link) -> tup
         return "failed", f"{item}: {type(error).__name__}: {error}"
 
 
-def _report(desk: Desk, task: int, kind: str, content: Any) -> None:
-    (desk.done if kind == "done" else desk.failed)(task, content)
+def _report(listener: Listener, task: int, kind: str, content: Any) -> None:
+    (listener.done if kind == "done" else listener.failed)(task, content)
 
 
-class _Here:
+class _InProcessContext:
     """The link of a task in this very process."""
 
-    def __init__(self, desk: Desk, task: int):
-        self._desk, self._task = desk, task
+    def __init__(self, listener: Listener, task: int):
+        self._desk, self._task = listener, task
 
     def progress(self, units: float) -> None:
         self._desk.progress(self._task, units)
@@ -102,17 +102,17 @@ class _Here:
         return self._desk.answer(self._task, question)
 
 
-class _Office:
+class _Pool:
     """The processes, and the desk they talk to."""
 
     def __init__(
         self,
-        function: Callable[[Any, Link], Any],
+        function: Callable[[Any, Context], Any],
         items: Sequence[Any],
-        desk: Desk,
+        listener: Listener,
         workers: int,
     ):
-        self._function, self._items, self._desk = function, items, desk
+        self._function, self._items, self._desk = function, items, listener
         self._todo = list(range(len(items)))[::-1]
         self._free = list(range(workers))[::-1]
         self._workers = workers
@@ -125,7 +125,7 @@ class _Office:
             self._hand_out()
             for link in connection.wait(list(self._busy)):
                 assert isinstance(link, connection.Connection)
-                self._hear(self._busy[link])
+                self._receive(self._busy[link])
             self._answer()
 
     def close(self) -> None:
@@ -136,20 +136,20 @@ class _Office:
 
     def _hand_out(self) -> None:
         while self._todo and (self._idle or self._free):
-            worker = self._idle.pop() if self._idle else self._hire()
+            worker = self._idle.pop() if self._idle else self._spawn()
             worker.task = self._todo.pop()
             worker.link.send(self._items[worker.task])
             self._busy[worker.link] = worker
 
-    def _hire(self) -> _Worker:
+    def _spawn(self) -> _Worker:
         place = self._free.pop()
         return _Worker(place, self._workers, self._function)
 
-    def _hear(self, worker: _Worker) -> None:
+    def _receive(self, worker: _Worker) -> None:
         try:
             kind, content = worker.link.recv()
         except (EOFError, ConnectionResetError):
-            self._lose(worker)
+            self._on_crash(worker)
             return
         if kind == "progress":
             self._desk.progress(worker.task, content)
@@ -161,7 +161,7 @@ class _Office:
             self._idle.append(self._busy.pop(worker.link))
             _report(self._desk, worker.task, kind, content)
 
-    def _lose(self, worker: _Worker) -> None:
+    def _on_crash(self, worker: _Worker) -> None:
         worker.process.join()
         self._free.append(self._busy.pop(worker.link).place)
         self._waiting = [one for one in self._waiting if one[0] is not worker]
@@ -187,7 +187,7 @@ class _Worker:
     Started afresh and not forked: a copy of a process in which JAX runs threads hangs.
     """
 
-    def __init__(self, place: int, places: int, function: Callable[[Any, Link], Any]):
+    def __init__(self, place: int, places: int, function: Callable[[Any, Context], Any]):
         context = multiprocessing.get_context("spawn")
         self.link, theirs = context.Pipe()
         self.place, self.task = place, -1
@@ -199,13 +199,13 @@ class _Worker:
 
 
 def _serve(
-    function: Callable[[Any, Link], Any], link: connection.Connection, place: int, places: int
+    function: Callable[[Any, Context], Any], link: connection.Connection, place: int, places: int
 ) -> None:
     """The life of a worker process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # who started it will end it
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _take_share(place, places)
-    there = _There(link)
+    there = _WorkerContext(link)
     stdlib_logging.getLogger().handlers = [_Forward(there)]
     logging.set_verbosity(logging.INFO)
     while True:
@@ -229,7 +229,7 @@ def _take_share(place: int, places: int) -> None:
         os.sched_setaffinity(0, cores[place::places] or [cores[place % len(cores)]])
 
 
-class _There:
+class _WorkerContext:
     """The link of a task in a worker process; used from any of its threads."""
 
     def __init__(self, link: connection.Connection):
@@ -250,7 +250,7 @@ class _There:
 class _Forward(stdlib_logging.Handler):
     """Our messages, and the warnings of others, to the one process that prints."""
 
-    def __init__(self, there: _There):
+    def __init__(self, there: _WorkerContext):
         super().__init__()
         self._there = there
 

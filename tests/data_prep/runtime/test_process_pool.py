@@ -8,12 +8,12 @@ from data_prep.runtime import process_pool
 
 
 def test_a_worker_that_dies_takes_only_its_task_along():
-    desk = _Desk()
-    process_pool.run(_task, [0.1, -9.0, 0.2, 0.3], desk, 2)
-    assert desk.results == {0: 0.2, 2: 0.4, 3: 0.6}
-    assert desk.reasons.keys() == {1} and "exit code -9" in desk.reasons[1]
-    assert desk.units == pytest.approx({0: 0.1, 2: 0.2, 3: 0.3})
-    assert desk.questions == {0: 0.1, 2: 0.2, 3: 0.3}
+    listener = _Desk()
+    process_pool.run(_task, [0.1, -9.0, 0.2, 0.3], listener, 2)
+    assert listener.results == {0: 0.2, 2: 0.4, 3: 0.6}
+    assert listener.reasons.keys() == {1} and "exit code -9" in listener.reasons[1]
+    assert listener.units == pytest.approx({0: 0.1, 2: 0.2, 3: 0.3})
+    assert listener.questions == {0: 0.1, 2: 0.2, 3: 0.3}
 
 
 class _Desk:
