@@ -51,7 +51,7 @@ class LeftOut:
 
 
 @dataclasses.dataclass(frozen=True)
-class Cast:
+class PeopleInVideo:
     """Everybody in a video.
 
     Attributes:
@@ -65,7 +65,7 @@ class Cast:
     cuts: tuple[int, ...]
 
 
-def tell_apart(tracks: Sequence[Track]) -> Cast:
+def tell_apart(tracks: Sequence[Track]) -> PeopleInVideo:
     """Finds the people that tracks are of.
 
     Args:
@@ -84,7 +84,7 @@ def tell_apart(tracks: Sequence[Track]) -> Cast:
         groups.setdefault(number, []).append(track)
     people = sorted((_person(group) for group in groups.values()), key=_weight, reverse=True)
     ordered = sorted(left_out, key=lambda one: _start(one.track))
-    return Cast(tuple(people), tuple(ordered), tuple(sorted(cuts)))
+    return PeopleInVideo(tuple(people), tuple(ordered), tuple(sorted(cuts)))
 
 
 def choose(people: Sequence[Person], reference: np.ndarray | None = None) -> Person:

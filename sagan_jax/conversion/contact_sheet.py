@@ -52,15 +52,15 @@ def write_sheet(
     frames = list(video_reader.spread_frames(source, count, settings.span))
     analysis = faces.analyse(source, settings.face, stills=frames)
     pictures = [Picture.of_rgb(f.index, f.timestamp_us, f.image) for f in frames]
-    casting, renderer = render_setup.stage(
+    selection, renderer = render_setup.stage(
         swapper, analysis, lambda wanted: [p for p in pictures if wanted(p.index)], settings
     )
     rendered = list(renderer(pictures))
     cells = [_cell(one.target.rgb(), one.result.rgb(), one.alpha) for one in rendered]
     publish(path, grid_of(cells), swapper, target, marks, settings)
-    kept = [casting.why_kept(one.target.index) for one in rendered if not one.alpha.any()]
+    kept = [selection.why_kept(one.target.index) for one in rendered if not one.alpha.any()]
     reasons = {reason: kept.count(reason) for reason in kept}
-    return Conversion(len(frames), len(frames) - len(kept), reasons, casting.found)
+    return Conversion(len(frames), len(frames) - len(kept), reasons, selection.found)
 
 
 def publish(

@@ -85,7 +85,7 @@ def convert_still(
     picture = next(read())
     frame = Frame(picture.index, picture.timestamp_us, picture.rgb())
     analysis = faces.analyse(source, settings.face, stills=[frame])
-    casting, renderer = render_setup.stage(swapper, analysis, lambda wanted: [picture], settings)
+    selection, renderer = render_setup.stage(swapper, analysis, lambda wanted: [picture], settings)
     ((target_picture, result, alpha, _),) = renderer([picture])
     profile = _colour_profile(source)
     watermark = manifest.new_identifier() if marks.signer else None
@@ -93,8 +93,8 @@ def convert_still(
     FrameMarker(marks, info.height, info.width, watermark or 0)(result, alpha)
     for view, path in outputs.items():
         write(path, show(view, target_picture, result, alpha), marks, origin, profile)
-    reasons = {} if alpha.any() else {casting.why_kept(frame.index): 1}
-    conversion = Conversion(1, 1 - len(reasons), reasons, casting.found)
+    reasons = {} if alpha.any() else {selection.why_kept(frame.index): 1}
+    conversion = Conversion(1, 1 - len(reasons), reasons, selection.found)
     sidecar.write(next(iter(outputs.values())), key, origin, swapper, marks, conversion)
     return conversion
 

@@ -78,7 +78,7 @@ def convert(
     read = functools.partial(
         video_reader.read_pictures, source, settings.span, pixel_format=pixel_format
     )
-    casting, renderer = stage(swapper, analysis, lambda wanted: read(wanted=wanted), settings)
+    selection, renderer = stage(swapper, analysis, lambda wanted: read(wanted=wanted), settings)
     watermark, kept = _go_on(unfinished, renderer, marks)
     origin = sidecar.origin(swapper, target, settings.said(), settings.face, watermark)
     mark = FrameMarker(marks, info.height, info.width, watermark or 0)
@@ -89,7 +89,7 @@ def convert(
         for target_picture, result, alpha, steadied in renderer(pictures):
             count += 1
             if not alpha.any():
-                kept[casting.why_kept(target_picture.index)] += 1
+                kept[selection.why_kept(target_picture.index)] += 1
             state = {"watermark": watermark, "kept": dict(kept), "renderer": steadied}
             mark(result, alpha)
             views = [show(view, target_picture, result, alpha) for view in outputs]
@@ -97,10 +97,10 @@ def convert(
             bar.advance(1, f"{count - kept.total()} swapped, {kept.total()} kept")
     if View.FACE in outputs:
         face = outputs[View.FACE]
-        write_transforms(face.with_name(f"{face.stem}.transforms.json"), casting.tracks)
+        write_transforms(face.with_name(f"{face.stem}.transforms.json"), selection.tracks)
     seconds = {"faces": searched - started, "swap": time.monotonic() - searched}
     rate = (count - before) / seconds["swap"]
-    conversion = Conversion(count, count - kept.total(), dict(kept), casting.found, seconds, rate)
+    conversion = Conversion(count, count - kept.total(), dict(kept), selection.found, seconds, rate)
     sidecar.write(first, whole, origin, swapper, marks, conversion)
     return conversion
 

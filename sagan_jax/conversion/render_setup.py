@@ -22,7 +22,7 @@ from data_prep.runtime import files
 from data_prep.segmentation.face_masks import Masker, MaskSource
 from sagan_jax.conversion import sidecar
 from sagan_jax.conversion.sidecar import Conversion
-from sagan_jax.conversion.target_faces import Casting, Wanted, cast
+from sagan_jax.conversion.target_faces import FaceSelection, Wanted, select_faces
 from sagan_jax.conversion.views import View
 from sagan_jax.provenance.marking import Marks
 from sagan_jax.rendering.harmonisation import Look
@@ -65,7 +65,7 @@ class ConvertSettings:
 
 def stage(
     swapper: Swapper, analysis: faces.Analysis, read: Read, settings: ConvertSettings
-) -> tuple[Casting, Renderer]:
+) -> tuple[FaceSelection, Renderer]:
     """Settles who is replaced, and gets everything ready to render.
 
     Args:
@@ -78,13 +78,13 @@ def stage(
       InputError: if the target does not show the person.
     """
     masker = Masker(settings.face.masks)
-    casting = cast(analysis, settings.wanted, _trained_on(swapper), settings.face)
-    lights = lights_of(read, casting.people, masker)
+    selection = select_faces(analysis, settings.wanted, _trained_on(swapper), settings.face)
+    lights = lights_of(read, selection.people, masker)
     shots = {analysis.first_frame, *analysis.cuts, analysis.first_frame + analysis.frames}
     renderer = Renderer(
-        swapper, casting.tracks, lights, masker, shots, settings.look, casting.nearer
+        swapper, selection.tracks, lights, masker, shots, settings.look, selection.nearer
     )
-    return casting, renderer
+    return selection, renderer
 
 
 def key_of(

@@ -65,7 +65,7 @@ class Wanted:
 
 
 @dataclasses.dataclass(frozen=True)
-class Casting:
+class FaceSelection:
     """Whose faces of a video are replaced, and why the others are not.
 
     Attributes:
@@ -89,9 +89,9 @@ class Casting:
         return self.kept.get(frame_index, "no face found")
 
 
-def cast(
+def select_faces(
     analysis: Analysis, wanted: Wanted, trained_on: np.ndarray, settings: FaceSettings
-) -> Casting:
+) -> FaceSelection:
     """Settles what is done with every face of a video.
 
     Args:
@@ -127,7 +127,7 @@ def cast(
         for number, one, other in meeting:
             nearer.setdefault((number, one.frame_index), []).append(other.landmarks)
     shown = [part for person in chosen for t in person.tracks for part in _shown(t, nearer)]
-    return Casting(chosen, tuple(shown), nearer, _reasons(analysis, chosen), tuple(found))
+    return FaceSelection(chosen, tuple(shown), nearer, _reasons(analysis, chosen), tuple(found))
 
 
 def _known(wanted: Wanted, trained_on: np.ndarray, settings: FaceSettings) -> np.ndarray:

@@ -171,7 +171,7 @@ def test_everybody_alike_but_nobody_in_two_places(person):
 
 
 def test_no_tracks_are_nobody():
-    assert people.tell_apart([]) == people.Cast((), (), ())
+    assert people.tell_apart([]) == people.PeopleInVideo((), (), ())
 
 
 @pytest.fixture(scope="module")
