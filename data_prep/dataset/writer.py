@@ -177,7 +177,7 @@ def _write_shard(path: pathlib.Path, records: list[bytes], file_format: str) -> 
         "name": path.name,
         "examples": len(records),
         "bytes": path.stat().st_size,
-        "sha256": files.of_file(path),
+        "sha256": files.sha256_of(path),
     }
 
 

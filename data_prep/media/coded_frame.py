@@ -24,7 +24,7 @@ EVERYWHERE: Place = (slice(None), slice(None))
 _MARGIN = 4
 
 
-class Picture:
+class CodedFrame:
     """One picture of a video.
 
     Chroma is taken to lie beside the left luma of a pair and between two rows, where MPEG-2,
@@ -44,7 +44,7 @@ class Picture:
         self.planes = list(planes)
 
     @classmethod
-    def of_rgb(cls, index: int, timestamp_us: int, image: np.ndarray) -> Picture:
+    def of_rgb(cls, index: int, timestamp_us: int, image: np.ndarray) -> CodedFrame:
         """One of `[height, width, 3]` uint8 or uint16."""
         name = "rgb24" if image.dtype == np.uint8 else "rgb48le"
         return cls(index, timestamp_us, PixelCoding(name), [image])
@@ -61,7 +61,7 @@ class Picture:
         )
         return self._rgb(top, bottom, left, right)
 
-    def copy(self) -> Picture:
+    def copy(self) -> CodedFrame:
         """One that can be changed."""
         return self._with([plane.copy() for plane in self.planes])
 
@@ -110,7 +110,7 @@ class Picture:
         most = 2**self.coding.bits - 1
         part[...] = rounded if self.coding.bits in (8, 16) else np.minimum(rounded, most)
 
-    def grey(self, levels: np.ndarray) -> Picture:
+    def grey(self, levels: np.ndarray) -> CodedFrame:
         """Another, without colour, of `[height, width]` float32 in 0..1."""
         most, dtype = 2**self.coding.bits - 1, self.coding.dtype
         if self.coding.is_rgb:
@@ -120,13 +120,13 @@ class Picture:
         luma = np.round(black + 255 * span * levels).astype(dtype)
         return self._with([luma, *(np.full_like(p, most // 2 + 1) for p in self.planes[1:])])
 
-    def beside(self, *others: Picture) -> Picture:
+    def beside(self, *others: CodedFrame) -> CodedFrame:
         """This one, and to its right others of the same size and coding."""
         planes = zip(self.planes, *(other.planes for other in others), strict=True)
         return self._with([np.hstack(row) for row in planes])
 
-    def _with(self, planes: Sequence[np.ndarray]) -> Picture:
-        return Picture(self.index, self.timestamp_us, self.coding, planes)
+    def _with(self, planes: Sequence[np.ndarray]) -> CodedFrame:
+        return CodedFrame(self.index, self.timestamp_us, self.coding, planes)
 
     def _rgb(self, top: int, bottom: int, left: int, right: int) -> np.ndarray:
         if self.coding.is_rgb:

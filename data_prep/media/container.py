@@ -36,13 +36,13 @@ def open_media(path: str | pathlib.Path) -> av.container.InputContainer:
 def open_video(path: str | pathlib.Path) -> av.container.InputContainer:
     """Opens a file with moving pictures; raises likewise."""
     container = open_media(path)
-    if not pictures(container):
+    if not video_streams(container):
         container.close()
         raise InputError(f"{path}: has no moving picture; give a video")
     return container
 
 
-def pictures(container: av.container.InputContainer) -> list[av.VideoStream]:
+def video_streams(container: av.container.InputContainer) -> list[av.VideoStream]:
     """The video streams that are not cover art."""
     cover = av.stream.Disposition.attached_pic
     return [stream for stream in container.streams.video if not stream.disposition & cover]
@@ -63,7 +63,7 @@ def packets(
 
 def decode(container: av.container.InputContainer, damage: list[str]) -> Iterator[av.VideoFrame]:
     """All frames in order of presentation; what cannot be decoded is noted in `damage`."""
-    stream = pictures(container)[0]
+    stream = video_streams(container)[0]
     for packet in packets(container, [stream], damage):
         try:
             frames = stream.decode(packet)
@@ -89,7 +89,7 @@ def first_frame(container: av.container.InputContainer, path: str | pathlib.Path
 def origin_us(path: str | pathlib.Path) -> int:
     """Where on a file's own clock its first picture lies."""
     with open_media(path) as container:
-        if not pictures(container):
+        if not video_streams(container):
             return 0
         first = first_frame(container, path)
         return microseconds(first.pts or 0, first)

@@ -23,7 +23,7 @@ from absl import logging
 from data_prep.errors import InputError
 from data_prep.media.audio import AudioTrack, Sound, has_sound
 from data_prep.media.codecs import Codec, Encoding
-from data_prep.media.coded_frame import Picture
+from data_prep.media.coded_frame import CodedFrame
 from data_prep.media.container import MICROSECONDS, microseconds, muxer_options, written_aside
 from data_prep.media.segments import SEGMENT_FRAMES, Output, Segment, Unfinished
 from data_prep.media.video_reader import VideoInfo
@@ -84,7 +84,7 @@ class SegmentedWriter:
         return self
 
     def write(
-        self, images: Sequence[np.ndarray | Picture], timestamp_us: int, state: Any = None
+        self, images: Sequence[np.ndarray | CodedFrame], timestamp_us: int, state: Any = None
     ) -> None:
         """Appends a frame to every video.
 

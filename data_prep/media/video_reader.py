@@ -16,15 +16,15 @@ import numpy as np
 from absl import logging
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
-from data_prep.media.coded_frame import Picture, planes_of
+from data_prep.media.coded_frame import CodedFrame, planes_of
 from data_prep.media.container import (
     MICROSECONDS,
     decode,
     first_frame,
     microseconds,
     open_video,
-    pictures,
     time_base,
+    video_streams,
 )
 from data_prep.media.pixel_coding import PixelCoding
 from data_prep.records import Frame
@@ -114,7 +114,7 @@ def probe(path: str | pathlib.Path) -> VideoInfo:
       InputError: if the file is missing or is not a video.
     """
     with open_video(path) as container:
-        stream = pictures(container)[0]
+        stream = video_streams(container)[0]
         first = first_frame(container, path)
         rotation = round(first.rotation) % 360
         turned = rotation in (90, 270)
@@ -163,14 +163,14 @@ def read_frames(
         yield Frame(index, timestamp_us, _to_rgb(frame, info, convert, scaling))
 
 
-def read_pictures(
+def read_coded_frames(
     path: str | pathlib.Path,
     span: Span = WHOLE,
     *,
     pixel_format: str | None = None,
     first: int = 0,
     wanted: Callable[[int], bool] = lambda index: True,
-) -> Iterator[Picture]:
+) -> Iterator[CodedFrame]:
     """Decodes a video to pictures as they are coded.
 
     Args:
@@ -192,11 +192,11 @@ def read_pictures(
             continue
         if coding.is_rgb:
             image = _to_rgb(frame, info, convert, SCALING, name)
-            yield Picture(index, timestamp_us, coding, [image])
+            yield CodedFrame(index, timestamp_us, coding, [image])
         else:
             planes = planes_of(_to_planes(frame, info, convert, name))
             turned = [np.rot90(plane, info.rotation // 90).copy() for plane in planes]
-            yield Picture(index, timestamp_us, coding, turned)
+            yield CodedFrame(index, timestamp_us, coding, turned)
 
 
 def _decoded(
@@ -205,7 +205,7 @@ def _decoded(
     """Index, timestamp and frame of those in a span."""
     count, first_pts, end_us, dark_us, damage = 0, None, 0, 0, list[str]()
     with open_video(path) as container:
-        pictures(container)[0].thread_type = "AUTO"
+        video_streams(container)[0].thread_type = "AUTO"
         for frame in decode(container, damage):
             first_pts = (frame.pts or 0) if first_pts is None else first_pts
             timestamp_us = microseconds((frame.pts or 0) - first_pts, frame)
@@ -241,7 +241,7 @@ def spread_frames(path: str | pathlib.Path, count: int, span: Span = WHOLE) -> I
     times = np.linspace(span.start_s, end_s, 2 * count + 1)[1::2]
     last_pts = -1
     with open_video(path) as container:
-        stream = pictures(container)[0]
+        stream = video_streams(container)[0]
         stream.thread_type = "AUTO"
         first = first_frame(container, path)
         first_pts, index = first.pts or 0, 0

@@ -13,7 +13,7 @@ from av.video.reformatter import ColorRange, VideoReformatter
 
 from data_prep.errors import InputError
 from data_prep.media.codecs import Codec, Encoding
-from data_prep.media.coded_frame import Picture, planes_of
+from data_prep.media.coded_frame import CodedFrame, planes_of
 from data_prep.media.container import MICROSECONDS, Seal, muxer_options, written_aside
 from data_prep.media.pixel_coding import PixelCoding
 from data_prep.media.video_reader import SCALING, VideoInfo
@@ -81,12 +81,12 @@ class VideoWriter:
     def __enter__(self) -> VideoWriter:
         return self
 
-    def write(self, image: np.ndarray | Picture, timestamp_us: int) -> None:
+    def write(self, image: np.ndarray | CodedFrame, timestamp_us: int) -> None:
         """Appends a frame.
 
         Args:
           image: `[height, width, 3]` RGB, or `[..., 4]` with straight alpha; uint8 or uint16.
-            Or a picture, in `picture_format` or RGB.
+            Or a picture, in `pixel_format_for` or RGB.
           timestamp_us: later than the frame before.
 
         Raises:
@@ -132,8 +132,8 @@ class VideoWriter:
         self._coded += [packet.pts for packet in packets if packet.pts is not None]
         self._container.mux(packets)
 
-    def _coded_frame(self, image: np.ndarray | Picture, timestamp_us: int) -> av.VideoFrame:
-        if isinstance(image, Picture) and image.coding.is_rgb:
+    def _coded_frame(self, image: np.ndarray | CodedFrame, timestamp_us: int) -> av.VideoFrame:
+        if isinstance(image, CodedFrame) and image.coding.is_rgb:
             image = image.planes[0]
         shape = image.shape
         if shape != self._shape:
@@ -141,7 +141,7 @@ class VideoWriter:
                 f"{self._path}: frame at {timestamp_us * 1e-6:.3f} s is {_size(shape)}, "
                 f"the video is {_size(self._shape)}; use a video whose size does not change"
             )
-        if isinstance(image, Picture):
+        if isinstance(image, CodedFrame):
             frame = av.VideoFrame(shape[1], shape[0], image.coding.name)
             for plane, values in zip(planes_of(frame), image.planes, strict=True):
                 plane[...] = values
@@ -181,7 +181,7 @@ class VideoWriter:
         return stream
 
 
-def picture_format(info: VideoInfo, encoding: Encoding, transparent: bool = False) -> str:
+def pixel_format_for(info: VideoInfo, encoding: Encoding, transparent: bool = False) -> str:
     """In which format the pictures of a video are best read to be changed and coded again.
 
     In that of the encoder nothing is converted any more. It is RGB where the encoder wants

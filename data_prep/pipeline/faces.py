@@ -24,8 +24,8 @@ from data_prep.identity.people import LeftOut
 from data_prep.imaging import sharpness, similarity, warp
 from data_prep.media import video_reader
 from data_prep.media.codecs import Encoding
-from data_prep.media.coded_frame import Picture
-from data_prep.media.video_writer import picture_format
+from data_prep.media.coded_frame import CodedFrame
+from data_prep.media.video_writer import pixel_format_for
 from data_prep.mesh import face_mesh
 from data_prep.records import CROP_SIZE, AlignedFace, Face, Frame, Person, Track
 from data_prep.runtime.prefetch import cores, fetch, map_ahead
@@ -253,15 +253,15 @@ def aligned_faces(
       masker: makes the masks.
     """
     shown = {face.frame_index for track in tracks for face in track.faces if wanted(face)}
-    pixel_format = picture_format(video_reader.probe(path), Encoding())
-    pictures = video_reader.read_pictures(
+    pixel_format = pixel_format_for(video_reader.probe(path), Encoding())
+    pictures = video_reader.read_coded_frames(
         path, span, pixel_format=pixel_format, wanted=shown.__contains__
     )
     return crops(pictures, tracks, wanted=wanted, keep=keep, masker=masker)
 
 
 def crops(
-    pictures: Iterable[Picture],
+    pictures: Iterable[CodedFrame],
     tracks: Sequence[Track],
     *,
     wanted: Callable[[Face], bool] = lambda face: True,

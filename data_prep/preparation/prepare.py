@@ -205,7 +205,7 @@ def _orders(
             logging.error("%s", error)
             refused.append({"name": path.name, "sha256": "", "reason": str(error)})
             continue
-        sha256 = files.of_file(path)
+        sha256 = files.sha256_of(path)
         if sha256 in orders:
             logging.warning("%s: the same video as %s; used once.", path, orders[sha256].path)
             continue
@@ -223,7 +223,7 @@ def _blank_card(
     reference: pathlib.Path | None,
 ) -> identity_card.IdentityCard:
     """What is known of a data set before it is made."""
-    shown = files.of_file(reference) if reference else None
+    shown = files.sha256_of(reference) if reference else None
     return identity_card.IdentityCard(
         identity=identity,
         consent=consent,

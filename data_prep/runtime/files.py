@@ -6,7 +6,7 @@ import hashlib
 import pathlib
 
 
-def of_file(path: str | pathlib.Path) -> str:
+def sha256_of(path: str | pathlib.Path) -> str:
     """SHA-256 of a file, hex."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -21,10 +21,10 @@ from data_prep.identity import people
 from data_prep.media import video_reader
 from data_prep.media.audio import Sound
 from data_prep.media.codecs import Encoding
-from data_prep.media.coded_frame import Picture
+from data_prep.media.coded_frame import CodedFrame
 from data_prep.media.segmented_writer import SegmentedWriter
 from data_prep.media.segments import Output, Unfinished
-from data_prep.media.video_writer import VideoWriter, picture_format
+from data_prep.media.video_writer import VideoWriter, pixel_format_for
 from data_prep.pipeline import faces
 from launch.benchmarks import program
 from launch.benchmarks.harness import Cost, Table, Value, alternate, cost_of
@@ -127,9 +127,9 @@ def _figures(
     )
     info = video_reader.probe(clip)
 
-    def read(wanted: Callable[[int], bool] = lambda index: True) -> Iterator[Picture]:
-        name = picture_format(info, settings.encoding)
-        return video_reader.read_pictures(clip, span, pixel_format=name, wanted=wanted)
+    def read(wanted: Callable[[int], bool] = lambda index: True) -> Iterator[CodedFrame]:
+        name = pixel_format_for(info, settings.encoding)
+        return video_reader.read_coded_frames(clip, span, pixel_format=name, wanted=wanted)
 
     _, renderer = render_setup.stage(swapper, analysis, read, settings)
     seen = []
@@ -226,11 +226,11 @@ def _stages(swapper: Swapper, path: pathlib.Path, folder: pathlib.Path, marks: M
         costs[name] = cost_of(lambda: results.append(work()), frames)
         return results[0]
 
-    def read(wanted: Callable[[int], bool] = lambda index: True) -> Iterator[Picture]:
-        name = picture_format(info, settings.encoding)
-        return video_reader.read_pictures(path, span, pixel_format=name, wanted=wanted)
+    def read(wanted: Callable[[int], bool] = lambda index: True) -> Iterator[CodedFrame]:
+        name = pixel_format_for(info, settings.encoding)
+        return video_reader.read_coded_frames(path, span, pixel_format=name, wanted=wanted)
 
-    def encode(pictures: Sequence[Picture]) -> None:
+    def encode(pictures: Sequence[CodedFrame]) -> None:
         width, height = SIZE
         with VideoWriter(folder / "stage.mp4", width=width, height=height, like=info) as writer:
             for picture in pictures:

@@ -15,7 +15,7 @@ from skimage.metrics import structural_similarity
 from data_prep.identity import people
 from data_prep.media import video_reader
 from data_prep.media.codecs import Encoding
-from data_prep.media.coded_frame import Picture
+from data_prep.media.coded_frame import CodedFrame
 from data_prep.media.video_reader import Span, VideoInfo
 from data_prep.media.video_writer import VideoWriter
 from data_prep.pipeline import faces
@@ -56,7 +56,7 @@ def mark(clip: Clip, key: str = watermark.PUBLIC_KEY) -> _Frames:
     """The frames with the mark in them."""
     height, width = clip.frames[0].shape[:2]
     marker = watermark.Marker(height, width, PAYLOAD, key)
-    pictures = [Picture.of_rgb(0, 0, frame.copy()) for frame in clip.frames]
+    pictures = [CodedFrame.of_rgb(0, 0, frame.copy()) for frame in clip.frames]
     for picture, alpha in zip(pictures, clip.alphas, strict=True):
         picture.brighten(marker(picture.luma(), alpha))
     return [picture.rgb() for picture in pictures]

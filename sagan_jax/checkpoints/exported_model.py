@@ -108,7 +108,7 @@ def export(workdir: pathlib.Path, out: pathlib.Path, which: str = "latest") -> T
     about = {
         "step": trained.step,
         "fingerprint": trained.fingerprint,
-        "sha256": files.of_file(aside / WEIGHTS),
+        "sha256": files.sha256_of(aside / WEIGHTS),
         "facts": trained.facts,
     }
     (aside / _FACTS).write_text(json.dumps(about, indent=2))
@@ -134,7 +134,7 @@ def _exported(folder: pathlib.Path, which: str) -> Trained:
     step = about["step"]
     if which not in ("latest", "best", str(step)):
         raise InputError(f"{folder}: holds step {step} alone; leave --checkpoint_step out")
-    if files.of_file(folder / WEIGHTS) != about["sha256"]:
+    if files.sha256_of(folder / WEIGHTS) != about["sha256"]:
         raise InputError(f"{folder / WEIGHTS}: is damaged (SHA-256 differs); export it again")
     flat = safetensors.numpy.load_file(folder / WEIGHTS)
     params = jax.device_put(unflatten_dict(flat, sep="/"))

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from data_prep.media import video_reader
-from data_prep.media.coded_frame import Picture
+from data_prep.media.coded_frame import CodedFrame
 from data_prep.pipeline import faces
 from data_prep.runtime import files
 from sagan_jax.conversion import convert_still, render_setup, sidecar
@@ -48,10 +48,10 @@ def write_sheet(
         picture cannot be written.
     """
     settings = render_setup.with_masks_of(swapper, settings)
-    target = {"name": source.name, "sha256": files.of_file(source)}
+    target = {"name": source.name, "sha256": files.sha256_of(source)}
     frames = list(video_reader.spread_frames(source, count, settings.span))
     analysis = faces.analyse(source, settings.face, stills=frames)
-    pictures = [Picture.of_rgb(f.index, f.timestamp_us, f.image) for f in frames]
+    pictures = [CodedFrame.of_rgb(f.index, f.timestamp_us, f.image) for f in frames]
     selection, renderer = render_setup.stage(
         swapper, analysis, lambda wanted: [p for p in pictures if wanted(p.index)], settings
     )
@@ -85,7 +85,7 @@ def publish(
       InputError: if it cannot be written.
     """
     watermark = manifest.new_identifier() if marks.signer else None
-    picture = Picture.of_rgb(0, 0, np.ascontiguousarray(grid[..., :3]))
+    picture = CodedFrame.of_rgb(0, 0, np.ascontiguousarray(grid[..., :3]))
     mark = FrameMarker(marks, *picture.shape[:2], watermark or 0)
     mark(picture, np.ascontiguousarray(grid[..., 3].astype(np.float32) / 255))
     origin = sidecar.origin(swapper, target, settings.said(), settings.face, watermark)

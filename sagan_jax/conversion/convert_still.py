@@ -11,7 +11,7 @@ import numpy as np
 
 from data_prep.errors import InputError
 from data_prep.media import video_reader
-from data_prep.media.coded_frame import Picture
+from data_prep.media.coded_frame import CodedFrame
 from data_prep.media.container import written_aside
 from data_prep.pipeline import faces
 from data_prep.records import Frame
@@ -74,13 +74,13 @@ def convert_still(
     """
     info = video_reader.probe(source)
     settings = render_setup.with_masks_of(swapper, settings)
-    target = {"name": source.name, "sha256": files.of_file(source)}
+    target = {"name": source.name, "sha256": files.sha256_of(source)}
     key = render_setup.key_of(swapper, target, outputs, marks, settings)
     if (done := render_setup.done_before(outputs, key, force)) is not None:
         return done
     deep = info.bits > 8 and all(path.suffix == ".png" for path in outputs.values())
     read = functools.partial(
-        video_reader.read_pictures, source, pixel_format="rgb48le" if deep else "rgb24"
+        video_reader.read_coded_frames, source, pixel_format="rgb48le" if deep else "rgb24"
     )
     picture = next(read())
     frame = Frame(picture.index, picture.timestamp_us, picture.rgb())
@@ -101,7 +101,7 @@ def convert_still(
 
 def write(
     path: pathlib.Path,
-    image: Picture | np.ndarray,
+    image: CodedFrame | np.ndarray,
     marks: Marks,
     origin: Origin,
     profile: np.ndarray | None = None,
@@ -118,7 +118,7 @@ def write(
     Raises:
       InputError: if it cannot be written.
     """
-    image = image.planes[0] if isinstance(image, Picture) else image
+    image = image.planes[0] if isinstance(image, CodedFrame) else image
     order = cv2.COLOR_RGBA2BGRA if image.shape[2] == 4 else cv2.COLOR_RGB2BGR
     kinds, said = ([], []) if profile is None else ([cv2.IMAGE_METADATA_ICCP], [profile])
     _, coded = cv2.imencodeWithMetadata(

@@ -13,7 +13,7 @@ from absl import logging
 
 from data_prep import weights
 from data_prep.media import segmented_writer, segments, video_reader
-from data_prep.media.video_writer import picture_format
+from data_prep.media.video_writer import pixel_format_for
 from data_prep.pipeline import analysis_cache, faces
 from data_prep.runtime import files
 from data_prep.runtime.progress import Progress
@@ -63,7 +63,7 @@ def convert(
     """
     info, first = video_reader.probe(source), next(iter(outputs.values()))
     settings = with_masks_of(swapper, settings)
-    target = {"name": source.name, "sha256": files.of_file(source)}
+    target = {"name": source.name, "sha256": files.sha256_of(source)}
     key = key_of(swapper, target, outputs, marks, settings)
     whole = hash_of(key, settings.said())
     if (done := done_before(outputs, whole, force)) is not None:
@@ -72,11 +72,11 @@ def convert(
     started = time.monotonic()
     analysis = _find_faces(unfinished, target, info, settings)
     searched = time.monotonic()
-    pixel_format = picture_format(
+    pixel_format = pixel_format_for(
         info, settings.encoding, any(view.transparent for view in outputs)
     )
     read = functools.partial(
-        video_reader.read_pictures, source, settings.span, pixel_format=pixel_format
+        video_reader.read_coded_frames, source, settings.span, pixel_format=pixel_format
     )
     selection, renderer = stage(swapper, analysis, lambda wanted: read(wanted=wanted), settings)
     watermark, kept = _go_on(unfinished, renderer, marks)

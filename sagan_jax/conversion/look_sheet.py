@@ -10,7 +10,7 @@ import numpy as np
 
 from data_prep.errors import InputError
 from data_prep.media import video_reader
-from data_prep.media.coded_frame import Picture
+from data_prep.media.coded_frame import CodedFrame
 from data_prep.pipeline import faces
 from data_prep.runtime import files
 from sagan_jax.conversion import contact_sheet, render_setup
@@ -66,7 +66,7 @@ def write_look_sheet(
     settings = render_setup.with_masks_of(swapper, settings)
     (frame,) = video_reader.spread_frames(source, 1, settings.span)
     analysis = faces.analyse(source, settings.face, stills=[frame])
-    picture = Picture.of_rgb(frame.index, frame.timestamp_us, frame.image)
+    picture = CodedFrame.of_rgb(frame.index, frame.timestamp_us, frame.image)
     cells = list[np.ndarray]()
     for name, look in every_way().items():
         of_look = replace(settings, look=look)
@@ -76,11 +76,11 @@ def write_look_sheet(
             raise InputError(f"{source}: its middle frame does not show the person; give --start")
         before = [_cell(rendered.target, rendered, "the target")] if not cells else []
         cells += [*before, _cell(rendered.result, rendered, name)]
-    target = {"name": source.name, "sha256": files.of_file(source)}
+    target = {"name": source.name, "sha256": files.sha256_of(source)}
     contact_sheet.publish(path, contact_sheet.grid_of(cells), swapper, target, marks, settings)
 
 
-def _cell(picture: Picture, rendered: Rendered, name: str) -> np.ndarray:
+def _cell(picture: CodedFrame, rendered: Rendered, name: str) -> np.ndarray:
     """The face and some of its surroundings, with a caption; `[H, W, 4]` uint8."""
     rows, columns = (np.flatnonzero(rendered.alpha.any(axis)) for axis in (1, 0))
     centre = [(along[0] + along[-1]) / 2 for along in (rows, columns)]

@@ -26,7 +26,7 @@ from sagan_jax.conversion.target_faces import FaceSelection, Wanted, select_face
 from sagan_jax.conversion.views import View
 from sagan_jax.provenance.marking import Marks
 from sagan_jax.rendering.harmonisation import Look
-from sagan_jax.rendering.renderer import Read, Renderer, lights_of
+from sagan_jax.rendering.renderer import ReadFrames, Renderer, lights_of
 from sagan_jax.rendering.swapper import Swapper
 
 
@@ -64,7 +64,7 @@ class ConvertSettings:
 
 
 def stage(
-    swapper: Swapper, analysis: faces.Analysis, read: Read, settings: ConvertSettings
+    swapper: Swapper, analysis: faces.Analysis, read: ReadFrames, settings: ConvertSettings
 ) -> tuple[FaceSelection, Renderer]:
     """Settles who is replaced, and gets everything ready to render.
 
@@ -99,7 +99,7 @@ def key_of(
     return hash_of(
         target["sha256"], swapper.fingerprint, swapper.to, list(outputs), marks.record(),
         marks.label, hashlib.sha256(marks.watermark_key.encode()).hexdigest(),
-        settings.of_pictures(), reference and files.of_file(reference), sidecar.versions(),
+        settings.of_pictures(), reference and files.sha256_of(reference), sidecar.versions(),
     )  # fmt: skip
 
 

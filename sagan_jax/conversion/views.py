@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from data_prep.media.coded_frame import Picture
+from data_prep.media.coded_frame import CodedFrame
 from data_prep.records import CROP_SIZE, Track
 
 
@@ -37,7 +37,9 @@ class View(enum.StrEnum):
         return 3 if self is View.SIDE_BY_SIDE else 1
 
 
-def show(view: View, target: Picture, result: Picture, alpha: np.ndarray) -> Picture | np.ndarray:
+def show(
+    view: View, target: CodedFrame, result: CodedFrame, alpha: np.ndarray
+) -> CodedFrame | np.ndarray:
     """A picture of a view.
 
     Args:

@@ -350,8 +350,8 @@ def _subject(
             "identity": card.identity, "fingerprint": card.fingerprint, "footage": card.verdict,
         },
         "target": {
-            "name": target.name, "sha256": files.of_file(target),
+            "name": target.name, "sha256": files.sha256_of(target),
             "start_s": span.start_s, "end_s": span.end_s,
         },
-        "swapped": {"name": swapped.name, "sha256": files.of_file(swapped)},
+        "swapped": {"name": swapped.name, "sha256": files.sha256_of(swapped)},
     }  # fmt: skip

@@ -11,7 +11,7 @@ import numpy as np
 from markupsafe import Markup
 
 from data_prep.even_spacing import spread
-from data_prep.media.coded_frame import Picture
+from data_prep.media.coded_frame import CodedFrame
 from data_prep.reporting import html_page, svg_plots, thumbnails
 from sagan_jax.evaluation import comparison
 from sagan_jax.evaluation.comparison import Column
@@ -177,6 +177,6 @@ def _labelled(image: np.ndarray) -> np.ndarray:
     """With a visible mark: these come from no marked video."""
     height, width = image.shape[:2]
     mark = FrameMarker(Marks(signer=None, label=_SYNTHETIC), height, width, payload=0)
-    picture = Picture.of_rgb(0, 0, image)
+    picture = CodedFrame.of_rgb(0, 0, image)
     mark(picture, np.ones((height, width), np.float32))
     return picture.rgb()

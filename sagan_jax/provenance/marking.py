@@ -8,7 +8,7 @@ import functools
 import cv2
 import numpy as np
 
-from data_prep.media.coded_frame import Picture
+from data_prep.media.coded_frame import CodedFrame
 from data_prep.media.container import Seal
 from sagan_jax.provenance import manifest, watermark
 from sagan_jax.provenance.manifest import Origin
@@ -74,7 +74,7 @@ class FrameMarker:
             watermark.Marker(height, width, payload, marks.watermark_key) if marks.signer else None
         )
 
-    def __call__(self, picture: Picture, alpha: np.ndarray) -> None:
+    def __call__(self, picture: CodedFrame, alpha: np.ndarray) -> None:
         """Marks a picture; alpha `[H, W]` float32 in 0..1 says where the new face is."""
         if self._watermark:
             picture.brighten(self._watermark(picture.luma(), alpha))
@@ -82,7 +82,7 @@ class FrameMarker:
             _label(picture, self._label)
 
 
-def _label(picture: Picture, text: str) -> None:
+def _label(picture: CodedFrame, text: str) -> None:
     height, font = picture.shape[0], cv2.FONT_HERSHEY_SIMPLEX
     scale = cv2.getFontScaleFromHeight(font, max(round(_LABEL_HEIGHT * height), 8))
     corner = (round(_LABEL_MARGIN * height), round((1 - _LABEL_MARGIN) * height))

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from data_prep.imaging import similarity
-from data_prep.media.coded_frame import Picture, Place
+from data_prep.media.coded_frame import CodedFrame, Place
 
 # Coarser bands than an eighth of the face would carry its colour far beyond its edge.
 _MAX_BANDS = 3
@@ -92,7 +92,7 @@ def warped(image: np.ndarray, transform: np.ndarray, place: Place) -> np.ndarray
 
 
 def lay(
-    crop: np.ndarray, alpha: np.ndarray, transform: np.ndarray, picture: Picture
+    crop: np.ndarray, alpha: np.ndarray, transform: np.ndarray, picture: CodedFrame
 ) -> list[Layer]:
     """A crop brought to every plane of its picture, as far as it is shown.
 

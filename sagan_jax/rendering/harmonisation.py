@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 
-from data_prep.media.coded_frame import Picture
+from data_prep.media.coded_frame import CodedFrame
 from data_prep.records import AlignedFace
 from sagan_jax.configs.crop_window import Framing
 from sagan_jax.inputs.retargeting import Places
@@ -93,7 +93,7 @@ class Finish:
         self._look, self._framing, self._places = look, framing, places
         self._colour, self._detail = LowPass(look.steady_s), LowPass(look.steady_s)
 
-    def __call__(self, drawn: Drawn, picture: Picture) -> list[Layer]:
+    def __call__(self, drawn: Drawn, picture: CodedFrame) -> list[Layer]:
         """What is to be laid into the planes of the picture."""
         face, look = drawn.face, self._look
         alpha = alpha_lib.alpha_of(face.masks["face"], drawn.mask, self._framing, look.edge)
@@ -132,7 +132,7 @@ class Finish:
         return colour_transfer.apply(type(transfer)(**steady), drawn.rgb)
 
     def _sharpened(
-        self, crop: np.ndarray, alpha: np.ndarray, face: AlignedFace, picture: Picture
+        self, crop: np.ndarray, alpha: np.ndarray, face: AlignedFace, picture: CodedFrame
     ) -> tuple[np.ndarray, Grain]:
         """The crop, as crisp as the scene, and the grain that it lacks."""
         look, luma = self._look, 255 * cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)

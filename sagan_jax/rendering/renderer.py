@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from data_prep.imaging.boxes import mesh_box
-from data_prep.media.coded_frame import Picture
+from data_prep.media.coded_frame import CodedFrame
 from data_prep.pipeline import faces
 from data_prep.records import AlignedFace, Face, Person, Track
 from data_prep.runtime.prefetch import fetch, map_ahead
@@ -31,7 +31,7 @@ _DECODED_AHEAD = 4
 _FINISHED_AHEAD = 2
 
 # Gives the pictures whose index is wanted.
-Read = Callable[[Callable[[int], bool]], Iterable[Picture]]
+ReadFrames = Callable[[Callable[[int], bool]], Iterable[CodedFrame]]
 
 
 class Light(NamedTuple):
@@ -56,8 +56,8 @@ class Rendered(NamedTuple):
       state: what the pictures after it depend on, as JSON has it.
     """
 
-    target: Picture
-    result: Picture
+    target: CodedFrame
+    result: CodedFrame
     alpha: np.ndarray
     state: dict[str, Any]
 
@@ -116,7 +116,7 @@ class Renderer:
             found.sort(key=lambda one: _size(one.track.faces[one.position]))
         self._finish: dict[int, Finish] = {}
 
-    def __call__(self, pictures: Iterable[Picture]) -> Iterator[Rendered]:
+    def __call__(self, pictures: Iterable[CodedFrame]) -> Iterator[Rendered]:
         """Each picture with what became of it."""
         cropped = map_ahead(self.crop, fetch(iter(pictures), _DECODED_AHEAD))
         batches = iter(lambda: list(itertools.islice(cropped, BATCH)), [])
@@ -129,12 +129,14 @@ class Renderer:
         for number, finish in state.items():
             self._finish_of(int(number)).restore(finish)
 
-    def crop(self, picture: Picture) -> tuple[Picture, list[Cropped]]:
+    def crop(self, picture: CodedFrame) -> tuple[CodedFrame, list[Cropped]]:
         """A picture and its faces that are replaced; can be called in any number of threads."""
         found = self._where.get(picture.index, [])
         return picture, [Cropped(self._aligned(picture, one), one.share) for one in found]
 
-    def draw(self, batch: list[tuple[Picture, list[Cropped]]]) -> list[tuple[Picture, list[Drawn]]]:
+    def draw(
+        self, batch: list[tuple[CodedFrame, list[Cropped]]]
+    ) -> list[tuple[CodedFrame, list[Drawn]]]:
         """The faces of a batch through the generator."""
         every = [one for _, found in batch for one in found]
         if not every:
@@ -148,7 +150,7 @@ class Renderer:
         drawn = iter([Drawn(*one, *of) for one, *of in zip(every, rgb, masks, strict=True)])
         return [(picture, list(itertools.islice(drawn, len(found)))) for picture, found in batch]
 
-    def paste(self, picture: Picture, drawn: list[Drawn]) -> Rendered:
+    def paste(self, picture: CodedFrame, drawn: list[Drawn]) -> Rendered:
         """The faces finished and laid into the picture; to be called in order of time."""
         result, alpha = picture.copy(), np.zeros(picture.shape[:2], np.float32)
         for one in drawn:
@@ -167,7 +169,7 @@ class Renderer:
     def _guides(self, face: AlignedFace) -> np.ndarray:
         return guides(face.masks, retargeted(face.landmarks, self._swapper.places))
 
-    def _aligned(self, picture: Picture, one: _Place) -> AlignedFace:
+    def _aligned(self, picture: CodedFrame, one: _Place) -> AlignedFace:
         nearer = self._nearer.get((one.track.track_id, picture.index), ())
         return faces.align(picture, one.track, one.position, masker=self._masker, nearer=nearer)
 
@@ -176,7 +178,7 @@ class Renderer:
         return self._finish.setdefault(number, Finish(self._look, swapper.framing, swapper.places))
 
 
-def lights_of(read: Read, people: Sequence[Person], masker: Masker) -> dict[int, Light]:
+def lights_of(read: ReadFrames, people: Sequence[Person], masker: Masker) -> dict[int, Light]:
     """The light of each person in this very clip, by the numbers of the person's tracks.
 
     Args:
@@ -192,7 +194,7 @@ def lights_of(read: Read, people: Sequence[Person], masker: Masker) -> dict[int,
                 index = track.faces[position].frame_index
                 sampled.setdefault(index, []).append((track, position))
 
-    def look(picture: Picture) -> list[tuple[int, np.ndarray]]:
+    def look(picture: CodedFrame) -> list[tuple[int, np.ndarray]]:
         seen = [faces.align(picture, *one, masker=masker) for one in sampled[picture.index]]
         return [(face.track_id, _face_pixels(face)) for face in seen]
 

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from data_prep.imaging import similarity
-from data_prep.media.coded_frame import Picture
+from data_prep.media.coded_frame import CodedFrame
 from sagan_jax.rendering import blending
 
 # Of the side of the crop: details finer than the generator's pixels, which it cannot draw.
@@ -88,7 +88,7 @@ def look_at(
     finer: np.ndarray,
     alpha: np.ndarray,
     transform: np.ndarray,
-    picture: Picture,
+    picture: CodedFrame,
 ) -> Sight | None:
     """What there is to compare; None if nothing is shown.
 

@@ -13,7 +13,7 @@ import cv2
 import imageio.v3 as iio
 import numpy as np
 
-from data_prep.media.coded_frame import Picture
+from data_prep.media.coded_frame import CodedFrame
 from data_prep.media.video_reader import Colorspace, VideoInfo
 from data_prep.media.video_writer import VideoWriter
 from sagan_jax.checkpoints.checkpoint import Facts, models_behind
@@ -54,7 +54,7 @@ class Exhibit:
         self._marker = self._marker or marking.FrameMarker(
             self._marks, height, width, self._identifier
         )
-        shown = Picture.of_rgb(0, 0, image).copy()
+        shown = CodedFrame.of_rgb(0, 0, image).copy()
         self._marker(shown, np.ones((height, width), np.float32))
         marked = shown.planes[0]
         aside = path.with_suffix(".partial.png")

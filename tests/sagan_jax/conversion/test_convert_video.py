@@ -11,7 +11,7 @@ from data_prep.errors import InputError
 from data_prep.media import video_reader
 from data_prep.media.audio import Sound
 from data_prep.media.codecs import Codec, Encoding
-from data_prep.media.coded_frame import Picture
+from data_prep.media.coded_frame import CodedFrame
 from data_prep.media.video_writer import VideoWriter
 from sagan_jax.configs.crop_window import Framing
 from sagan_jax.conversion import convert_video, render_setup
@@ -146,7 +146,7 @@ def test_settings_are_told_without_the_paths_of_files(tmp_path):
 def test_views():
     random = np.random.default_rng(0)
     image, changed = random.integers(0, 256, (2, 8, 6, 3), dtype=np.uint8)
-    target, result = (Picture.of_rgb(0, 0, one) for one in (image, changed))
+    target, result = (CodedFrame.of_rgb(0, 0, one) for one in (image, changed))
     alpha = np.full((8, 6), 0.5, np.float32)
     assert show(View.RESULT, target, result, alpha) is result
     assert (show(View.MASK, target, result, alpha).planes[0] == 128).all()
@@ -161,7 +161,7 @@ def test_the_face_laid_over_the_target_is_the_result(depth):
     alpha = random.random((16, 12)).astype(np.float32) * (random.random((16, 12)) > 0.5)
     result = np.round(image + alpha[..., None] * (face.astype(float) - image)).astype(np.uint8)
     step = 1 if depth is np.uint8 else 257
-    before, after = (Picture.of_rgb(0, 0, one.astype(depth) * step) for one in (image, result))
+    before, after = (CodedFrame.of_rgb(0, 0, one.astype(depth) * step) for one in (image, result))
     laid = show(View.FACE, before, after, alpha)
     assert laid.dtype == depth and laid.shape == (16, 12, 4)
     most = np.iinfo(depth).max
@@ -207,7 +207,7 @@ def test_ten_bits_in_ten_bits_out(samples, tmp_path):
         render_setup.ConvertSettings(encoding=encoding, sound=None),
     )  # fmt: skip
     before, after = (
-        next(video_reader.read_pictures(path, pixel_format="rgb48le"))
+        next(video_reader.read_coded_frames(path, pixel_format="rgb48le"))
         for path in (source, tmp_path / "x.mp4")
     )
     with av.open(str(tmp_path / "x.mp4")) as container:

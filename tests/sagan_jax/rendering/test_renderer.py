@@ -8,7 +8,7 @@ import pytest
 
 from data_prep.imaging import similarity
 from data_prep.media import video_reader
-from data_prep.media.coded_frame import Picture
+from data_prep.media.coded_frame import CodedFrame
 from data_prep.mesh.topology import INNER_LIPS
 from data_prep.pipeline import faces
 from data_prep.records import Detection, Face, Track
@@ -42,7 +42,7 @@ class _Drawing:
 def clip(samples):
     """Pictures, and the tracks of the one person in them."""
     path = samples / "single_face.mp4"
-    pictures = list(video_reader.read_pictures(path, _SPAN, pixel_format="yuv420p"))
+    pictures = list(video_reader.read_coded_frames(path, _SPAN, pixel_format="yuv420p"))
     return pictures, faces.analyse(path, span=_SPAN).people
 
 
@@ -111,7 +111,7 @@ def test_planes_and_rgb_give_the_same_picture(clip):
     pictures, people = clip
     few = pictures[:3]
     eight = _rendered((pictures, people), _Drawing(0.9), _PLAIN, pictures=few)
-    as_rgb = [Picture.of_rgb(p.index, p.timestamp_us, p.rgb()) for p in few]
+    as_rgb = [CodedFrame.of_rgb(p.index, p.timestamp_us, p.rgb()) for p in few]
     other = _rendered((pictures, people), _Drawing(0.9), _PLAIN, pictures=as_rgb)
     for one, two in zip(eight, other, strict=True):
         assert np.abs(one.alpha - two.alpha).mean() < 0.002  # a level more or less moves the mask

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import skimage.data
 
-from data_prep.media.coded_frame import Picture
+from data_prep.media.coded_frame import CodedFrame
 from sagan_jax.rendering import sharpness_and_grain
 from sagan_jax.rendering.sharpness_and_grain import Grain
 
@@ -53,7 +53,7 @@ def test_noise_is_as_wanted_and_the_same_for_the_same_frame():
 
 
 def _seen(soft, scene, scale=1.0):
-    picture = Picture.of_rgb(0, 0, np.round(255 * scene).astype(np.uint8))
+    picture = CodedFrame.of_rgb(0, 0, np.round(255 * scene).astype(np.uint8))
     luma = 255 * cv2.cvtColor(soft, cv2.COLOR_RGB2GRAY)
     transform = np.array([[scale, 0, (scale - 1) / 2], [0, scale, (scale - 1) / 2]])
     shown = np.ones((256, 256), np.float32)
@@ -98,7 +98,7 @@ def test_noise_is_matched_by_noise_and_not_by_sharpening(photograph):
 
 
 def test_what_is_not_shown_is_not_looked_at(photograph):
-    picture = Picture.of_rgb(0, 0, np.zeros((100, 100, 3), np.uint8))
+    picture = CodedFrame.of_rgb(0, 0, np.zeros((100, 100, 3), np.uint8))
     luma, alpha = photograph[..., 0], np.ones((256, 256), np.float32)
     assert (
         sharpness_and_grain.look_at(
