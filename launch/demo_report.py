@@ -21,7 +21,7 @@ from data_prep.reporting.thumbnails import inline
 from launch.benchmarks import harness
 from launch.benchmarks.harness import Value
 from sagan_jax.evaluation import frame_measurements, results
-from sagan_jax.evaluation.metric_definitions import FIGURES
+from sagan_jax.evaluation.metric_definitions import METRICS
 from sagan_jax.evaluation.results import Part
 from sagan_jax.provenance import manifest, signing
 from sagan_jax.provenance.manifest import Origin
@@ -134,7 +134,7 @@ def _values(part: Part) -> dict[str, Any]:
 
 def _rows(clips: Mapping[str, Part], holdout: Mapping[str, float]) -> Iterator[Row]:
     for name in (*BARS, *_OTHERS):
-        figure, bar = FIGURES[name], BARS.get(name)
+        figure, bar = METRICS[name], BARS.get(name)
         unit = f", {figure.unit}" if figure.unit else ""
         cells = tuple(_cell(name, part, bar) for part in clips.values())
         yield Row(f"{figure.title}{unit}", str(bar or "-"), cells, figure.meaning)
@@ -142,11 +142,11 @@ def _rows(clips: Mapping[str, Part], holdout: Mapping[str, float]) -> Iterator[R
     yield Row("frames with a face, of all", "-", measured, "only these are measured")
     for person, value in holdout.items():
         cells = (Cell(f"{value:.3f}"),) + (Cell("-"),) * (len(clips) - 1)
-        yield Row(f"reconstruction SSIM of {person}", "-", cells, FIGURES["ssim"].meaning)
+        yield Row(f"reconstruction SSIM of {person}", "-", cells, METRICS["ssim"].meaning)
 
 
 def _cell(name: str, part: Part, bar: Bar | None) -> Cell:
-    figure, estimate = FIGURES[name], part.figures[name]
+    figure, estimate = METRICS[name], part.figures[name]
     low, high = (figure.text(results.known(end)) for end in (estimate.low, estimate.high))
     text = f"{figure.text(part.value(name))} ({low} to {high})"
     level = "" if bar is None else "good" if bar.holds(estimate.value) else "not-enough"

@@ -81,7 +81,7 @@ def content(results: pathlib.Path, name: str) -> str:
 
 def _figures() -> Table:
     from launch.benchmarks.harness import Table
-    from sagan_jax.evaluation.metric_definitions import FIGURES
+    from sagan_jax.evaluation.metric_definitions import METRICS
 
     return Table(
         "Figures of an evaluation",
@@ -93,7 +93,7 @@ def _figures() -> Table:
                 "better": figure.better,
                 "how to read it": figure.meaning,
             }
-            for figure in FIGURES.values()
+            for figure in METRICS.values()
         ],
     )
 

@@ -68,7 +68,7 @@ _WORDS = {
 
 @dataclasses.dataclass(frozen=True)
 class QualitySettings:
-    """What is dropped. See `Figures` for what each limit is compared with.
+    """What is dropped. See `CropMeasurements` for what each limit is compared with.
 
     Attributes:
       min_height: frame pixels. A face that is 40 high comes out at 32 dB of itself in a crop of
@@ -99,7 +99,7 @@ class QualitySettings:
 
 
 @dataclasses.dataclass(frozen=True)
-class Figures:
+class CropMeasurements:
     """What one crop is judged by.
 
     Attributes:
@@ -123,7 +123,7 @@ class Figures:
     blur: float
 
 
-def measure(face: AlignedFace, height: int, width: int) -> Figures:
+def measure(face: AlignedFace, height: int, width: int) -> CropMeasurements:
     """The figures of one crop.
 
     Args:
@@ -138,7 +138,7 @@ def measure(face: AlignedFace, height: int, width: int) -> Figures:
     levels = _levels(face.image, skin)
     points = similarity.apply(similarity.inverse(face.transform), face.landmarks)
     inside = np.all((points >= -0.5) & (points <= [width - 0.5, height - 0.5]), -1)
-    return Figures(
+    return CropMeasurements(
         height=crop_alignment.FACE_HEIGHT * size / similarity.scale_of(face.transform),
         outside=1 - float(inside.mean()),
         turn=float(np.abs(face.pose[:2]).max()),
@@ -150,7 +150,7 @@ def measure(face: AlignedFace, height: int, width: int) -> Figures:
     )
 
 
-def defect(figures: Figures, settings: QualitySettings) -> Reason | None:
+def defect(figures: CropMeasurements, settings: QualitySettings) -> Reason | None:
     """The first limit that a crop does not keep, None if it keeps them all."""
     broken = {
         Reason.SMALL: figures.height < settings.min_height,

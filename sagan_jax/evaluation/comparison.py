@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from sagan_jax.evaluation import results
 from sagan_jax.evaluation.bootstrap import Estimate
-from sagan_jax.evaluation.metric_definitions import FIGURES, Better, Figure
+from sagan_jax.evaluation.metric_definitions import METRICS, Better, Metric
 from sagan_jax.evaluation.results import Evaluation, Part
 
 
@@ -47,7 +47,7 @@ class Cell:
 class Row:
     """One figure of all columns."""
 
-    figure: Figure
+    figure: Metric
     cells: tuple[Cell, ...]
 
 
@@ -76,7 +76,7 @@ def of(found: Evaluation) -> list[Column]:
 
 def rows(columns: Sequence[Column]) -> Iterator[Row]:
     """Every figure that was measured in any of them."""
-    for name, figure in FIGURES.items():
+    for name, figure in METRICS.items():
         found = [column.part.figures.get(name) for column in columns]
         if any(found):
             rivals = [
@@ -99,7 +99,7 @@ def markdown(columns: Sequence[Column]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _cell(figure: Figure, one: Estimate | None, rivals: Sequence[Estimate]) -> Cell:
+def _cell(figure: Metric, one: Estimate | None, rivals: Sequence[Estimate]) -> Cell:
     if one is None or (value := results.known(one.value)) is None:
         return Cell("-", "", False)
     low, high = (figure.text(results.known(end)) for end in (one.low, one.high))
@@ -107,7 +107,7 @@ def _cell(figure: Figure, one: Estimate | None, rivals: Sequence[Estimate]) -> C
     return Cell(figure.text(value), f"({low} to {high})", best)
 
 
-def _clearly_ahead(figure: Figure, one: Estimate, other: Estimate) -> bool:
+def _clearly_ahead(figure: Metric, one: Estimate, other: Estimate) -> bool:
     if figure.better is Better.NEITHER:
         return False
     apart = one.low > other.high or one.high < other.low

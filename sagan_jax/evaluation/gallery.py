@@ -18,7 +18,7 @@ from data_prep.imaging.rasterise import fill_hull
 from data_prep.mesh import face_mesh
 from data_prep.records import CROP_SIZE
 from sagan_jax.evaluation.fid_kid import Features
-from sagan_jax.evaluation.sface import Recogniser
+from sagan_jax.evaluation.sface import SFace
 
 # Of each split: what the judges look at.
 PICTURES = 64
@@ -61,7 +61,7 @@ class Gallery:
 class Judges:
     """The networks that judge pictures, loaded once."""
 
-    recogniser: Recogniser = dataclasses.field(default_factory=Recogniser)
+    recogniser: SFace = dataclasses.field(default_factory=SFace)
     features: Features = dataclasses.field(default_factory=Features)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from data_prep import weights
 from data_prep.errors import InputError
 from sagan_jax.evaluation.bootstrap import Estimate
-from sagan_jax.evaluation.metric_definitions import FIGURES
+from sagan_jax.evaluation.metric_definitions import METRICS
 
 SCHEMA_VERSION = "2.0.0"
 # The judges; no loss uses one of them.
@@ -60,7 +60,7 @@ class Evaluation:
             "schema_version": SCHEMA_VERSION,
             "subject": self.subject,
             "judges": weights.licences(JUDGES),
-            "read_as": {name: _read_as(name) for name in FIGURES if name in used},
+            "read_as": {name: _read_as(name) for name in METRICS if name in used},
             "parts": {title: _part_to_json(part) for title, part in self.parts.items()},
         }
         return json.dumps(content, indent=1) + "\n"
@@ -92,7 +92,7 @@ def known(value: float) -> float | None:
 
 
 def _read_as(name: str) -> dict[str, Any]:
-    figure = FIGURES[name]
+    figure = METRICS[name]
     return {
         "title": figure.title, "unit": figure.unit, "least": figure.least, "most": figure.most,
         "better": figure.better, "meaning": figure.meaning,

@@ -12,7 +12,7 @@ import numpy as np
 from data_prep import weights
 
 
-class Recogniser:
+class SFace:
     """Faces to embeddings; 20 ms a face on a CPU."""
 
     def __init__(self) -> None:

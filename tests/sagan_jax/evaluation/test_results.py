@@ -16,7 +16,7 @@ from sagan_jax.evaluation import comparison, evaluate_clip, report, results
 from sagan_jax.evaluation.bootstrap import Estimate
 from sagan_jax.evaluation.comparison import Column
 from sagan_jax.evaluation.gallery import Gallery
-from sagan_jax.evaluation.metric_definitions import FIGURES
+from sagan_jax.evaluation.metric_definitions import METRICS
 from sagan_jax.evaluation.results import Evaluation, Part
 from tests.support import data_sets
 from tests.support.clips import encode_directly
@@ -70,7 +70,7 @@ def test_the_other_figures_are_those_of_the_footage(part):
 
 
 def test_every_figure_of_a_clip_has_an_interval_around_it(part):
-    assert set(FIGURES) - set(part.figures) == {"ssim", "psnr", "lpips"}
+    assert set(METRICS) - set(part.figures) == {"ssim", "psnr", "lpips"}
     for name, one in part.figures.items():
         if name != "background_psnr":
             assert one.low - 1e-9 <= one.value <= one.high + 1e-9, name
@@ -96,7 +96,7 @@ def test_the_page_needs_nothing_but_itself_and_says_what_it_shows(unswapped):
     # Eight whole pairs, and in each of four blocks moments that are a second apart.
     assert 8 + 4 <= page.count("<img ") <= 8 + 4 * 2
     assert page.count("<svg ") == 6
-    for figure in FIGURES.values():
+    for figure in METRICS.values():
         assert (figure.title in page) == (figure.name not in ("ssim", "psnr", "lpips"))
 
 
@@ -169,12 +169,12 @@ def test_other_files_are_refused_with_a_word(tmp_path):
 
 
 def test_every_figure_is_explained():
-    for figure in FIGURES.values():
+    for figure in METRICS.values():
         assert figure.meaning and figure.title and figure.range
     assert "| identity transfer |" in docs_tables.content(None, "figures")
 
 
 def test_directions():
-    assert FIGURES["transfer"].ahead(0.7, 0.6) and FIGURES["seam"].ahead(0.6, 0.7)
-    assert FIGURES["jitter"].ahead(1.1, 0.8) and not FIGURES["jitter"].ahead(0.8, 1.1)
+    assert METRICS["transfer"].ahead(0.7, 0.6) and METRICS["seam"].ahead(0.6, 0.7)
+    assert METRICS["jitter"].ahead(1.1, 0.8) and not METRICS["jitter"].ahead(0.8, 1.1)
     assert np.isnan(results._number(None)) and results.known(np.inf) is None

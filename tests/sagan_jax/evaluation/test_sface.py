@@ -8,7 +8,7 @@ import skimage
 from data_prep.media import video_reader
 from data_prep.media.video_reader import Span
 from data_prep.mesh import face_mesh
-from sagan_jax.evaluation.sface import Recogniser
+from sagan_jax.evaluation.sface import SFace
 
 # OpenCV's documented threshold of the cosine for "the same person".
 _SAME_PERSON = 0.363
@@ -22,7 +22,7 @@ _REGIONS = {
 
 @pytest.fixture(scope="module")
 def recogniser():
-    return Recogniser()
+    return SFace()
 
 
 @pytest.fixture(scope="module")
