@@ -137,9 +137,9 @@ def _find_rate(config: Config) -> None:
     from sagan_jax.data import identity_crops, sampling
     from sagan_jax.training import lr_range_test
 
-    framing = config.model.framing
+    crop_window = config.model.crop_window
     (a, _), (b, _) = (
-        identity_crops.load(folder, "train", framing) for folder in (A.value, B.value)
+        identity_crops.load(folder, "train", crop_window) for folder in (A.value, B.value)
     )
     found = lr_range_test.find_rate(config, sampling.drawn((a, b), config.sampling))
     plot = lr_range_test.write(found, pathlib.Path(WORKDIR.value))

@@ -10,7 +10,7 @@ import dataclasses
 from typing import Any, Literal
 
 from data_prep.errors import InputError
-from sagan_jax.configs.crop_window import Framing
+from sagan_jax.configs.crop_window import CropWindow
 
 # A weight: constant, or a table of (images seen, value), straight lines between the rows.
 Weight = float | tuple[tuple[float, float], ...]
@@ -85,9 +85,9 @@ class ModelConfig:
         return self.resolution, self.resolution, channels
 
     @property
-    def framing(self) -> Framing:
+    def crop_window(self) -> CropWindow:
         """What the networks see of a crop."""
-        return Framing(self.resolution, self.columns)
+        return CropWindow(self.resolution, self.columns)
 
 
 @dataclasses.dataclass(frozen=True)

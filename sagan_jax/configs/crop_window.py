@@ -9,7 +9,7 @@ import numpy as np
 
 
 @dataclasses.dataclass(frozen=True)
-class Framing:
+class CropWindow:
     """All rows of a crop and its middle columns, made square.
 
     A face is taller than wide: in crops of three people it takes up some nine tenths of the rows,

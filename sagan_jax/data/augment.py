@@ -14,7 +14,7 @@ import jax.numpy as jnp
 
 from sagan_jax.configs.config import AugmentConfig
 from sagan_jax.data import degrade, recolour
-from sagan_jax.inputs.generator_input import guiding
+from sagan_jax.inputs.generator_input import guide_channels
 
 _GRID = 5
 
@@ -62,7 +62,7 @@ def augment(
     together = apply_affine(transforms, jnp.broadcast_to(grid, (count, side, side, 2)))
     warped = apply_affine(transforms, grid + random_warp(key_warp, count, side, warp))
     target = sample(jnp.concatenate([images, masks], -1), together)
-    shown = sample(jnp.concatenate([images, guiding(masks)], -1), warped)
+    shown = sample(jnp.concatenate([images, guide_channels(masks)], -1), warped)
     image, guides = shown[..., :3], shown[..., 3:]
     return Augmented(image, image, guides, target[..., :3], target[..., 3:])
 

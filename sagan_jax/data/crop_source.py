@@ -20,11 +20,11 @@ from data_prep.dataset import identity_card, reader, shuffled_reader
 from data_prep.runtime import prefetch
 from data_prep.runtime.progress import Progress
 from sagan_jax.configs.config import Config
-from sagan_jax.configs.crop_window import Framing
+from sagan_jax.configs.crop_window import CropWindow
 from sagan_jax.data import identity_crops
 from sagan_jax.data.sampling import People, drawn
 from sagan_jax.devices import distributed
-from sagan_jax.inputs.identity_stats import Portrait
+from sagan_jax.inputs.identity_stats import IdentityStats
 
 Folders = tuple[pathlib.Path, pathlib.Path]
 
@@ -42,7 +42,7 @@ class Source(Protocol):
       portraits: of A and of B.
     """
 
-    portraits: tuple[Portrait, Portrait]
+    identity_stats: tuple[IdentityStats, IdentityStats]
 
     def at(self, step: int) -> People:
         """What a step draws from, on the devices."""
@@ -79,8 +79,10 @@ class Resident:
     """All crops, on every device."""
 
     def __init__(self, config: Config, folders: Folders, mesh: Mesh):
-        a, b = (identity_crops.load(folder, "train", config.model.framing) for folder in folders)
-        self.portraits = a[1], b[1]
+        a, b = (
+            identity_crops.load(folder, "train", config.model.crop_window) for folder in folders
+        )
+        self.identity_stats = a[1], b[1]
         self._people: People = distributed.place(drawn((a[0], b[0]), config.sampling), mesh)
 
     def at(self, step: int) -> People:
@@ -102,8 +104,8 @@ class Stream:
 
     def __init__(self, config: Config, folders: Folders, mesh: Mesh):
         self._config, self._folders, self._mesh = config, folders, mesh
-        a, b = (_portrait_of(folder, config.model.framing) for folder in folders)
-        self.portraits = a, b
+        a, b = (_stats_of(folder, config.model.crop_window) for folder in folders)
+        self.identity_stats = a, b
         self._steps = max(1, _WINDOW // config.batch)
         self._number: int | None = None
 
@@ -123,28 +125,29 @@ class Stream:
             self._following.close()
 
     def _windows(self, first: int) -> Iterator[People]:
-        framing = self._config.model.framing
+        crop_window = self._config.model.crop_window
         streams = [
             identity_crops.framed(
-                shuffled_reader.read(folder, 2 * self._config.seed + i, first * _WINDOW), framing
+                shuffled_reader.read(folder, 2 * self._config.seed + i, first * _WINDOW),
+                crop_window,
             )
             for i, folder in enumerate(self._folders)
         ]
         while True:
             a, b = (
-                identity_crops.gathered(itertools.islice(stream, _WINDOW), portrait)
-                for stream, portrait in zip(streams, self.portraits, strict=True)
+                identity_crops.gather(itertools.islice(stream, _WINDOW), portrait)
+                for stream, portrait in zip(streams, self.identity_stats, strict=True)
             )
             yield distributed.place(drawn((a, b), self._config.sampling), self._mesh)
 
 
-def _portrait_of(folder: pathlib.Path, framing: Framing) -> Portrait:
+def _stats_of(folder: pathlib.Path, crop_window: CropWindow) -> IdentityStats:
     """As `data.load` would find it, in constant memory."""
     card = identity_card.read_card(folder)
-    examples = identity_crops.framed(reader.read(folder, "train"), framing)
+    examples = identity_crops.framed(reader.read(folder, "train"), crop_window)
     what = f"colours of {card.identity}"
     with Progress(what, total=card.count("train"), unit="crops") as progress:
-        return identity_crops.portrait(progress.track(examples))
+        return identity_crops.identity_stats(progress.track(examples))
 
 
 def _memory(device: jax.Device) -> int:

@@ -14,10 +14,10 @@ from data_prep.dataset import reader
 from data_prep.errors import InputError
 from data_prep.mesh.expression import eye_opening, mouth_opening
 from data_prep.records import CROP_SIZE
-from sagan_jax.configs.crop_window import Framing
+from sagan_jax.configs.crop_window import CropWindow
 from sagan_jax.inputs import retargeting
-from sagan_jax.inputs.generator_input import guides
-from sagan_jax.inputs.identity_stats import FaceColour, Portrait
+from sagan_jax.inputs.generator_input import make_guides
+from sagan_jax.inputs.identity_stats import FaceColour, IdentityStats
 
 Array = Any  # NumPy before it is sent to the devices, JAX after
 # Image `[R, R, 3]` and masks `[R, R, 4]`, uint8, a row of `Identity.performance`, and the landmarks
@@ -48,17 +48,19 @@ class Identity(NamedTuple):
     performance: Array | None = None
 
 
-def load(folder: str | pathlib.Path, split: str, framing: Framing) -> tuple[Identity, Portrait]:
+def load(
+    folder: str | pathlib.Path, split: str, crop_window: CropWindow
+) -> tuple[Identity, IdentityStats]:
     """One split of one identity as the networks see it, and what is usual of the person.
 
     Arguments and errors as of `read`.
     """
-    examples = read(folder, split, framing)
-    usual = portrait(examples)
-    return gathered(examples, usual), usual
+    examples = read(folder, split, crop_window)
+    usual = identity_stats(examples)
+    return gather(examples, usual), usual
 
 
-def read(folder: str | pathlib.Path, split: str, framing: Framing) -> list[Example]:
+def read(folder: str | pathlib.Path, split: str, crop_window: CropWindow) -> list[Example]:
     """The crops of one split of one identity, one by one.
 
     Args:
@@ -69,35 +71,35 @@ def read(folder: str | pathlib.Path, split: str, framing: Framing) -> list[Examp
     Raises:
       InputError: if the folder is no data set or the split is empty.
     """
-    examples = list(framed(reader.read(folder, split), framing))
+    examples = list(framed(reader.read(folder, split), crop_window))
     if not examples:
         raise InputError(f"{folder}: the split '{split}' is empty; prepare a longer video")
     return examples
 
 
-def portrait(examples: Iterable[Example]) -> Portrait:
+def identity_stats(examples: Iterable[Example]) -> IdentityStats:
     """Of one person's crops, in constant memory but for some bytes of each."""
     colour, places = FaceColour(), []
     for image, masks, performance, landmarks in examples:
         colour.add(image, masks[..., 0])
         places.append(retargeting.places(landmarks, performance[:2]))
-    return Portrait(*colour.result(), np.median(places, 0).astype(np.float32))
+    return IdentityStats(*colour.result(), np.median(places, 0).astype(np.float32))
 
 
-def gathered(examples: Iterable[Example], of: Portrait) -> Identity:
+def gather(examples: Iterable[Example], of: IdentityStats) -> Identity:
     """Crops of one person with what is usual of that person, still on the host."""
     images, masks, performance, _ = (np.stack(part) for part in zip(*examples, strict=True))
     return Identity(images, masks, of.mean, of.std, performance=performance)
 
 
-def framed(examples: Iterable[dict[str, Any]], framing: Framing) -> Iterator[Example]:
+def framed(examples: Iterable[dict[str, Any]], crop_window: CropWindow) -> Iterator[Example]:
     """Stored examples as the networks see them: image; masks; what it does; landmarks."""
     for example in examples:
         points, masks = example["landmarks"], example["masks"]
-        shown = np.concatenate([guides(masks, points), masks["mouth"]], -1)
+        shown = np.concatenate([make_guides(masks, points), masks["mouth"]], -1)
         openings = mouth_opening(points, CROP_SIZE), eye_opening(points)
         performance = np.array([*example["pose"][:2], *openings], np.float32)
-        yield framing.of(example["image"]), framing.of(shown), performance, points
+        yield crop_window.of(example["image"]), crop_window.of(shown), performance, points
 
 
 def draw_crops(key: jax.Array, data: Identity, count: int) -> tuple[jax.Array, jax.Array]:

@@ -19,13 +19,13 @@ from data_prep.imaging import sharpness
 from data_prep.mesh import face_mesh
 from data_prep.runtime.progress import Progress
 from data_prep.segmentation.face_masks import eyes_mask
-from sagan_jax.configs.crop_window import Framing
+from sagan_jax.configs.crop_window import CropWindow
 from sagan_jax.evaluation import evaluate_clip, metrics
 from sagan_jax.evaluation.bootstrap import Series, bootstrap
 from sagan_jax.evaluation.evaluate_clip import Source
 from sagan_jax.evaluation.gallery import Gallery, Judges
 from sagan_jax.evaluation.results import Evaluation, Part
-from sagan_jax.inputs.generator_input import guides
+from sagan_jax.inputs.generator_input import make_guides
 from sagan_jax.inputs.identity_stats import face_colour
 from sagan_jax.inputs.retargeting import Places, retargeted
 from sagan_jax.losses import perceptual
@@ -48,7 +48,7 @@ class Drawn:
       pasted: `[K, S, S, 3]` uint8, laid into the crop as it is, without matching colours.
     """
 
-    framing: Framing
+    crop_window: CropWindow
     real: np.ndarray
     masks: np.ndarray
     rgb: np.ndarray
@@ -132,19 +132,19 @@ def perceptual_distances(
 
 
 def _draw(swapper: Swapper, crops: Gallery, usual: Places | None) -> Drawn:
-    framing = swapper.framing
+    crop_window = swapper.crop_window
     colours = face_colour(crops.images, crops.masks)
     mean, std = (np.tile(colour, (len(crops.images), 1)) for colour in colours)
     to = [
-        guides({"face": face, "eyes": eyes_mask(points, len(face))}, retargeted(points, usual))
+        make_guides({"face": face, "eyes": eyes_mask(points, len(face))}, retargeted(points, usual))
         for face, points in zip(crops.masks, crops.landmarks, strict=True)
     ]
     rgb, learned = swapper(crops.images, np.stack(to), mean, std)
     drawn = zip(crops.images, crops.masks, rgb, learned, strict=True)
-    pasted = [alpha.laid_in(*one, framing) for one in drawn]
-    real = np.stack([framing.of(image) for image in crops.images])
-    masks = np.stack([framing.of(mask) for mask in crops.masks])
-    return Drawn(framing, real, masks > 127, alpha.to_bytes(rgb), np.stack(pasted))
+    pasted = [alpha.laid_in(*one, crop_window) for one in drawn]
+    real = np.stack([crop_window.of(image) for image in crops.images])
+    masks = np.stack([crop_window.of(mask) for mask in crops.masks])
+    return Drawn(crop_window, real, masks > 127, alpha.to_bytes(rgb), np.stack(pasted))
 
 
 def _reconstruction(drawn: Drawn, crops: Gallery, lpips: str) -> Part:

@@ -17,7 +17,7 @@ import numpy as np
 from data_prep.identity import embeddings as embeddings_lib
 from data_prep.mesh.face_mesh import FaceMesh, Region
 from sagan_jax.configs.config import ModelConfig
-from sagan_jax.configs.crop_window import Framing
+from sagan_jax.configs.crop_window import CropWindow
 from sagan_jax.evaluation import metrics
 from sagan_jax.networks.generator import Generator
 from sagan_jax.networks.precision import Params
@@ -61,8 +61,8 @@ def make_measure(config: ModelConfig, held_out: reconstruction.HeldOut) -> recon
         out = Generator(config).apply({"params": params}, inputs)
         return out.rgb, out.mask
 
-    mesh, all_of_it = FaceMesh(), Framing(config.resolution)
-    real = [_read(mesh, sample.images, config.framing) for sample in samples]
+    mesh, all_of_it = FaceMesh(), CropWindow(config.resolution)
+    real = [_read(mesh, sample.images, config.crop_window) for sample in samples]
 
     def measure(params: Params) -> dict[str, float]:
         drawn = zip(*jax.device_get(draw(params)), strict=True)
@@ -72,7 +72,7 @@ def make_measure(config: ModelConfig, held_out: reconstruction.HeldOut) -> recon
             faces = (masks[..., None] > 127).astype(np.uint8) * 255
             drawn_over = zip(images, faces, rgb, learned, strict=True)
             swapped = (alpha.laid_in(*one, all_of_it) for one in drawn_over)
-            figures = compare(real[to], real[1 - to], _read(mesh, swapped, config.framing))
+            figures = compare(real[to], real[1 - to], _read(mesh, swapped, config.crop_window))
             values |= {f"holdout_{name}_{'ab'[to]}": value for name, value in figures.items()}
         return values
 
@@ -101,12 +101,12 @@ def compare(source: Read, target: Read, swapped: Read) -> dict[str, float]:
     return figures
 
 
-def _read(mesh: FaceMesh, views: Iterable[np.ndarray], framing: Framing) -> Read:
+def _read(mesh: FaceMesh, views: Iterable[np.ndarray], crop_window: CropWindow) -> Read:
     """Off the crops that were seen so, as large as no column is lost."""
     presences, meshes, chips = [], [], []
-    side = round(framing.resolution / framing.columns)
+    side = round(crop_window.resolution / crop_window.columns)
     for seen in views:
-        image = framing.back(seen, side)
+        image = crop_window.back(seen, side)
         found = mesh(image, Region(np.full(2, (side - 1) / 2), side, 0.0))
         points = found.points[:, :2]
         presences.append(found.presence)

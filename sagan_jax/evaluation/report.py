@@ -164,7 +164,7 @@ def _curves(part: Part) -> Iterator[Block]:
 def _sheet(title: str, drawn: Drawn) -> Block:
     tiles = []
     for i in spread(len(drawn.real), 2 * _SHOWN):
-        seen = [drawn.framing.back(row[i], _TILE) for row in (drawn.real, drawn.rgb)]
+        seen = [drawn.crop_window.back(row[i], _TILE) for row in (drawn.real, drawn.rgb)]
         column = [*seen, cv2.resize(drawn.pasted[i], (_TILE, _TILE))]
         tiles.append((thumbnails.inline(_labelled(np.vstack(column))), ""))
     return Block(

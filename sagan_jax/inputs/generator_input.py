@@ -33,7 +33,7 @@ MASKS = ("face", "eyes", "sketch", "mouth")
 _SKETCH_CONTRAST = 4.0
 
 
-def guides(masks: Mapping[str, np.ndarray], landmarks: np.ndarray) -> np.ndarray:
+def make_guides(masks: Mapping[str, np.ndarray], landmarks: np.ndarray) -> np.ndarray:
     """The guides to a crop.
 
     Args:
@@ -47,12 +47,14 @@ def guides(masks: Mapping[str, np.ndarray], landmarks: np.ndarray) -> np.ndarray
     return np.concatenate([face, masks["eyes"], sketch(landmarks, len(face))], -1)
 
 
-def guiding(masks: Array) -> Array:
+def guide_channels(masks: Array) -> Array:
     """The guides among all masks: `[..., 4]` to `[..., 3]`."""
     return masks[..., :3]
 
 
-def seen(images: Array, guides: Array, mean: Array, std: Array, config: ModelConfig) -> jax.Array:
+def assemble(
+    images: Array, guides: Array, mean: Array, std: Array, config: ModelConfig
+) -> jax.Array:
     """The generator's input.
 
     Args:
@@ -68,14 +70,14 @@ def seen(images: Array, guides: Array, mean: Array, std: Array, config: ModelCon
     """
     if config.sees == "crop":
         return (jnp.asarray(images) - mean) / std
-    kept = within(guides[..., :1])
+    kept = inner_region(guides[..., :1])
     if config.sees == "face":
         return (extrapolate(images, kept) - mean) / std
     eyeless = extrapolate(images, kept * (1 - guides[..., 1:2]))
     return jnp.concatenate([(eyeless - mean) / std, _SKETCH_CONTRAST * guides[..., 2:3]], -1)
 
 
-def within(face: Array) -> jax.Array:
+def inner_region(face: Array) -> jax.Array:
     """Where there is face and nothing else: 0 on the edge, whose pixels are half another thing.
 
     Drawing less than that costs likeness: without the outermost pixel of 64, identity transfer

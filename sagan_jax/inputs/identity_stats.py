@@ -9,7 +9,7 @@ import numpy as np
 Array = Any  # NumPy, or JAX on a device
 
 
-class Portrait(NamedTuple):
+class IdentityStats(NamedTuple):
     """What the crops of a person have in common.
 
     Attributes:

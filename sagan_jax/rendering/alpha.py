@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from data_prep.mesh import crop_alignment
-from sagan_jax.configs.crop_window import Framing
+from sagan_jax.configs.crop_window import CropWindow
 
 # The learned mask is a blurred one; only what it is sure of is shown, or the background of
 # the other person's footage shines through along the jaw.
@@ -42,7 +42,7 @@ class Edge:
 
 
 def alpha_of(
-    face_mask: np.ndarray, learned: np.ndarray, framing: Framing, edge: Edge = Edge()
+    face_mask: np.ndarray, learned: np.ndarray, crop_window: CropWindow, edge: Edge = Edge()
 ) -> np.ndarray:
     """How much of the swapped crop is shown.
 
@@ -62,7 +62,7 @@ def alpha_of(
     height = crop_alignment.FACE_HEIGHT * size
     mask = _grown(face, edge.grow * height).astype(np.float32) / 255
     feathered = cv2.GaussianBlur(mask, (0, 0), max(edge.feather * height, 1e-3))
-    drawn = framing.back(learned, size)
+    drawn = crop_window.back(learned, size)
     sure = (drawn - LEARNED_FROM) / (_LEARNED_TO - LEARNED_FROM)
     alpha = feathered * np.clip(sure, 0, 1)
     if edge.dissolve > 0:
@@ -74,7 +74,11 @@ def alpha_of(
 
 
 def laid_in(
-    crop: np.ndarray, face_mask: np.ndarray, rgb: np.ndarray, learned: np.ndarray, framing: Framing
+    crop: np.ndarray,
+    face_mask: np.ndarray,
+    rgb: np.ndarray,
+    learned: np.ndarray,
+    crop_window: CropWindow,
 ) -> np.ndarray:
     """What was drawn, in its surroundings as it is, without matching colours.
 
@@ -88,8 +92,8 @@ def laid_in(
     Returns:
       `[S, S, 3]` uint8.
     """
-    alpha = alpha_of(face_mask, learned, framing)[..., None]
-    return to_bytes(alpha * framing.back(rgb, len(crop)) + (1 - alpha) * crop / 255)
+    alpha = alpha_of(face_mask, learned, crop_window)[..., None]
+    return to_bytes(alpha * crop_window.back(rgb, len(crop)) + (1 - alpha) * crop / 255)
 
 
 def to_bytes(image: np.ndarray) -> np.ndarray:

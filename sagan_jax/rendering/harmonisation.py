@@ -11,7 +11,7 @@ import numpy as np
 
 from data_prep.media.coded_frame import CodedFrame
 from data_prep.records import AlignedFace
-from sagan_jax.configs.crop_window import Framing
+from sagan_jax.configs.crop_window import CropWindow
 from sagan_jax.inputs.retargeting import Places
 from sagan_jax.rendering import alpha as alpha_lib
 from sagan_jax.rendering import blending, colour_transfer, inner_mouth, sharpness_and_grain
@@ -89,8 +89,8 @@ class Finish:
         and nobody knows where its lips are.
     """
 
-    def __init__(self, look: Look, framing: Framing, places: Places | None):
-        self._look, self._framing, self._places = look, framing, places
+    def __init__(self, look: Look, crop_window: CropWindow, places: Places | None):
+        self._look, self._framing, self._places = look, crop_window, places
         self._colour, self._detail = LowPass(look.steady_s), LowPass(look.steady_s)
 
     def __call__(self, drawn: Drawn, picture: CodedFrame) -> list[Layer]:

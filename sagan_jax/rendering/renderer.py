@@ -19,7 +19,7 @@ from data_prep.pipeline import faces
 from data_prep.records import AlignedFace, Face, Person, Track
 from data_prep.runtime.prefetch import fetch, map_ahead
 from data_prep.segmentation.face_masks import Masker
-from sagan_jax.inputs.generator_input import guides
+from sagan_jax.inputs.generator_input import make_guides
 from sagan_jax.inputs.retargeting import retargeted
 from sagan_jax.rendering import blending
 from sagan_jax.rendering.harmonisation import Drawn, Finish, Look
@@ -167,7 +167,7 @@ class Renderer:
         return Rendered(picture, result, alpha, state)
 
     def _guides(self, face: AlignedFace) -> np.ndarray:
-        return guides(face.masks, retargeted(face.landmarks, self._swapper.places))
+        return make_guides(face.masks, retargeted(face.landmarks, self._swapper.places))
 
     def _aligned(self, picture: CodedFrame, one: _Place) -> AlignedFace:
         nearer = self._nearer.get((one.track.track_id, picture.index), ())
@@ -175,7 +175,9 @@ class Renderer:
 
     def _finish_of(self, number: int) -> Finish:
         swapper = self._swapper
-        return self._finish.setdefault(number, Finish(self._look, swapper.framing, swapper.places))
+        return self._finish.setdefault(
+            number, Finish(self._look, swapper.crop_window, swapper.places)
+        )
 
 
 def lights_of(read: ReadFrames, people: Sequence[Person], masker: Masker) -> dict[int, Light]:

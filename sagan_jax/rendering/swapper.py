@@ -14,7 +14,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from sagan_jax.checkpoints import exported_model
 from sagan_jax.devices.distributed import DATA_AXIS, replicated
-from sagan_jax.inputs.generator_input import seen
+from sagan_jax.inputs.generator_input import assemble
 from sagan_jax.inputs.retargeting import Places
 from sagan_jax.networks.generator import Generator
 from sagan_jax.rendering import edge_chroma
@@ -57,7 +57,7 @@ class Swapper:
         model = exported_model.load(folder, which)
         self.facts, self.step, self.fingerprint = model.facts, model.step, model.fingerprint
         config = model.config
-        self.framing = config.model.framing
+        self.crop_window = config.model.crop_window
         rendered, replaced = (model.facts["identities"][i]["places"] for i in (to, 1 - to))
         known = rendered is not None
         self.places = Places(np.array(replaced), np.array(rendered)) if known else None
@@ -77,7 +77,7 @@ class Swapper:
         ) -> tuple[jax.Array, jax.Array]:
             crops = crops.astype(jnp.float32) / 255
             light = mean[:, None, None], std[:, None, None]
-            shown = seen(crops[..., :3], crops[..., 3:], *light, config.model)
+            shown = assemble(crops[..., :3], crops[..., 3:], *light, config.model)
             code = generator.apply({"params": params}, shown, method="encode")
             out = generator.apply({"params": params}, code, to, method="decode")
             rgb = out.rgb
@@ -120,7 +120,7 @@ class Swapper:
         return np.concatenate(rgb), np.concatenate(mask)
 
     def _framed(self, crops: np.ndarray) -> np.ndarray:
-        return np.stack([self.framing.of(crop) for crop in crops])
+        return np.stack([self.crop_window.of(crop) for crop in crops])
 
     def _render_padded(
         self, exaggeration: float, *inputs: np.ndarray

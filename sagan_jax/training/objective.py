@@ -13,7 +13,7 @@ from sagan_jax.configs.config import Config, LossConfig
 from sagan_jax.data.augment import Augmented
 from sagan_jax.data.diff_augment import diff_augment
 from sagan_jax.data.identity_crops import Identity
-from sagan_jax.inputs.generator_input import seen
+from sagan_jax.inputs.generator_input import assemble
 from sagan_jax.losses import adversarial, perceptual, pixelwise, ssim
 from sagan_jax.networks import precision, resampling, spectral_norm
 from sagan_jax.networks.decoder_output import Output
@@ -59,7 +59,7 @@ def draw(
     # Its eyes do what those did that it was drawn from.
     guides = jnp.concatenate([crossed.mask, batch.guides[::-1, ..., 1:]], -1)
     shown = jnp.stack([
-        seen(crossed.rgb[i], guides[i], people[i].mean, people[i].std, config.model)
+        assemble(crossed.rgb[i], guides[i], people[i].mean, people[i].std, config.model)
         for i in (0, 1)
     ])  # fmt: skip
     crossed_code = network(shown, method="encode_both")[::-1]

@@ -24,7 +24,7 @@ from sagan_jax.configs.config import Config
 from sagan_jax.configs.warm_start import Start
 from sagan_jax.data.crop_source import open_source
 from sagan_jax.devices import distributed, peak_flops
-from sagan_jax.inputs.identity_stats import Portrait
+from sagan_jax.inputs.identity_stats import IdentityStats
 from sagan_jax.losses import perceptual
 from sagan_jax.networks import flops, precision
 from sagan_jax.training import train_report
@@ -84,7 +84,7 @@ def train(
     mesh = distributed.device_mesh(config.batch, accumulate=config.execution.accumulate)
     everywhere = distributed.replicated(mesh)
     source = open_source(config, folders, mesh)
-    held_out = reconstruction.load(folders, config.model, source.portraits)
+    held_out = reconstruction.load(folders, config.model, source.identity_stats)
     logging.info(
         "A: %s, %d crops. B: %s, %d crops. %d device(s) of %d process(es): %s; computing in %s.",
         names[0], cards[0].count("train"), names[1], cards[1].count("train"),
@@ -94,7 +94,7 @@ def train(
 
     # -- state: the newest checkpoint, or a first one
     workdir.mkdir(parents=True, exist_ok=True)
-    facts = _facts(config, cards, source.portraits)
+    facts = _facts(config, cards, source.identity_stats)
     resumable = Resumable(workdir, config, facts, everywhere, start, keep)
     state = resumable.state()
     images, per_step = _images(state, config), 2 * config.batch * config.execution.dispatch
@@ -190,13 +190,15 @@ def _images(state: TrainState, config: Config) -> int:
 
 
 def _facts(
-    config: Config, cards: list[identity_card.IdentityCard], portraits: tuple[Portrait, Portrait]
+    config: Config,
+    cards: list[identity_card.IdentityCard],
+    identity_stats: tuple[IdentityStats, IdentityStats],
 ) -> Facts:
     """What a checkpoint says about itself; `models` are those whose weights taught it."""
     identities = [
         dataclasses.asdict(card)
         | {name: value.tolist() for name, value in portrait._asdict().items()}
-        for card, portrait in zip(cards, portraits, strict=True)
+        for card, portrait in zip(cards, identity_stats, strict=True)
     ]
     taught = schedule.in_use(config.loss.perceptual)
     models = [perceptual.weight_file(config.loss.perceptual_network)] if taught else []

@@ -21,7 +21,7 @@ from sagan_jax.configs.config import Config
 from sagan_jax.data import augment, recolour
 from sagan_jax.data.identity_crops import Identity, draw_crops
 from sagan_jax.devices import distributed
-from sagan_jax.inputs.generator_input import seen, within
+from sagan_jax.inputs.generator_input import assemble, inner_region
 from sagan_jax.inputs.push_pull import extrapolate
 from sagan_jax.losses import perceptual
 from sagan_jax.networks import precision
@@ -123,10 +123,10 @@ def _draw_one(
         )
     batch = augment.augment(key_augment, images, masks, settings, warp, config.model.columns)
     if settings.continue_face:
-        face = within(batch.masks[..., :1])
+        face = inner_region(batch.masks[..., :1])
         batch = batch._replace(target=extrapolate(batch.target, face))
     batch = augment.harm(jax.random.fold_in(key, 4), batch, settings)
-    clean = seen(batch.shown, batch.guides, data.mean, data.std, config.model)
+    clean = assemble(batch.shown, batch.guides, data.mean, data.std, config.model)
     return batch._replace(input=augment.colour_jitter(key_colour, clean, settings.colour))
 
 

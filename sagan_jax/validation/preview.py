@@ -12,7 +12,7 @@ import numpy as np
 from sagan_jax.configs import schedule
 from sagan_jax.configs.config import Config
 from sagan_jax.data import augment
-from sagan_jax.inputs.generator_input import guiding, seen
+from sagan_jax.inputs.generator_input import assemble, guide_channels
 from sagan_jax.networks.generator import Generator
 from sagan_jax.networks.precision import Params
 from sagan_jax.validation.reconstruction import HeldOut
@@ -79,11 +79,11 @@ def _rows(
     warped, warped_guides = (
         jnp.stack([getattr(batch, name) for batch in batches]) for name in ("shown", "guides")
     )
-    look = jax.vmap(functools.partial(seen, config=config.model))
+    look = jax.vmap(functools.partial(assemble, config=config.model))
     distorted, shown, to_swap = (
         look(x, guides, colours[:, 0], colours[:, 1])
         for x, guides in (
-            (warped, warped_guides), (pictures, guiding(masks)), (pictures, guiding(crossed))
+            (warped, warped_guides), (pictures, guide_channels(masks)), (pictures, guide_channels(crossed))
         )
     )  # fmt: skip
     # One pass: what each decoder is to draw, one after the other.

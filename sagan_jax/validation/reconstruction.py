@@ -13,11 +13,11 @@ import numpy as np
 from data_prep.even_spacing import spread
 from data_prep.records import CROP_SIZE
 from sagan_jax.configs.config import ModelConfig
-from sagan_jax.configs.crop_window import Framing
+from sagan_jax.configs.crop_window import CropWindow
 from sagan_jax.data import identity_crops
 from sagan_jax.data.identity_crops import Identity
-from sagan_jax.inputs.generator_input import MASKS, guiding, seen
-from sagan_jax.inputs.identity_stats import Portrait
+from sagan_jax.inputs.generator_input import MASKS, assemble, guide_channels
+from sagan_jax.inputs.identity_stats import IdentityStats
 from sagan_jax.inputs.retargeting import Places, retargeted
 from sagan_jax.inputs.sketch import sketch
 from sagan_jax.losses import perceptual
@@ -65,7 +65,7 @@ class Sample(NamedTuple):
 def load(
     folders: tuple[pathlib.Path, pathlib.Path],
     config: ModelConfig,
-    portraits: tuple[Portrait, Portrait],
+    identity_stats: tuple[IdentityStats, IdentityStats],
 ) -> HeldOut:
     """What was held out of two data sets.
 
@@ -77,10 +77,10 @@ def load(
     Raises:
       InputError: if a folder is no data set, or nothing was held out.
     """
-    a, b = (one.places for one in portraits)
+    a, b = (one.places for one in identity_stats)
     usual = Places(a, b), Places(b, a)
     (own_a, crossed_a), (own_b, crossed_b) = (
-        _both(folder, config.framing, of) for folder, of in zip(folders, usual, strict=True)
+        _both(folder, config.crop_window, of) for folder, of in zip(folders, usual, strict=True)
     )
     return HeldOut((own_a, own_b), (crossed_a, crossed_b))
 
@@ -138,13 +138,16 @@ def quality(measured: Mapping[str, float]) -> float | None:
     return value if np.isfinite(value) else None
 
 
-def _both(folder: pathlib.Path, framing: Framing, usual: Places) -> tuple[Identity, Identity]:
+def _both(
+    folder: pathlib.Path, crop_window: CropWindow, usual: Places
+) -> tuple[Identity, Identity]:
     """What was held out of a data set, as it is and to be drawn as the other person."""
-    examples = identity_crops.read(folder, "holdout", framing)
-    own = identity_crops.gathered(examples, identity_crops.portrait(examples))
+    examples = identity_crops.read(folder, "holdout", crop_window)
+    own = identity_crops.gather(examples, identity_crops.identity_stats(examples))
     crossed = own.masks.copy()
     crossed[..., MASKS.index("sketch")] = [
-        framing.of(sketch(retargeted(landmarks, usual), CROP_SIZE)) for *_, landmarks in examples
+        crop_window.of(sketch(retargeted(landmarks, usual), CROP_SIZE))
+        for *_, landmarks in examples
     ]
     return own, own._replace(masks=crossed)
 
@@ -157,7 +160,7 @@ def _sample(config: ModelConfig, identity: Identity, count: int) -> Sample:
     chosen = spread(len(identity.images), count)
     images, masks = (np.asarray(array)[chosen] for array in (identity.images, identity.masks))
     light = identity.mean, identity.std
-    shown = seen(_unit(images), guiding(_unit(masks)), *light, config)
+    shown = assemble(_unit(images), guide_channels(_unit(masks)), *light, config)
     return Sample(images, masks[..., 0], shown)
 
 

@@ -10,7 +10,7 @@ from PIL import ExifTags, Image, ImageCms
 from data_prep.errors import InputError
 from data_prep.media import video_reader
 from data_prep.media.codecs import Codec, Encoding
-from sagan_jax.configs.crop_window import Framing
+from sagan_jax.configs.crop_window import CropWindow
 from sagan_jax.conversion import contact_sheet, convert_still
 from sagan_jax.conversion import jobs as jobs_lib
 from sagan_jax.conversion.render_setup import ConvertSettings
@@ -25,7 +25,7 @@ _EVERYBODY = ConvertSettings(wanted=Wanted(Who.ALL))
 class _Negative:
     """Renders every face as its negative."""
 
-    step, to, fingerprint, framing, places = 1, 0, "0" * 64, Framing(64), None
+    step, to, fingerprint, crop_window, places = 1, 0, "0" * 64, CropWindow(64), None
 
     def __init__(self):
         prepared = {"settings": {"face": {"masks": "mesh"}}, "models": [], "videos": []}
@@ -33,7 +33,7 @@ class _Negative:
         self.facts = {"identities": people}
 
     def __call__(self, crops, masks, mean, std, exaggeration):
-        small = [self.framing.of(crop) for crop in crops]
+        small = [self.crop_window.of(crop) for crop in crops]
         rgb = 1 - np.stack(small).astype(np.float32) / 255
         return rgb, np.ones((len(rgb), 64, 64, 1), np.float32)
 

@@ -13,7 +13,7 @@ from data_prep.media.audio import Sound
 from data_prep.media.codecs import Codec, Encoding
 from data_prep.media.coded_frame import CodedFrame
 from data_prep.media.video_writer import VideoWriter
-from sagan_jax.configs.crop_window import Framing
+from sagan_jax.configs.crop_window import CropWindow
 from sagan_jax.conversion import convert_video, render_setup
 from sagan_jax.conversion.views import View, show
 from sagan_jax.provenance import manifest as manifest_lib
@@ -29,7 +29,7 @@ _SPAN = video_reader.Span(0.0, 1.2)
 class _Blurring:
     """Renders every face as its own, blurred; it can be told when to stop."""
 
-    step, to, fingerprint, framing, places = 1, 0, "0" * 64, Framing(64), None
+    step, to, fingerprint, crop_window, places = 1, 0, "0" * 64, CropWindow(64), None
 
     def __init__(self, batches=1000):
         prepared = {"settings": {"face": {"masks": "mesh"}}, "models": [], "videos": []}
@@ -40,7 +40,7 @@ class _Blurring:
         if not self._left:
             raise KeyboardInterrupt
         self._left -= 1
-        small = [self.framing.of(crop) for crop in crops]
+        small = [self.crop_window.of(crop) for crop in crops]
         rgb = np.stack(small).astype(np.float32) / 255
         return np.clip(rgb * 0.8 + 0.02, 0, 1), np.ones((len(rgb), 64, 64, 1), np.float32)
 

@@ -11,7 +11,7 @@ from data_prep.media import video_reader
 from data_prep.media.codecs import Codec, Encoding
 from data_prep.media.video_writer import VideoWriter
 from data_prep.pipeline import faces
-from sagan_jax.configs.crop_window import Framing
+from sagan_jax.configs.crop_window import CropWindow
 from sagan_jax.conversion import convert_video
 from sagan_jax.conversion.render_setup import ConvertSettings
 from sagan_jax.conversion.target_faces import Wanted, Who
@@ -100,7 +100,7 @@ def beside(actors, write):
 class _Painting:
     """Renders everybody as a green face, in the place of the person of these embeddings."""
 
-    step, to, fingerprint, framing, places = 1, 0, "0" * 64, Framing(64), None
+    step, to, fingerprint, crop_window, places = 1, 0, "0" * 64, CropWindow(64), None
 
     def __init__(self, *embeddings):
         prepared = {"settings": {"face": {"masks": "mesh"}}, "models": [], "consent": "test"}

@@ -47,7 +47,7 @@ def _crops(people):
 
 def test_a_stream_shows_every_crop_once_an_epoch_as_the_resident_data_have_it(folders):
     resident, stream = _open("resident", folders), _open("stream", folders)
-    for a, b in zip(resident.portraits, stream.portraits, strict=True):
+    for a, b in zip(resident.identity_stats, stream.identity_stats, strict=True):
         for one, other in zip(a, b, strict=True):
             np.testing.assert_array_equal(one, other)
     whole = _crops(resident.at(0))

@@ -6,7 +6,7 @@ from skimage.metrics import structural_similarity
 
 from data_prep.dataset import identity_card
 from data_prep.errors import InputError
-from sagan_jax.configs.crop_window import Framing
+from sagan_jax.configs.crop_window import CropWindow
 from sagan_jax.evaluation import evaluate_checkpoint, report
 from tests.support import data_sets
 
@@ -16,7 +16,7 @@ _SIDE = 128
 class _Copier:
     """In the place of a `Swapper`: whatever it is shown it draws, for either person."""
 
-    framing, fingerprint, step, places = Framing(_SIDE), "0" * 64, 7, None
+    crop_window, fingerprint, step, places = CropWindow(_SIDE), "0" * 64, 7, None
 
     def __init__(self, folders, to):
         cards = [identity_card.read_card(folder) for folder in folders]
@@ -25,7 +25,7 @@ class _Copier:
         self.facts = {"config": config, "identities": trained}
 
     def __call__(self, crops, masks, mean, std):
-        rgb = np.stack([self.framing.of(crop) for crop in crops]).astype(np.float32) / 255
+        rgb = np.stack([self.crop_window.of(crop) for crop in crops]).astype(np.float32) / 255
         return rgb, np.ones_like(rgb[..., :1])
 
 

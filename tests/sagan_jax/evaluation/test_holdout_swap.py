@@ -65,7 +65,7 @@ def held_out(crops, tmp_path_factory):
 
     def identity(name, part):
         folder = data_sets.write(root / name, name, part[:1], part)
-        return identity_crops.load(folder, "holdout", _CONFIG.model.framing)[0]
+        return identity_crops.load(folder, "holdout", _CONFIG.model.crop_window)[0]
 
     people = identity("A", crops[:36:3]), identity("B", crops[36:72:3])
     return HeldOut(people, people)

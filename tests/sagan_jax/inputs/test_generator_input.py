@@ -25,13 +25,13 @@ def crops():
 
 def test_colours_are_those_of_the_footage(crops):
     images, guides = crops
-    whole = generator_input.seen(images, guides, _MEAN, _STD, _CROP)
+    whole = generator_input.assemble(images, guides, _MEAN, _STD, _CROP)
     np.testing.assert_allclose(whole, (images - _MEAN) / _STD, rtol=1e-5)
     inside = guides[..., 0] == 1
-    alone = np.asarray(generator_input.seen(images, guides, _MEAN, _STD, _FACE))
+    alone = np.asarray(generator_input.assemble(images, guides, _MEAN, _STD, _FACE))
     np.testing.assert_allclose(alone[inside], np.asarray(whole)[inside], atol=1e-5)
     inside &= guides[..., 1] == 0
-    eyeless = np.asarray(generator_input.seen(images, guides, _MEAN, _STD, _SKETCHED))
+    eyeless = np.asarray(generator_input.assemble(images, guides, _MEAN, _STD, _SKETCHED))
     np.testing.assert_allclose(eyeless[inside][:, :3], np.asarray(whole)[inside], atol=1e-5)
 
 
@@ -39,14 +39,18 @@ def test_colours_are_those_of_the_footage(crops):
 def test_what_is_around_the_face_does_not_reach_the_generator(crops, config):
     images, guides = crops
     elsewhere = np.where(guides[..., :1] == 1, images, 1 - images)
-    one, other = (generator_input.seen(x, guides, _MEAN, _STD, config) for x in (images, elsewhere))
+    one, other = (
+        generator_input.assemble(x, guides, _MEAN, _STD, config) for x in (images, elsewhere)
+    )
     np.testing.assert_allclose(one, other, atol=1e-5)
 
 
 def test_of_the_eyes_only_the_map_reaches_the_generator(crops):
     images, guides = crops
     others = np.where(guides[..., 1:2] == 1, 1 - images, images)
-    one, other = (generator_input.seen(x, guides, _MEAN, _STD, _SKETCHED) for x in (images, others))
+    one, other = (
+        generator_input.assemble(x, guides, _MEAN, _STD, _SKETCHED) for x in (images, others)
+    )
     np.testing.assert_allclose(one, other, atol=1e-5)
     assert one.shape[1:] == _SKETCHED.input_shape
     assert set(np.unique(one[..., 3])) == {0, 2}
@@ -58,14 +62,14 @@ def test_guides_are_the_first_of_the_masks():
         name: random.integers(0, 2, (256, 256, 1), np.uint8) * 255 for name in ("face", "eyes")
     }
     points = random.uniform(0, 256, (478, 2)).astype(np.float32)
-    guides = generator_input.guides(masks, points)
+    guides = generator_input.make_guides(masks, points)
     for i, name in enumerate(generator_input.MASKS[:2]):
         np.testing.assert_array_equal(guides[..., i : i + 1], masks[name])
     np.testing.assert_array_equal(guides[..., 2:], sketch(points, 256))
-    np.testing.assert_array_equal(generator_input.guiding(np.arange(4)), np.arange(3))
+    np.testing.assert_array_equal(generator_input.guide_channels(np.arange(4)), np.arange(3))
 
 
 def test_pixels_half_of_the_face_count_as_outside():
-    values = generator_input.within(np.float32([[0.0, 0.5, 0.75, 1.0]]))
+    values = generator_input.inner_region(np.float32([[0.0, 0.5, 0.75, 1.0]]))
     np.testing.assert_allclose(values, [[0, 0, 0.5, 1]])
     assert values.dtype == jnp.float32

@@ -14,8 +14,8 @@ from data_prep.dataset import identity_card
 from data_prep.identity import embeddings as embeddings_lib
 from sagan_jax.checkpoints import checkpoint, model_card
 from sagan_jax.configs.config import Config, LossConfig
-from sagan_jax.configs.crop_window import Framing
-from sagan_jax.inputs.identity_stats import Portrait
+from sagan_jax.configs.crop_window import CropWindow
+from sagan_jax.inputs.identity_stats import IdentityStats
 from sagan_jax.losses import perceptual
 from sagan_jax.training import train
 
@@ -75,11 +75,11 @@ def test_equal_pictures_are_at_no_distance_and_the_gradient_is_finite(pair, netw
     assert float(value) < 1e-9 and np.isfinite(gradient).all()
 
 
-@pytest.mark.parametrize("framing", [Framing(256), Framing(256, 0.75), Framing(64, 0.75)])
-def test_the_face_network_sees_what_it_was_made_for(crops, framing):
+@pytest.mark.parametrize("framing", [CropWindow(256), CropWindow(256, 0.75), CropWindow(64, 0.75)])
+def test_the_face_network_sees_what_it_was_made_for(crops, crop_window):
     faces = crops[::20]
-    seen = np.stack([framing.of(face.image) for face in faces]).astype(np.float32) / 255
-    chips = perceptual.chips(seen, framing.columns)
+    seen = np.stack([crop_window.of(face.image) for face in faces]).astype(np.float32) / 255
+    chips = perceptual.chips(seen, crop_window.columns)
     embeddings = embeddings_lib.embed(np.asarray(255 * chips).round().astype(np.uint8))
     stored = np.stack([face.embedding for face in faces])
     # Those were read from chips cut by the landmarks; two people are 0.70 apart at least.
@@ -101,7 +101,7 @@ def test_the_face_network_tells_people_apart_by_its_features(crops):
 def test_a_model_names_the_weights_that_taught_it(tmp_path, weight):
     loss = LossConfig(perceptual=weight, perceptual_network="dlib")
     card = identity_card.IdentityCard("Ada", "yes", (), {}, (), "fingerprint")
-    portrait = Portrait(np.zeros(3, np.float32), np.ones(3, np.float32), np.ones((3, 3)))
+    portrait = IdentityStats(np.zeros(3, np.float32), np.ones(3, np.float32), np.ones((3, 3)))
     facts = train._facts(Config(loss=loss), [card, card], (portrait, portrait))
     model_card.write(tmp_path, facts, 100, {})
     behind = [model["sha256"] for model in checkpoint.models_behind(facts)]

@@ -10,12 +10,12 @@ from data_prep.imaging import warp
 from data_prep.media import video_reader
 from data_prep.media.coded_frame import CodedFrame
 from data_prep.mesh import crop_alignment
-from sagan_jax.configs.crop_window import Framing
+from sagan_jax.configs.crop_window import CropWindow
 from sagan_jax.rendering import alpha as alpha_lib
 from sagan_jax.rendering import blending, colour_transfer
 from tests.support.clips import psnr
 
-_ALL = Framing(64)
+_ALL = CropWindow(64)
 
 
 @pytest.fixture

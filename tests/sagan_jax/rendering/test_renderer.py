@@ -13,7 +13,7 @@ from data_prep.mesh.topology import INNER_LIPS
 from data_prep.pipeline import faces
 from data_prep.records import Detection, Face, Track
 from data_prep.segmentation.face_masks import Masker
-from sagan_jax.configs.crop_window import Framing
+from sagan_jax.configs.crop_window import CropWindow
 from sagan_jax.inputs import retargeting
 from sagan_jax.rendering import renderer
 from sagan_jax.rendering.colour_transfer import Method
@@ -28,12 +28,12 @@ _PLAIN = Look(colour=Method.NONE, sharpen=False, grain=False)
 class _Drawing:
     """Draws every face as it is, a little different."""
 
-    def __init__(self, gain=1.0, framing=Framing(256), places=None):
-        self._gain, self.framing, self.places, self.guides = gain, framing, places, []
+    def __init__(self, gain=1.0, crop_window=CropWindow(256), places=None):
+        self._gain, self.crop_window, self.places, self.guides = gain, crop_window, places, []
 
     def __call__(self, crops, guides, mean, std, exaggeration):
         self.guides += list(guides)
-        seen = np.stack([self.framing.of(crop) for crop in crops])
+        seen = np.stack([self.crop_window.of(crop) for crop in crops])
         rgb = self._gain * seen.astype(np.float32) / 255
         return rgb, np.ones((*rgb.shape[:3], 1), np.float32)
 
@@ -54,12 +54,12 @@ def _rendered(clip, drawing, look, shots=(0, 24), pictures=None):
     return list(renderer(pictures))
 
 
-@pytest.mark.parametrize("framing", [Framing(256), Framing(256, 0.75)], ids=["all", "middle"])
+@pytest.mark.parametrize("framing", [CropWindow(256), CropWindow(256, 0.75)], ids=["all", "middle"])
 @pytest.mark.parametrize(
     ("look", "least"), [(_PLAIN, 38), (Look(), 34)], ids=["as drawn", "finished"]
 )
-def test_a_generator_that_gives_its_input_gives_the_video(clip, look, least, framing):
-    for one in _rendered(clip, _Drawing(framing=framing), look):
+def test_a_generator_that_gives_its_input_gives_the_video(clip, look, least, crop_window):
+    for one in _rendered(clip, _Drawing(crop_window=crop_window), look):
         inside = one.alpha > 0.5
         assert 0.05 < inside.mean() < 0.5
         assert psnr(one.result.rgb()[inside], one.target.rgb()[inside]) > least

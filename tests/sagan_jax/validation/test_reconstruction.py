@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sagan_jax.data import identity_crops
-from sagan_jax.inputs.identity_stats import Portrait
+from sagan_jax.inputs.identity_stats import IdentityStats
 from sagan_jax.validation import reconstruction
 from sagan_jax.validation.reconstruction import quality
 from tests.support.tiny_run import MODEL, write_data_set
@@ -19,9 +19,9 @@ def _measured(**changed: float) -> dict[str, float]:
 
 def test_the_other_decoder_draws_after_a_sketch_that_is_where_the_other_person_is(tmp_path):
     folders = write_data_set(tmp_path / "a", 0, 2), write_data_set(tmp_path / "b", 1, 2)
-    a = identity_crops.portrait(identity_crops.read(folders[0], "train", MODEL.framing))
+    a = identity_crops.identity_stats(identity_crops.read(folders[0], "train", MODEL.crop_window))
     # Of 192 columns that are seen 32 pixels are made.
-    b = Portrait(a.mean, a.std, a.places + np.array([24, 0, 0], np.float32))
+    b = IdentityStats(a.mean, a.std, a.places + np.array([24, 0, 0], np.float32))
     own, crossed = reconstruction.load(folders, MODEL, (a, b))
     for one, other in zip(own, crossed, strict=True):
         np.testing.assert_array_equal(one.images, other.images)
