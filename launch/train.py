@@ -141,7 +141,7 @@ def _find_rate(config: Config) -> None:
     (a, _), (b, _) = (
         identity_crops.load(folder, "train", crop_window) for folder in (A.value, B.value)
     )
-    found = lr_range_test.find_rate(config, sampling.drawn((a, b), config.sampling))
+    found = lr_range_test.find_rate(config, sampling.with_sampling_weights((a, b), config.sampling))
     plot = lr_range_test.write(found, pathlib.Path(WORKDIR.value))
     print(f"--set=optimiser.generator_rate={found.recommended:g} (see {plot})")
 

@@ -183,7 +183,7 @@ class _Run:
         if constant:
             config = precision.resolved(config, mesh.devices.flat[0])
             key = jax.random.key(1)
-            draw = jax.jit(functools.partial(train_step.draw_batch, config=config))
+            draw = jax.jit(functools.partial(train_step.sample_batch, config=config))
             batch = draw(key, people, self._state.images_seen(config))
             update = jax.jit(
                 functools.partial(train_step.update, frozen=None, config=config), donate_argnums=0

@@ -67,7 +67,7 @@ def augment(
     return Augmented(image, image, guides, target[..., :3], target[..., 3:])
 
 
-def harm(key: jax.Array, batch: Augmented, config: AugmentConfig) -> Augmented:
+def degrade_input(key: jax.Array, batch: Augmented, config: AugmentConfig) -> Augmented:
     """Worse light, lens, sight and codec for the input, in that order; what is covered is no
     longer in the masks. Steps of range 0 are left out."""
     keys = jax.random.split(key, 5)

@@ -22,7 +22,7 @@ from data_prep.runtime.progress import Progress
 from sagan_jax.configs.config import Config
 from sagan_jax.configs.crop_window import CropWindow
 from sagan_jax.data import identity_crops
-from sagan_jax.data.sampling import People, drawn
+from sagan_jax.data.sampling import People, with_sampling_weights
 from sagan_jax.devices import distributed
 from sagan_jax.inputs.identity_stats import IdentityStats
 
@@ -83,7 +83,9 @@ class Resident:
             identity_crops.load(folder, "train", config.model.crop_window) for folder in folders
         )
         self.identity_stats = a[1], b[1]
-        self._people: People = distributed.place(drawn((a[0], b[0]), config.sampling), mesh)
+        self._people: People = distributed.place(
+            with_sampling_weights((a[0], b[0]), config.sampling), mesh
+        )
 
     def at(self, step: int) -> People:
         """See `Source`."""
@@ -138,7 +140,9 @@ class Stream:
                 identity_crops.gather(itertools.islice(stream, _WINDOW), portrait)
                 for stream, portrait in zip(streams, self.identity_stats, strict=True)
             )
-            yield distributed.place(drawn((a, b), self._config.sampling), self._mesh)
+            yield distributed.place(
+                with_sampling_weights((a, b), self._config.sampling), self._mesh
+            )
 
 
 def _stats_of(folder: pathlib.Path, crop_window: CropWindow) -> IdentityStats:

@@ -102,7 +102,7 @@ def framed(examples: Iterable[dict[str, Any]], crop_window: CropWindow) -> Itera
         yield crop_window.of(example["image"]), crop_window.of(shown), performance, points
 
 
-def draw_crops(key: jax.Array, data: Identity, count: int) -> tuple[jax.Array, jax.Array]:
+def sample_crops(key: jax.Array, data: Identity, count: int) -> tuple[jax.Array, jax.Array]:
     """Random crops `[count, R, R, 3]` and their masks `[count, R, R, 4]`, float32, 0..1."""
     if data.cumulative is None:
         chosen = jax.random.randint(key, (count,), 0, len(data.images))

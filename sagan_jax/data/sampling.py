@@ -32,7 +32,7 @@ _HEAD, _EYES = slice(0, 3), slice(3, 4)
 _REFERENCES, _ROWS = 2048, 4096
 
 
-def drawn(people: People, sampling: Sampling) -> People:
+def with_sampling_weights(people: People, sampling: Sampling) -> People:
     """Both people with how likely each of their crops is drawn.
 
     Args:
@@ -40,7 +40,7 @@ def drawn(people: People, sampling: Sampling) -> People:
       sampling: see `Config`.
     """
     a, b = people
-    return _drawn(a, b, sampling), _drawn(b, a, sampling)
+    return _sampling_weights(a, b, sampling), _sampling_weights(b, a, sampling)
 
 
 def matched(own: np.ndarray, other: np.ndarray) -> np.ndarray:
@@ -73,7 +73,7 @@ def balanced(yaws: np.ndarray) -> np.ndarray:
     return _cumulative(weights / weights.sum())
 
 
-def _drawn(own: Identity, other: Identity, sampling: Sampling) -> Identity:
+def _sampling_weights(own: Identity, other: Identity, sampling: Sampling) -> Identity:
     likely = None
     if sampling != "uniform":
         does, theirs = np.asarray(own.performance), np.asarray(other.performance)

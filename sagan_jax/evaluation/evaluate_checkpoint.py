@@ -37,7 +37,7 @@ _GREY = 0.5
 
 
 @dataclasses.dataclass(frozen=True)
-class Drawn:
+class GeneratedCrops:
     """Held-out crops of one person, drawn by one decoder.
 
     Attributes:
@@ -57,7 +57,7 @@ class Drawn:
 
 def evaluate_checkpoint(
     workdir: pathlib.Path, folders: tuple[pathlib.Path, pathlib.Path]
-) -> tuple[Evaluation, dict[str, Drawn]]:
+) -> tuple[Evaluation, dict[str, GeneratedCrops]]:
     """Measures the newest checkpoint of a training.
 
     Args:
@@ -89,7 +89,9 @@ def evaluate_checkpoint(
             for to in (person, 1 - person):
                 same = to == person
                 title = f"{names[person]} again" if same else f"{names[person]} as {names[to]}"
-                drawn[title] = _draw(swappers[to], held_out, None if same else swappers[to].places)
+                drawn[title] = _generate(
+                    swappers[to], held_out, None if same else swappers[to].places
+                )
                 parts[title] = (
                     _reconstruction(drawn[title], held_out, lpips)
                     if same
@@ -131,7 +133,7 @@ def perceptual_distances(
     return np.array([distance(a, b) for a, b in zip(*faces, strict=True)])
 
 
-def _draw(swapper: Swapper, crops: Gallery, usual: Places | None) -> Drawn:
+def _generate(swapper: Swapper, crops: Gallery, usual: Places | None) -> GeneratedCrops:
     crop_window = swapper.crop_window
     colours = face_colour(crops.images, crops.masks)
     mean, std = (np.tile(colour, (len(crops.images), 1)) for colour in colours)
@@ -144,10 +146,10 @@ def _draw(swapper: Swapper, crops: Gallery, usual: Places | None) -> Drawn:
     pasted = [alpha.laid_in(*one, crop_window) for one in drawn]
     real = np.stack([crop_window.of(image) for image in crops.images])
     masks = np.stack([crop_window.of(mask) for mask in crops.masks])
-    return Drawn(crop_window, real, masks > 127, alpha.to_bytes(rgb), np.stack(pasted))
+    return GeneratedCrops(crop_window, real, masks > 127, alpha.to_bytes(rgb), np.stack(pasted))
 
 
-def _reconstruction(drawn: Drawn, crops: Gallery, lpips: str) -> Part:
+def _reconstruction(drawn: GeneratedCrops, crops: Gallery, lpips: str) -> Part:
     compared = drawn.real, drawn.rgb, drawn.masks
     ssim, errors = reconstruction_errors(*compared)
     distances = perceptual_distances(*compared, lpips)
@@ -168,7 +170,7 @@ def _reconstruction(drawn: Drawn, crops: Gallery, lpips: str) -> Part:
     )
 
 
-def _swap(drawn: Drawn, crops: Gallery, source: Source, judges: Judges) -> Part:
+def _swap(drawn: GeneratedCrops, crops: Gallery, source: Source, judges: Judges) -> Part:
     mesh = face_mesh.FaceMesh()
     regions = [face_mesh.region_of_mesh(points) for points in crops.landmarks]
     after, before = (

@@ -15,7 +15,7 @@ from data_prep.media.coded_frame import CodedFrame
 from data_prep.reporting import html_page, svg_plots, thumbnails
 from sagan_jax.evaluation import comparison
 from sagan_jax.evaluation.comparison import Column
-from sagan_jax.evaluation.evaluate_checkpoint import Drawn
+from sagan_jax.evaluation.evaluate_checkpoint import GeneratedCrops
 from sagan_jax.evaluation.frame_measurements import Observation
 from sagan_jax.evaluation.results import Evaluation, Part
 from sagan_jax.provenance.marking import FrameMarker, Marks
@@ -54,7 +54,7 @@ def write_clip(path: pathlib.Path, evaluation: Evaluation, seen: Observation) ->
 
 
 def write_checkpoint(
-    path: pathlib.Path, evaluation: Evaluation, drawn: Mapping[str, Drawn]
+    path: pathlib.Path, evaluation: Evaluation, drawn: Mapping[str, GeneratedCrops]
 ) -> None:
     """The page of a checkpoint."""
     blocks = [_sheet(title, one) for title, one in drawn.items()]
@@ -161,7 +161,7 @@ def _curves(part: Part) -> Iterator[Block]:
         yield Block(title, "The nearer the curves, the better.", plot=plot)
 
 
-def _sheet(title: str, drawn: Drawn) -> Block:
+def _sheet(title: str, drawn: GeneratedCrops) -> Block:
     tiles = []
     for i in spread(len(drawn.real), 2 * _SHOWN):
         seen = [drawn.crop_window.back(row[i], _TILE) for row in (drawn.real, drawn.rgb)]

@@ -63,7 +63,7 @@ class Look:
     steady_s: float = _TIME_CONSTANT_S
 
 
-class Drawn(NamedTuple):
+class GeneratedFace(NamedTuple):
     """A face of the target, and what the generator drew in its place.
 
     Attributes:
@@ -79,7 +79,7 @@ class Drawn(NamedTuple):
     mask: np.ndarray
 
 
-class Finish:
+class Harmoniser:
     """Finishes the swapped faces of one track, in order of time.
 
     Args:
@@ -93,7 +93,7 @@ class Finish:
         self._look, self._framing, self._places = look, crop_window, places
         self._colour, self._detail = LowPass(look.steady_s), LowPass(look.steady_s)
 
-    def __call__(self, drawn: Drawn, picture: CodedFrame) -> list[Layer]:
+    def __call__(self, drawn: GeneratedFace, picture: CodedFrame) -> list[Layer]:
         """What is to be laid into the planes of the picture."""
         face, look = drawn.face, self._look
         alpha = alpha_lib.alpha_of(face.masks["face"], drawn.mask, self._framing, look.edge)
@@ -120,7 +120,7 @@ class Finish:
         self._colour.restore(state["colour"])
         self._detail.restore(state["detail"])
 
-    def _coloured(self, drawn: Drawn, alpha: np.ndarray) -> np.ndarray:
+    def _coloured(self, drawn: GeneratedFace, alpha: np.ndarray) -> np.ndarray:
         """`[R, R, 3]` with the colours of the scene: these are no finer than what is drawn."""
         scene, shown = self._framing.of(drawn.face.image), self._framing.of(alpha)
         if np.count_nonzero(shown >= 0.5) < _FEWEST:

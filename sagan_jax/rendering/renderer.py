@@ -22,7 +22,7 @@ from data_prep.segmentation.face_masks import Masker
 from sagan_jax.inputs.generator_input import make_guides
 from sagan_jax.inputs.retargeting import retargeted
 from sagan_jax.rendering import blending
-from sagan_jax.rendering.harmonisation import Drawn, Finish, Look
+from sagan_jax.rendering.harmonisation import GeneratedFace, Harmoniser, Look
 from sagan_jax.rendering.swapper import Swapper
 
 BATCH = 16
@@ -114,7 +114,7 @@ class Renderer:
         for found in self._where.values():
             # The larger face is the nearer one: it lies on top.
             found.sort(key=lambda one: _size(one.track.faces[one.position]))
-        self._finish: dict[int, Finish] = {}
+        self._finish: dict[int, Harmoniser] = {}
 
     def __call__(self, pictures: Iterable[CodedFrame]) -> Iterator[Rendered]:
         """Each picture with what became of it."""
@@ -136,7 +136,7 @@ class Renderer:
 
     def draw(
         self, batch: list[tuple[CodedFrame, list[Cropped]]]
-    ) -> list[tuple[CodedFrame, list[Drawn]]]:
+    ) -> list[tuple[CodedFrame, list[GeneratedFace]]]:
         """The faces of a batch through the generator."""
         every = [one for _, found in batch for one in found]
         if not every:
@@ -147,10 +147,10 @@ class Renderer:
         rgb, masks = self._swapper(
             crops, to, np.stack(means), np.stack(stds), self._look.exaggeration
         )
-        drawn = iter([Drawn(*one, *of) for one, *of in zip(every, rgb, masks, strict=True)])
+        drawn = iter([GeneratedFace(*one, *of) for one, *of in zip(every, rgb, masks, strict=True)])
         return [(picture, list(itertools.islice(drawn, len(found)))) for picture, found in batch]
 
-    def paste(self, picture: CodedFrame, drawn: list[Drawn]) -> Rendered:
+    def paste(self, picture: CodedFrame, drawn: list[GeneratedFace]) -> Rendered:
         """The faces finished and laid into the picture; to be called in order of time."""
         result, alpha = picture.copy(), np.zeros(picture.shape[:2], np.float32)
         for one in drawn:
@@ -173,10 +173,10 @@ class Renderer:
         nearer = self._nearer.get((one.track.track_id, picture.index), ())
         return faces.align(picture, one.track, one.position, masker=self._masker, nearer=nearer)
 
-    def _finish_of(self, number: int) -> Finish:
+    def _finish_of(self, number: int) -> Harmoniser:
         swapper = self._swapper
         return self._finish.setdefault(
-            number, Finish(self._look, swapper.crop_window, swapper.places)
+            number, Harmoniser(self._look, swapper.crop_window, swapper.places)
         )
 
 

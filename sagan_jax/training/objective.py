@@ -28,7 +28,7 @@ Weights = dict[str, jax.Array]
 _CYCLED_MASK = 0.1
 
 
-class Drawn(NamedTuple):
+class Generated(NamedTuple):
     """What the generator makes of a batch; every leaf `[2, N, ...]`, A before B.
 
     Attributes:
@@ -44,14 +44,14 @@ class Drawn(NamedTuple):
     cycled: Output | None = None
 
 
-def draw(
+def generate(
     params: Params, batch: Augmented, people: tuple[Identity, Identity], config: Config
-) -> Drawn:
+) -> Generated:
     """One pass of the generator, and as much of the way there and back as has a weight."""
     network = functools.partial(precision.apply, Generator(config.model), params, config=config)
     there, back = (schedule.in_use(w) for w in (config.loss.latent, config.loss.cycle))
     if not (there or back):
-        return Drawn(network(batch.input))
+        return Generated(network(batch.input))
     code = network(batch.input, method="encode_both")
     own = network(code, method="decode_both")
     # B's crops as A, then A's as B, each read through the colours of whom it shows.
@@ -64,11 +64,11 @@ def draw(
     ])  # fmt: skip
     crossed_code = network(shown, method="encode_both")[::-1]
     cycled = network(crossed_code, method="decode_both") if back else None
-    return Drawn(own, code, crossed_code, cycled)
+    return Generated(own, code, crossed_code, cycled)
 
 
 def generator_loss(
-    drawn: Drawn,
+    drawn: Generated,
     batch: Augmented,
     critics: tuple[Params, Params],
     weights: Weights,
@@ -79,7 +79,7 @@ def generator_loss(
     """The generator's loss and its terms.
 
     Args:
-      drawn: from `draw`.
+      drawn: from `generate`.
       batch: what it was drawn from.
       critics: normalised.
       weights: from `schedule.loss_weights`.
@@ -215,14 +215,14 @@ def _adversarial(
     )
 
 
-def _cycle(drawn: Drawn, batch: Augmented, loss: LossConfig) -> jax.Array:
+def _cycle(drawn: Generated, batch: Augmented, loss: LossConfig) -> jax.Array:
     """There and back: the own picture again, and the own mask."""
     assert drawn.cycled is not None
     masks = jnp.abs(drawn.cycled.mask - drawn.own.mask).mean()
     return _reconstruction(drawn.cycled, batch, loss) + _CYCLED_MASK * masks
 
 
-def _latent(drawn: Drawn) -> jax.Array:
+def _latent(drawn: Generated) -> jax.Array:
     """Squared change of the shared code over its mean square; 0 if a swap keeps it."""
     assert drawn.code is not None and drawn.crossed_code is not None
     before = jax.lax.stop_gradient(drawn.code)

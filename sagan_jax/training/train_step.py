@@ -19,7 +19,7 @@ from jax.sharding import Mesh
 from sagan_jax.configs import schedule
 from sagan_jax.configs.config import Config
 from sagan_jax.data import augment, recolour
-from sagan_jax.data.identity_crops import Identity, draw_crops
+from sagan_jax.data.identity_crops import Identity, sample_crops
 from sagan_jax.devices import distributed
 from sagan_jax.inputs.generator_input import assemble, inner_region
 from sagan_jax.inputs.push_pull import extrapolate
@@ -76,7 +76,7 @@ def jitted_step(config: Config, mesh: Mesh) -> Any:
 
     def one(state: TrainState, data: Data, frozen: Params | None) -> tuple[TrainState, Metrics]:
         key = jax.random.fold_in(root_key(config.seed), state.step)
-        batch = draw_batch(key, data, state.images_seen(config), config)
+        batch = sample_batch(key, data, state.images_seen(config), config)
         batch = jax.lax.with_sharding_constraint(batch, distributed.split_batch(mesh))
         state, metrics = update(state, batch, data, jax.random.fold_in(key, 2), frozen, config)
         return _events(state, config), metrics
@@ -95,7 +95,7 @@ def jitted_step(config: Config, mesh: Mesh) -> Any:
     return jax.jit(step, donate_argnums=0, out_shardings=(everywhere, everywhere))
 
 
-def draw_batch(
+def sample_batch(
     key: jax.Array, data: Data, images_seen: jax.Array, config: Config
 ) -> augment.Augmented:
     """A batch of both identities, augmented; every leaf `[2, N, R, R, C]`.
@@ -104,20 +104,20 @@ def draw_batch(
     """
     warp = schedule.at(config.augment.warp, images_seen)
     parts = [
-        _draw_one(jax.random.fold_in(key, i), data[i], data[1 - i], warp, config) for i in (0, 1)
+        _sample_one(jax.random.fold_in(key, i), data[i], data[1 - i], warp, config) for i in (0, 1)
     ]
     return jax.tree.map(lambda a, b: jnp.stack([a, b]), *parts)
 
 
-def _draw_one(
+def _sample_one(
     key: jax.Array, data: Identity, other: Identity, warp: jax.Array, config: Config
 ) -> augment.Augmented:
     key_sample, key_augment, key_colour = jax.random.split(key, 3)
     settings = config.augment
-    images, masks = draw_crops(key_sample, data, config.batch)
+    images, masks = sample_crops(key_sample, data, config.batch)
     if settings.colour_match:
         key_other, key_match = jax.random.split(jax.random.fold_in(key, 3))
-        others, other_masks = draw_crops(key_other, other, config.batch)
+        others, other_masks = sample_crops(key_other, other, config.batch)
         images = recolour.match_colours(
             key_match, images, masks[..., :1], others, other_masks[..., :1], settings.colour_match
         )
@@ -125,7 +125,7 @@ def _draw_one(
     if settings.continue_face:
         face = inner_region(batch.masks[..., :1])
         batch = batch._replace(target=extrapolate(batch.target, face))
-    batch = augment.harm(jax.random.fold_in(key, 4), batch, settings)
+    batch = augment.degrade_input(jax.random.fold_in(key, 4), batch, settings)
     clean = assemble(batch.shown, batch.guides, data.mean, data.std, config.model)
     return batch._replace(input=augment.colour_jitter(key_colour, clean, settings.colour))
 
@@ -203,8 +203,8 @@ def _gradients(
     """Of the generator and of the critics, from one forward pass of the generator."""
     key_generator, key_critic = jax.random.split(key)
 
-    def draw(params: Params) -> objective.Drawn:
-        return objective.draw(_held(params, config), batch, people, config)
+    def draw(params: Params) -> objective.Generated:
+        return objective.generate(_held(params, config), batch, people, config)
 
     if config.execution.rematerialise:
         draw = jax.checkpoint(draw, policy=jax.checkpoint_policies.save_only_these_names(STAGE))

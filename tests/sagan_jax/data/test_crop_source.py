@@ -91,7 +91,7 @@ def test_crops_are_drawn_as_often_as_they_should_be():
     for cumulative, expected in ((None, np.full(4, 0.25)), (np.cumsum(share), share)):
         wanted = None if cumulative is None else cumulative.astype(np.float32)
         person = identity_crops.Identity(images, images, colour, colour, wanted)
-        drawn, masks = identity_crops.draw_crops(jax.random.key(0), jax.device_put(person), 4000)
+        drawn, masks = identity_crops.sample_crops(jax.random.key(0), jax.device_put(person), 4000)
         np.testing.assert_array_equal(drawn, masks)
         counts = np.bincount(np.asarray(255 * drawn[:, 0, 0, 0]).round().astype(int))
         assert stats.chisquare(counts, 4000 * expected).pvalue > 1e-3

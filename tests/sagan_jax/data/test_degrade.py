@@ -102,10 +102,10 @@ def test_harm_is_done_to_the_input_only(images):
         hue=20.0, saturation=0.3, exposure=0.3, occlusion=1.0, blur=1.0, noise=0.05, compression=1.0
     )
     batch = augment.Augmented(images, images, images[..., :1], images, jnp.ones_like(images))
-    harmed = jax.jit(augment.harm, static_argnums=2)(jax.random.key(0), batch, config)
+    harmed = jax.jit(augment.degrade_input, static_argnums=2)(jax.random.key(0), batch, config)
     assert np.abs(harmed.shown - images).mean() > 0.02
     assert float(harmed.shown.min()) >= 0 and float(harmed.shown.max()) <= 1
     np.testing.assert_array_equal(harmed.target, images)
     assert 0.8 < float(harmed.masks.mean()) < 1
-    untouched = augment.harm(jax.random.key(0), batch, AugmentConfig())
+    untouched = augment.degrade_input(jax.random.key(0), batch, AugmentConfig())
     np.testing.assert_array_equal(untouched.shown, images)

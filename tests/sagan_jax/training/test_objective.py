@@ -39,7 +39,7 @@ def test_there_and_back_goes_by_the_other_decoder_and_its_colours(batch):
     )
     generator = Generator(_MODEL)
     params = jax.jit(generator.init)(jax.random.key(1), batch.input)["params"]
-    drawn = jax.jit(lambda p: objective.draw(p, batch, people, _CONFIG))(params)
+    drawn = jax.jit(lambda p: objective.generate(p, batch, people, _CONFIG))(params)
 
     @functools.partial(jax.jit, static_argnums=(0, 2))
     def apply(method, x, *who):
@@ -59,14 +59,14 @@ def test_there_and_back_goes_by_the_other_decoder_and_its_colours(batch):
         )
         np.testing.assert_allclose(drawn.own.rgb[own], apply("decode", code, own).rgb, atol=1e-5)
     plain = dataclasses.replace(_CONFIG, loss=LossConfig())
-    assert objective.draw(params, batch, people, plain).code is None
+    assert objective.generate(params, batch, people, plain).code is None
 
 
 def test_a_swap_that_keeps_the_code_costs_nothing():
     code = jax.random.normal(jax.random.key(0), (2, 3, 4, 4, 8))
     own = Output(code, code)
-    assert float(objective._latent(objective.Drawn(own, code, code))) == 0
-    assert float(objective._latent(objective.Drawn(own, code, 2 * code))) == pytest.approx(
+    assert float(objective._latent(objective.Generated(own, code, code))) == 0
+    assert float(objective._latent(objective.Generated(own, code, 2 * code))) == pytest.approx(
         1, abs=1e-4
     )
 
