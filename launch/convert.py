@@ -22,7 +22,7 @@ from sagan_jax.conversion.views import View
 from sagan_jax.rendering.alpha import Edge
 from sagan_jax.rendering.blending import Blend
 from sagan_jax.rendering.colour_transfer import Method
-from sagan_jax.rendering.harmonisation import Look
+from sagan_jax.rendering.harmonisation import RenderSettings
 from sagan_jax.rendering.inner_mouth import InnerMouth
 
 if TYPE_CHECKING:
@@ -244,8 +244,8 @@ def _convert(swapper: Swapper, job: Job, marks: Marks, who: Wanted, encoding: En
     print(f"{made}: {done.words()}")
 
 
-def _look() -> Look:
-    return Look(
+def _look() -> RenderSettings:
+    return RenderSettings(
         exaggeration=EXAGGERATION.value / 100,
         mouth=MOUTH.value,
         colour=COLOUR.value,

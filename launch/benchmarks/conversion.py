@@ -36,7 +36,7 @@ from sagan_jax.conversion.views import View
 from sagan_jax.provenance import signing
 from sagan_jax.provenance.marking import FrameMarker, Marks
 from sagan_jax.rendering import colour_transfer
-from sagan_jax.rendering.harmonisation import Look
+from sagan_jax.rendering.harmonisation import RenderSettings
 from sagan_jax.rendering.renderer import BATCH, Rendered
 from sagan_jax.rendering.swapper import Swapper
 
@@ -110,8 +110,10 @@ def write_sheet(checkpoint: pathlib.Path, to: int, clip: pathlib.Path, path: pat
     look_sheet.write_look_sheet(Swapper(checkpoint, to), clip, path, marks, _SETTINGS)
 
 
-def _looks() -> dict[str, Look]:
-    return look_sheet.every_way() | {"not steadied": dataclasses.replace(Look(), steady_s=0.0)}
+def _looks() -> dict[str, RenderSettings]:
+    return look_sheet.every_way() | {
+        "not steadied": dataclasses.replace(RenderSettings(), steady_s=0.0)
+    }
 
 
 def _figures(
@@ -119,7 +121,7 @@ def _figures(
     clip: pathlib.Path,
     span: video_reader.Span,
     analysis: faces.Analysis,
-    look: Look,
+    look: RenderSettings,
     path: pathlib.Path,
 ) -> dict[str, Value]:
     settings = render_setup.with_masks_of(
@@ -131,7 +133,7 @@ def _figures(
         name = pixel_format_for(info, settings.encoding)
         return video_reader.read_coded_frames(clip, span, pixel_format=name, wanted=wanted)
 
-    _, renderer = render_setup.stage(swapper, analysis, read, settings)
+    _, renderer = render_setup.set_up(swapper, analysis, read, settings)
     seen = []
     with VideoWriter(path, width=info.width, height=info.height, like=info) as writer:
         for rendered in renderer(read()):
@@ -240,7 +242,7 @@ def _stages(swapper: Swapper, path: pathlib.Path, folder: pathlib.Path, marks: M
     analysis = stage("finding faces (first pass)", lambda: faces.analyse(path, span=span))
     _, renderer = stage(
         "seeing the light (64 faces)",
-        lambda: render_setup.stage(swapper, analysis, read, settings),
+        lambda: render_setup.set_up(swapper, analysis, read, settings),
     )
     pictures = stage("decoding", lambda: list(read()))
     cropped = stage("cropping, masks", lambda: [renderer.crop(picture) for picture in pictures])

@@ -52,7 +52,7 @@ def write_sheet(
     frames = list(video_reader.spread_frames(source, count, settings.span))
     analysis = faces.analyse(source, settings.face, stills=frames)
     pictures = [CodedFrame.of_rgb(f.index, f.timestamp_us, f.image) for f in frames]
-    selection, renderer = render_setup.stage(
+    selection, renderer = render_setup.set_up(
         swapper, analysis, lambda wanted: [p for p in pictures if wanted(p.index)], settings
     )
     rendered = list(renderer(pictures))

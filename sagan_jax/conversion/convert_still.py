@@ -85,7 +85,7 @@ def convert_still(
     picture = next(read())
     frame = Frame(picture.index, picture.timestamp_us, picture.rgb())
     analysis = faces.analyse(source, settings.face, stills=[frame])
-    selection, renderer = render_setup.stage(swapper, analysis, lambda wanted: [picture], settings)
+    selection, renderer = render_setup.set_up(swapper, analysis, lambda wanted: [picture], settings)
     ((target_picture, result, alpha, _),) = renderer([picture])
     profile = _colour_profile(source)
     watermark = manifest.new_identifier() if marks.signer else None

@@ -23,7 +23,7 @@ from sagan_jax.conversion.render_setup import (
     done_before,
     hash_of,
     key_of,
-    stage,
+    set_up,
     with_masks_of,
 )
 from sagan_jax.conversion.sidecar import Conversion
@@ -78,7 +78,7 @@ def convert(
     read = functools.partial(
         video_reader.read_coded_frames, source, settings.span, pixel_format=pixel_format
     )
-    selection, renderer = stage(swapper, analysis, lambda wanted: read(wanted=wanted), settings)
+    selection, renderer = set_up(swapper, analysis, lambda wanted: read(wanted=wanted), settings)
     watermark, kept = _go_on(unfinished, renderer, marks)
     origin = sidecar.origin(swapper, target, settings.said(), settings.face, watermark)
     mark = FrameMarker(marks, info.height, info.width, watermark or 0)

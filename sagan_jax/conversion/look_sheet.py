@@ -18,7 +18,7 @@ from sagan_jax.conversion.render_setup import ConvertSettings
 from sagan_jax.provenance.marking import Marks
 from sagan_jax.rendering.blending import Blend
 from sagan_jax.rendering.colour_transfer import Method
-from sagan_jax.rendering.harmonisation import Look
+from sagan_jax.rendering.harmonisation import RenderSettings
 from sagan_jax.rendering.inner_mouth import InnerMouth
 from sagan_jax.rendering.renderer import Rendered
 from sagan_jax.rendering.swapper import Swapper
@@ -26,9 +26,9 @@ from sagan_jax.rendering.swapper import Swapper
 _TILE, _CAPTION = 360, 28
 
 
-def every_way() -> dict[str, Look]:
+def every_way() -> dict[str, RenderSettings]:
     """The usual look, and it with each other colour, blend and remedy."""
-    usual = Look()
+    usual = RenderSettings()
     return {
         "usual": usual,
         **{f"colour {m}": replace(usual, colour=m) for m in Method if m is not usual.colour},
@@ -70,7 +70,7 @@ def write_look_sheet(
     cells = list[np.ndarray]()
     for name, look in every_way().items():
         of_look = replace(settings, look=look)
-        _, renderer = render_setup.stage(swapper, analysis, lambda wanted: [picture], of_look)
+        _, renderer = render_setup.set_up(swapper, analysis, lambda wanted: [picture], of_look)
         (rendered,) = renderer([picture])
         if not rendered.alpha.any():
             raise InputError(f"{source}: its middle frame does not show the person; give --start")

@@ -25,7 +25,7 @@ from sagan_jax.conversion.sidecar import Conversion
 from sagan_jax.conversion.target_faces import FaceSelection, Wanted, select_faces
 from sagan_jax.conversion.views import View
 from sagan_jax.provenance.marking import Marks
-from sagan_jax.rendering.harmonisation import Look
+from sagan_jax.rendering.harmonisation import RenderSettings
 from sagan_jax.rendering.renderer import ReadFrames, Renderer, lights_of
 from sagan_jax.rendering.swapper import Swapper
 
@@ -48,7 +48,7 @@ class ConvertSettings:
     span: video_reader.Span = video_reader.WHOLE
     wanted: Wanted = Wanted()
     face: faces.FaceSettings = faces.FaceSettings()
-    look: Look = Look()
+    look: RenderSettings = RenderSettings()
     encoding: Encoding = Encoding()
     sound: Sound | None = Sound()
     segment: int = segments.SEGMENT_FRAMES
@@ -63,7 +63,7 @@ class ConvertSettings:
         return dict(json.loads(text))
 
 
-def stage(
+def set_up(
     swapper: Swapper, analysis: faces.Analysis, read: ReadFrames, settings: ConvertSettings
 ) -> tuple[FaceSelection, Renderer]:
     """Settles who is replaced, and gets everything ready to render.

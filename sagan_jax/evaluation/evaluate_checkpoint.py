@@ -143,7 +143,7 @@ def _generate(swapper: Swapper, crops: Gallery, usual: Places | None) -> Generat
     ]
     rgb, learned = swapper(crops.images, np.stack(to), mean, std)
     drawn = zip(crops.images, crops.masks, rgb, learned, strict=True)
-    pasted = [alpha.laid_in(*one, crop_window) for one in drawn]
+    pasted = [alpha.composite(*one, crop_window) for one in drawn]
     real = np.stack([crop_window.of(image) for image in crops.images])
     masks = np.stack([crop_window.of(mask) for mask in crops.masks])
     return GeneratedCrops(crop_window, real, masks > 127, alpha.to_bytes(rgb), np.stack(pasted))

@@ -71,7 +71,7 @@ def make_measure(config: ModelConfig, held_out: reconstruction.HeldOut) -> recon
             images, masks, _ = samples[1 - to]
             faces = (masks[..., None] > 127).astype(np.uint8) * 255
             drawn_over = zip(images, faces, rgb, learned, strict=True)
-            swapped = (alpha.laid_in(*one, all_of_it) for one in drawn_over)
+            swapped = (alpha.composite(*one, all_of_it) for one in drawn_over)
             figures = compare(real[to], real[1 - to], _read(mesh, swapped, config.crop_window))
             values |= {f"holdout_{name}_{'ab'[to]}": value for name, value in figures.items()}
         return values

@@ -73,7 +73,7 @@ def alpha_of(
     return alpha
 
 
-def laid_in(
+def composite(
     crop: np.ndarray,
     face_mask: np.ndarray,
     rgb: np.ndarray,

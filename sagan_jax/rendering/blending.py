@@ -50,7 +50,7 @@ class Layer:
     scene: np.ndarray
 
 
-def shown_in(
+def visible_part(
     shape: tuple[int, ...], alpha: np.ndarray, transform: np.ndarray, margin: float = _MARGIN
 ) -> Place:
     """The part of a plane in which something of a crop is shown.
@@ -91,7 +91,7 @@ def warped(image: np.ndarray, transform: np.ndarray, place: Place) -> np.ndarray
     return cv2.warpAffine(image, local, extent, flags=flags, borderMode=cv2.BORDER_REPLICATE)
 
 
-def lay(
+def to_layers(
     crop: np.ndarray, alpha: np.ndarray, transform: np.ndarray, picture: CodedFrame
 ) -> list[Layer]:
     """A crop brought to every plane of its picture, as far as it is shown.
@@ -108,7 +108,7 @@ def lay(
         if index == 2:  # where the other chroma is
             place, shown = layers[1].place, layers[1].alpha
         else:
-            place = shown_in(plane.shape, alpha, of_plane)
+            place = visible_part(plane.shape, alpha, of_plane)
             shown = warped(alpha, of_plane, place)
         of_crop = similarity.resize_transform(of_plane, len(alpha), len(crop))
         face = warped(levels, of_crop, place)
@@ -116,7 +116,7 @@ def lay(
     return layers
 
 
-def mixed(layer: Layer, method: Blend, deepest: int) -> np.ndarray:
+def blend(layer: Layer, method: Blend, deepest: int) -> np.ndarray:
     """The plane with the face in it; as it was where alpha is 0.
 
     Args:

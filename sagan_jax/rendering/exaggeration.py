@@ -16,7 +16,7 @@ import jax.numpy as jnp
 _SQUARES = 16
 
 
-def exaggerated(drawn: jax.Array, other: jax.Array, share: float) -> jax.Array:
+def exaggerate(drawn: jax.Array, other: jax.Array, share: float) -> jax.Array:
     """Adds a share of what tells a face from the other person's doing the same.
 
     Args:

@@ -33,7 +33,7 @@ _LEAST_GRAIN = 0.05
 
 
 @dataclasses.dataclass(frozen=True)
-class Look:
+class RenderSettings:
     """How a swapped face is drawn and made part of its scene.
 
     Attributes:
@@ -89,7 +89,7 @@ class Harmoniser:
         and nobody knows where its lips are.
     """
 
-    def __init__(self, look: Look, crop_window: CropWindow, places: Places | None):
+    def __init__(self, look: RenderSettings, crop_window: CropWindow, places: Places | None):
         self._look, self._framing, self._places = look, crop_window, places
         self._colour, self._detail = LowPass(look.steady_s), LowPass(look.steady_s)
 
@@ -101,8 +101,8 @@ class Harmoniser:
         crop = self._framing.back(coloured, max(len(coloured), len(alpha)))
         crop, grain = self._sharpened(crop, alpha, face, picture)
         if self._places and look.mouth is InnerMouth.TARGET:
-            crop = inner_mouth.with_that_of_the_target(crop, face, self._places)
-        luma, *chroma = blending.lay(crop, drawn.share * alpha, face.transform, picture)
+            crop = inner_mouth.with_target_mouth(crop, face, self._places)
+        luma, *chroma = blending.to_layers(crop, drawn.share * alpha, face.transform, picture)
         if grain.sigma >= _LEAST_GRAIN and luma.face.size:
             seed = face.track_id, face.frame_index
             grain = grain._replace(sigma=picture.coding.luma[1] * grain.sigma)

@@ -35,7 +35,7 @@ class InnerMouth(enum.StrEnum):
     DRAWN = "drawn"
 
 
-def with_that_of_the_target(crop: np.ndarray, face: AlignedFace, usual: Places) -> np.ndarray:
+def with_target_mouth(crop: np.ndarray, face: AlignedFace, usual: Places) -> np.ndarray:
     """A drawn crop with what the target shows between the lips.
 
     Args:

@@ -22,7 +22,7 @@ from data_prep.segmentation.face_masks import Masker
 from sagan_jax.inputs.generator_input import make_guides
 from sagan_jax.inputs.retargeting import retargeted
 from sagan_jax.rendering import blending
-from sagan_jax.rendering.harmonisation import GeneratedFace, Harmoniser, Look
+from sagan_jax.rendering.harmonisation import GeneratedFace, Harmoniser, RenderSettings
 from sagan_jax.rendering.swapper import Swapper
 
 BATCH = 16
@@ -98,7 +98,7 @@ class Renderer:
         lights: Mapping[int, Light],
         masker: Masker,
         shots: Collection[int],
-        look: Look = Look(),
+        look: RenderSettings = RenderSettings(),
         nearer: Mapping[tuple[int, int], Sequence[np.ndarray]] = MappingProxyType({}),
     ):
         self._swapper, self._masker, self._lights, self._look = swapper, masker, lights, look
@@ -127,7 +127,7 @@ class Renderer:
     def restore(self, state: Mapping[str, Any]) -> None:
         """Goes on after the picture with that state."""
         for number, finish in state.items():
-            self._finish_of(int(number)).restore(finish)
+            self._harmoniser_of(int(number)).restore(finish)
 
     def crop(self, picture: CodedFrame) -> tuple[CodedFrame, list[Cropped]]:
         """A picture and its faces that are replaced; can be called in any number of threads."""
@@ -155,10 +155,10 @@ class Renderer:
         result, alpha = picture.copy(), np.zeros(picture.shape[:2], np.float32)
         for one in drawn:
             number = one.face.track_id
-            layers = self._finish_of(number)(one, result)
+            layers = self._harmoniser_of(number)(one, result)
             for index, layer in enumerate(layers):
                 most = 2**picture.coding.bits - 1
-                result.put(index, layer.place, blending.mixed(layer, self._look.blend, most))
+                result.put(index, layer.place, blending.blend(layer, self._look.blend, most))
             below = alpha[layers[0].place]
             below += layers[0].alpha * (1 - below)
             if self._last[number] == picture.index:
@@ -173,7 +173,7 @@ class Renderer:
         nearer = self._nearer.get((one.track.track_id, picture.index), ())
         return faces.align(picture, one.track, one.position, masker=self._masker, nearer=nearer)
 
-    def _finish_of(self, number: int) -> Harmoniser:
+    def _harmoniser_of(self, number: int) -> Harmoniser:
         swapper = self._swapper
         return self._finish.setdefault(
             number, Harmoniser(self._look, swapper.crop_window, swapper.places)

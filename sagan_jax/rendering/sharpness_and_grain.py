@@ -100,7 +100,7 @@ def look_at(
       picture: in which the other face still is.
     """
     rows, columns = (
-        _middle(part) for part in blending.shown_in(picture.shape, alpha, transform, margin=0)
+        _middle(part) for part in blending.visible_part(picture.shape, alpha, transform, margin=0)
     )
     if rows.start == rows.stop or columns.start == columns.stop:
         return None

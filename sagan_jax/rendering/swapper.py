@@ -83,7 +83,7 @@ class Swapper:
             rgb = out.rgb
             if exaggeration:
                 other = generator.apply({"params": params}, code, 1 - to, method="decode")
-                rgb = exaggeration_lib.exaggerated(rgb, other.rgb, exaggeration)
+                rgb = exaggeration_lib.exaggerate(rgb, other.rgb, exaggeration)
             return edge_chroma.tinted_from_within(rgb, out.mask), out.mask
 
         self._render = render

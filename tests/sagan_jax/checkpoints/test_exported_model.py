@@ -75,7 +75,7 @@ def test_exaggerated_it_is_further_from_the_other_person(exported, footage):
     (a, mask), (b, _) = as_a(*footage), as_b(*footage)
     more, same_mask = as_a(*footage, 0.5)
     np.testing.assert_array_equal(same_mask, mask)
-    coarse = exaggeration_lib.exaggerated(a, b, 0.5)
+    coarse = exaggeration_lib.exaggerate(a, b, 0.5)
     # The rim keeps its brightness and takes its tint from within.
     assert np.abs((more - coarse) @ _LUMA).max() < 0.01 < np.abs((more - a) @ _LUMA).max()
 

@@ -20,7 +20,7 @@ from sagan_jax.provenance import manifest as manifest_lib
 from sagan_jax.provenance import signing
 from sagan_jax.provenance.marking import Marks
 from sagan_jax.rendering import colour_transfer
-from sagan_jax.rendering.harmonisation import Look
+from sagan_jax.rendering.harmonisation import RenderSettings
 from tests.support.clips import contents, psnr
 
 _SPAN = video_reader.Span(0.0, 1.2)
@@ -75,7 +75,7 @@ def _not_again(*_):
 def test_stopped_and_started_again_it_is_the_same_video(samples, tmp_path, method, monkeypatch):
     for name in ("whole", "resumed"):
         (tmp_path / name).mkdir()
-    look = Look(colour=method)
+    look = RenderSettings(colour=method)
     views = (View.RESULT, View.MASK)
     whole, paths = _convert(samples, tmp_path / "whole/x.mp4", _Blurring(), views, look=look)
     with pytest.raises(KeyboardInterrupt):
@@ -108,7 +108,7 @@ def test_faces_are_kept_when_stopped_before_the_first_segment(samples, tmp_path,
     assert [path.name for path in tmp_path.glob("*/*")] == ["faces.npz"]
     monkeypatch.setattr(convert_video.faces, "analyse", _not_again)
     # Not the faces depend on it, so that it may be another now.
-    done, _ = _convert(samples, tmp_path / "x.mp4", _Blurring(), look=Look(sharpen=False))
+    done, _ = _convert(samples, tmp_path / "x.mp4", _Blurring(), look=RenderSettings(sharpen=False))
     assert done.swapped == 36
 
 

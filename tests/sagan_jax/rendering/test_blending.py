@@ -27,8 +27,8 @@ def photograph():
 def _paste(frame, crop, alpha, transform, method=blending.Blend.ALPHA):
     """The frame with the crop in it, and where."""
     picture = CodedFrame.of_rgb(0, 0, frame.copy())
-    (layer,) = blending.lay(crop, alpha, transform, picture)
-    picture.put(0, layer.place, blending.mixed(layer, method, 255))
+    (layer,) = blending.to_layers(crop, alpha, transform, picture)
+    picture.put(0, layer.place, blending.blend(layer, method, 255))
     shown = np.zeros(frame.shape[:2], np.float32)
     shown[layer.place] = layer.alpha
     return picture.rgb(), shown
@@ -221,8 +221,8 @@ def test_a_face_blended_into_itself_changes_nothing(samples, method, name):
     crop = warp.warp_crop(picture, _TRANSFORM, 256).astype(np.float32) / 255
     alpha = alpha_lib.alpha_of(_disc(), np.ones((64, 64, 1), np.float32), _ALL)
     result, most = picture.copy(), 2**picture.coding.bits - 1
-    for index, layer in enumerate(blending.lay(crop, alpha, _TRANSFORM, picture)):
-        result.put(index, layer.place, blending.mixed(layer, method, most))
+    for index, layer in enumerate(blending.to_layers(crop, alpha, _TRANSFORM, picture)):
+        result.put(index, layer.place, blending.blend(layer, method, most))
         hidden = np.ones(picture.planes[index].shape[:2], bool)
         hidden[layer.place] = layer.alpha == 0
         before, after = (one.planes[index][hidden] for one in (picture, result))

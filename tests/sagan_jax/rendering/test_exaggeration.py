@@ -17,7 +17,7 @@ def _faces(side, sigma):
 def test_the_same_everywhere_is_added_as_it_is():
     drawn = np.full((2, 64, 64, 3), [0.6, 0.5, 0.4], np.float32)
     other = np.full((2, 64, 64, 3), [0.5, 0.5, 0.8], np.float32)
-    out = exaggeration.exaggerated(drawn, other, 0.2)
+    out = exaggeration.exaggerate(drawn, other, 0.2)
     np.testing.assert_allclose(out, np.broadcast_to([0.62, 0.5, 0.32], out.shape), atol=1e-6)
 
 
@@ -26,7 +26,7 @@ def test_coarse_differences_are_those_that_a_gaussian_leaves(side):
     drawn, other = _faces(side, side / 12)
     sigma = 0.58 * side / 16
     coarse = gaussian_filter(drawn - other, (0, sigma, sigma, 0), mode="nearest")
-    added = (exaggeration.exaggerated(drawn, other, 0.5) - drawn) / 0.5
+    added = (exaggeration.exaggerate(drawn, other, 0.5) - drawn) / 0.5
     inside = np.s_[:, side // 8 : -side // 8, side // 8 : -side // 8]
     np.testing.assert_allclose(added[inside], coarse[inside], atol=0.02)
     assert np.abs(coarse[inside]).max() > 0.15  # so the tolerance says something
@@ -36,11 +36,11 @@ def test_coarse_differences_are_those_that_a_gaussian_leaves(side):
 def test_fine_differences_make_no_ghosts(side):
     drawn = np.full((1, side, side, 3), 0.5, np.float32)
     stripes = (np.arange(side) % 2).astype(np.float32)[:, None, None]
-    out = exaggeration.exaggerated(drawn, drawn + 0.2 * (stripes - 0.5), 0.5)
+    out = exaggeration.exaggerate(drawn, drawn + 0.2 * (stripes - 0.5), 0.5)
     np.testing.assert_allclose(out, drawn, atol=0.004)
 
 
 def test_nothing_leaves_the_range_of_a_picture():
     drawn, other = np.random.default_rng(0).random((2, 1, 64, 64, 3), np.float32).round()
-    out = np.asarray(exaggeration.exaggerated(drawn, other, 0.5))
+    out = np.asarray(exaggeration.exaggerate(drawn, other, 0.5))
     assert out.min() >= 0 and out.max() <= 1

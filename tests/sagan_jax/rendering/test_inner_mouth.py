@@ -29,7 +29,7 @@ def _face(radii):
 @pytest.mark.parametrize("size", [256, 512])
 def test_the_target_is_seen_between_the_drawn_lips_and_nowhere_else(size):
     drawn = np.full((size, size, 3), 0.5, np.float32)
-    mixed = inner_mouth.with_that_of_the_target(drawn, _face(_RADII), _USUAL)
+    mixed = inner_mouth.with_target_mouth(drawn, _face(_RADII), _USUAL)
     assert mixed.dtype == np.float32
     # In pixels of 256, whose centres lie at halves.
     rows, columns = (np.mgrid[:size, :size] + 0.5) * CROP_SIZE / size - 0.5
@@ -49,7 +49,7 @@ def test_an_opening_mouth_shows_ever_more_and_does_not_pop():
     def shown(opening):
         face = _face([30.0, opening])
         face.image[:] = 255
-        return inner_mouth.with_that_of_the_target(drawn, face, _USUAL)[..., 0]
+        return inner_mouth.with_target_mouth(drawn, face, _USUAL)[..., 0]
 
     most = np.array([shown(opening).max() for opening in np.linspace(0, 6, 61)])
     assert most[0] < 0.2
@@ -61,7 +61,7 @@ def test_an_opening_mouth_shows_ever_more_and_does_not_pop():
 def test_lips_at_the_edge_of_the_crop_are_cut_off_there():
     drawn = np.zeros((CROP_SIZE, CROP_SIZE, 3), np.float32)
     far = Places(_USUAL.replaced, np.array([*_EYES, [250, 250, 48]]))
-    mixed = inner_mouth.with_that_of_the_target(drawn, _face(_RADII), far)
+    mixed = inner_mouth.with_target_mouth(drawn, _face(_RADII), far)
     seen = cv2.boundingRect((mixed.max(-1) > 0.1).astype(np.uint8))
     assert seen[0] > 220
     assert seen[1] > 220

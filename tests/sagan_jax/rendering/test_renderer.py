@@ -17,12 +17,12 @@ from sagan_jax.configs.crop_window import CropWindow
 from sagan_jax.inputs import retargeting
 from sagan_jax.rendering import renderer
 from sagan_jax.rendering.colour_transfer import Method
-from sagan_jax.rendering.harmonisation import Look
+from sagan_jax.rendering.harmonisation import RenderSettings
 from sagan_jax.rendering.renderer import Renderer, lights_of
 from tests.support.clips import psnr
 
 _SPAN = video_reader.Span(0.0, 0.8)
-_PLAIN = Look(colour=Method.NONE, sharpen=False, grain=False)
+_PLAIN = RenderSettings(colour=Method.NONE, sharpen=False, grain=False)
 
 
 class _Drawing:
@@ -56,7 +56,7 @@ def _rendered(clip, drawing, look, shots=(0, 24), pictures=None):
 
 @pytest.mark.parametrize("framing", [CropWindow(256), CropWindow(256, 0.75)], ids=["all", "middle"])
 @pytest.mark.parametrize(
-    ("look", "least"), [(_PLAIN, 38), (Look(), 34)], ids=["as drawn", "finished"]
+    ("look", "least"), [(_PLAIN, 38), (RenderSettings(), 34)], ids=["as drawn", "finished"]
 )
 def test_a_generator_that_gives_its_input_gives_the_video(clip, look, least, crop_window):
     for one in _rendered(clip, _Drawing(crop_window=crop_window), look):
