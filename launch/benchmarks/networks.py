@@ -21,7 +21,7 @@ def table() -> Table:
 
 
 def _record(name: str) -> dict[str, str | int | float | None]:
-    counted = flops.cost(presets.PRESETS[name]().model)
+    counted = flops.count(presets.PRESETS[name]().model)
     return {
         "preset": f"`{name}`",
         "parameters, all networks, M": counted.parameters / 1e6,

@@ -10,7 +10,7 @@ import jax
 SMALLEST_PICTURE = 64
 
 
-class Output(NamedTuple):
+class DecoderOutput(NamedTuple):
     """What a decoder draws.
 
     Attributes:

@@ -38,7 +38,7 @@ class Discriminator(nn.Module):
         return Conv(1, 3, name="score")(SelfAttention()(x))
 
 
-def critic(config: ModelConfig) -> nn.Module:
+def make_discriminator(config: ModelConfig) -> nn.Module:
     """The critic of an architecture; `(images, condition)` to scores."""
     ours = config.architecture == "sagan"
     return Discriminator(config) if ours else faceswap_gan.Discriminator(config)

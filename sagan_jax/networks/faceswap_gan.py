@@ -13,7 +13,7 @@ import jax.numpy as jnp
 
 from sagan_jax.configs.config import ModelConfig
 from sagan_jax.networks.convolution import Conv
-from sagan_jax.networks.decoder_output import SMALLEST_PICTURE, Output
+from sagan_jax.networks.decoder_output import SMALLEST_PICTURE, DecoderOutput
 from sagan_jax.networks.layers import SelfAttention, leaky_relu, stage
 from sagan_jax.networks.resampling import depth_to_space, icnr
 
@@ -69,7 +69,7 @@ class Decoder(nn.Module):
     config: ModelConfig
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> Output:
+    def __call__(self, x: jax.Array) -> DecoderOutput:
         smaller = []
         for width in self.config.decoder_widths:
             x = _Upscale(width)(x)
@@ -85,7 +85,7 @@ class Decoder(nn.Module):
                 smaller.append(_to_unit(Conv(3, 5, name=f"pixels_{side}")(x)))
         mask_logits = Conv(1, 5, kernel_init=_glorot(), name="mask")(x)
         rgb = _to_unit(Conv(3, 5, kernel_init=_glorot(), name="pixels")(x))
-        return Output(rgb, mask_logits, tuple(smaller))
+        return DecoderOutput(rgb, mask_logits, tuple(smaller))
 
 
 class Discriminator(nn.Module):

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 
 from sagan_jax.configs.config import ModelConfig
-from sagan_jax.networks.discriminator import critic
+from sagan_jax.networks.discriminator import make_discriminator
 from sagan_jax.networks.generator import Generator
 
 
@@ -33,7 +33,7 @@ class Product:
 
 
 @dataclasses.dataclass(frozen=True)
-class Cost:
+class ModelCost:
     """Size and arithmetic of the networks.
 
     Attributes:
@@ -57,9 +57,9 @@ class Cost:
         return self.encoder + 2 * self.decoder + 2 * self.discriminator
 
 
-def cost(config: ModelConfig) -> Cost:
+def count(config: ModelConfig) -> ModelCost:
     """Counts one model; only shapes are computed."""
-    generator, network = Generator(config), critic(config)
+    generator, network = Generator(config), make_discriminator(config)
     shown = jax.ShapeDtypeStruct((1, *config.input_shape), jnp.float32)
     picture = jax.ShapeDtypeStruct((*shown.shape[:-1], 3), jnp.float32)
     pair = jax.ShapeDtypeStruct((2, *shown.shape), jnp.float32)
@@ -75,7 +75,7 @@ def cost(config: ModelConfig) -> Cost:
     def judge(params: Any, drawn: jax.Array, x: jax.Array) -> jax.Array:
         return network.apply({"params": params}, drawn, x)
 
-    return Cost(
+    return ModelCost(
         encoder=_size(drawing["encoder"]),
         decoder=_size(drawing["decoders_0"]),
         discriminator=_size(judging),

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from sagan_jax.configs.config import ModelConfig
 from sagan_jax.networks import faceswap_gan
 from sagan_jax.networks.convolution import Conv
-from sagan_jax.networks.decoder_output import SMALLEST_PICTURE, Output
+from sagan_jax.networks.decoder_output import SMALLEST_PICTURE, DecoderOutput
 from sagan_jax.networks.layers import (
     ResidualBlock,
     RMSNorm,
@@ -71,7 +71,7 @@ class Decoder(nn.Module):
     config: ModelConfig
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> Output:
+    def __call__(self, x: jax.Array) -> DecoderOutput:
         smaller = []
         for width in self.config.decoder_widths:
             x = ResidualBlock()(leaky_relu(RMSNorm()(Upscale(width)(x))))
@@ -89,7 +89,7 @@ class Decoder(nn.Module):
             )
         )
         x = x.astype(jnp.float32)
-        return Output(jax.nn.sigmoid(x[..., :3]), x[..., 3:], tuple(smaller))
+        return DecoderOutput(jax.nn.sigmoid(x[..., :3]), x[..., 3:], tuple(smaller))
 
 
 class Generator(nn.Module):
@@ -107,7 +107,7 @@ class Generator(nn.Module):
         """Crops `[N, *input_shape]` of anybody to the shared map."""
         return self.encoder(x)
 
-    def decode(self, features: jax.Array, identity: int) -> Output:
+    def decode(self, features: jax.Array, identity: int) -> DecoderOutput:
         """The shared map `[N, S, S, C]` as person 0 (A) or 1 (B)."""
         return self.decoders[identity](features)
 
@@ -117,13 +117,13 @@ class Generator(nn.Module):
         features = self.encode(x.swapaxes(0, 1).reshape(-1, *x.shape[2:]))
         return features.reshape(-1, 2, *features.shape[1:]).swapaxes(0, 1)
 
-    def decode_both(self, features: jax.Array) -> Output:
+    def decode_both(self, features: jax.Array) -> DecoderOutput:
         """Shared maps `[2, N, S, S, C]`, the first drawn as A, the second as B."""
         # A loop: as one vmapped (grouped) convolution it is five times slower on a CPU.
         parts = [self.decode(features[i], i) for i in (0, 1)]
         return jax.tree.map(lambda a, b: jnp.stack([a, b]), *parts)
 
-    def __call__(self, x: jax.Array) -> Output:
+    def __call__(self, x: jax.Array) -> DecoderOutput:
         """Both people, each by the own decoder.
 
         Args:

@@ -78,11 +78,11 @@ def _with_parts(
     state: TrainState, before: TrainState, places: tuple[int | None, ...]
 ) -> TrainState:
     taken = {"encoder": before.ema["encoder"]}
-    critics, vectors = list(state.discriminator), list(state.power_vectors)
+    discriminators, vectors = list(state.discriminator), list(state.power_vectors)
     for ours, theirs in enumerate(places):
         if theirs is not None:
             taken[f"decoders_{ours}"] = before.ema[f"decoders_{theirs}"]
-            critics[ours] = before.discriminator[theirs]
+            discriminators[ours] = before.discriminator[theirs]
             vectors[ours] = before.power_vectors[theirs]
     # Copies, as the state is donated: no buffer can be given away twice.
     own, averaged = (jax.tree.map(lambda leaf: leaf.copy(), taken) for _ in range(2))
@@ -90,7 +90,7 @@ def _with_parts(
         state,
         generator={**state.generator, **own},
         ema={**state.ema, **averaged},
-        discriminator=tuple(critics),
+        discriminator=tuple(discriminators),
         power_vectors=tuple(vectors),
     )
 

@@ -16,8 +16,8 @@ from sagan_jax.data.identity_crops import Identity
 from sagan_jax.inputs.generator_input import assemble
 from sagan_jax.losses import adversarial, perceptual, pixelwise, ssim
 from sagan_jax.networks import precision, resampling, spectral_norm
-from sagan_jax.networks.decoder_output import Output
-from sagan_jax.networks.discriminator import critic
+from sagan_jax.networks.decoder_output import DecoderOutput
+from sagan_jax.networks.discriminator import make_discriminator
 from sagan_jax.networks.generator import Generator
 from sagan_jax.networks.precision import Params
 
@@ -38,10 +38,10 @@ class Generated(NamedTuple):
       cycled: and from these, each person by the own decoder again.
     """
 
-    own: Output
+    own: DecoderOutput
     code: jax.Array | None = None
     crossed_code: jax.Array | None = None
-    cycled: Output | None = None
+    cycled: DecoderOutput | None = None
 
 
 def generate(
@@ -70,7 +70,7 @@ def generate(
 def generator_loss(
     drawn: Generated,
     batch: Augmented,
-    critics: tuple[Params, Params],
+    discriminators: tuple[Params, Params],
     weights: Weights,
     key: jax.Array,
     frozen: Params | None,
@@ -102,7 +102,7 @@ def generator_loss(
         "mask_smoothness": lambda: pixelwise.total_variation(out.mask),
         "mask_area": lambda: out.mask.mean(),
         "mask_hinge": lambda: pixelwise.mask_hinge(out.mask, weights["mask_margin"]),
-        "adversarial": lambda: _adversarial(out, batch, critics, key, config),
+        "adversarial": lambda: _adversarial(out, batch, discriminators, key, config),
         "cycle": lambda: _cycle(drawn, batch, loss),
         "latent": lambda: _latent(drawn),
     }
@@ -111,7 +111,7 @@ def generator_loss(
     return total, values | {"generator": total}
 
 
-def critic_loss(
+def discriminator_loss(
     discriminator: tuple[Params, Params],
     vectors: tuple[Params, Params],
     fake: jax.Array,
@@ -131,17 +131,17 @@ def critic_loss(
       key: random key.
       config: of the run.
     """
-    critics, _ = normalised(discriminator, vectors, config)
+    discriminators, _ = normalised(discriminator, vectors, config)
     key_augment, key_share = jax.random.split(key)
     count = fake.shape[1]
     if config.loss.critic == "mixup":
         share = jax.random.beta(key_share, 0.2, 0.2)
         mixed = share * _repeated(batch.target, count) + (1 - share) * fake
-        scores = _scores(critics, mixed, batch.input, key_augment, config)
+        scores = _scores(discriminators, mixed, batch.input, key_augment, config)
         loss = adversarial.mixup_discriminator(scores, share)
         metrics = {"critic_on_mixtures": scores.mean()}
     else:
-        real, false = _scores_of_both(critics, fake, batch, key_augment, config)
+        real, false = _scores_of_both(discriminators, fake, batch, key_augment, config)
         relativistic = config.loss.critic == "relativistic"
         kind = (
             adversarial.relativistic_discriminator
@@ -151,13 +151,13 @@ def critic_loss(
         loss = kind(real, false)
         metrics = {"critic_real": real.mean(), "critic_fake": false.mean()}
     if schedule.in_use(config.loss.gradient_penalty):
-        penalty = _gradient_penalty(critics, batch, config)
+        penalty = _gradient_penalty(discriminators, batch, config)
         loss = loss + weights["gradient_penalty"] * penalty
         metrics["gradient_penalty"] = penalty
     return loss, metrics | {"critic": loss}
 
 
-def judged(out: Output, batch: Augmented, config: Config) -> jax.Array:
+def judged(out: DecoderOutput, batch: Augmented, config: Config) -> jax.Array:
     """What the critics are shown of it, `[2, N or 2N, R, R, 3]`.
 
     Either the generated face in the real surroundings, or the whole picture and, before each,
@@ -183,7 +183,7 @@ def normalised(
     return tuple(p for p, _ in pairs), tuple(u for _, u in pairs)
 
 
-def _reconstruction(out: Output, batch: Augmented, loss: LossConfig) -> jax.Array:
+def _reconstruction(out: DecoderOutput, batch: Augmented, loss: LossConfig) -> jax.Array:
     """Of the picture, and of the smaller ones against the target's means."""
     regions = {
         "background_weight": loss.background_weight,
@@ -199,14 +199,14 @@ def _reconstruction(out: Output, batch: Augmented, loss: LossConfig) -> jax.Arra
 
 
 def _adversarial(
-    out: Output, batch: Augmented, critics: Any, key: jax.Array, config: Config
+    out: DecoderOutput, batch: Augmented, discriminators: Any, key: jax.Array, config: Config
 ) -> jax.Array:
     fake = judged(out, batch, config)
     if config.loss.critic == "relativistic":
         return adversarial.relativistic_generator(
-            *_scores_of_both(critics, fake, batch, key, config)
+            *_scores_of_both(discriminators, fake, batch, key, config)
         )
-    scores = _scores(critics, fake, batch.input, key, config)
+    scores = _scores(discriminators, fake, batch.input, key, config)
     mixup = config.loss.critic == "mixup"
     return (
         adversarial.least_squares_generator(scores)
@@ -229,12 +229,14 @@ def _latent(drawn: Generated) -> jax.Array:
     return jnp.square(drawn.crossed_code - before).mean() / (jnp.square(before).mean() + 1e-6)
 
 
-def _gradient_penalty(critics: Any, batch: Augmented, config: Config) -> jax.Array:
-    network = critic(config.model)
+def _gradient_penalty(discriminators: Any, batch: Augmented, config: Config) -> jax.Array:
+    network = make_discriminator(config.model)
 
     def penalty(i: int) -> jax.Array:
         def score(images: jax.Array) -> jax.Array:
-            return precision.apply(network, critics[i], images, batch.input[i], config=config)
+            return precision.apply(
+                network, discriminators[i], images, batch.input[i], config=config
+            )
 
         return adversarial.gradient_penalty(score, batch.target[i])
 
@@ -242,26 +244,26 @@ def _gradient_penalty(critics: Any, batch: Augmented, config: Config) -> jax.Arr
 
 
 def _scores_of_both(
-    critics: Any, fake: jax.Array, batch: Augmented, key: jax.Array, config: Config
+    discriminators: Any, fake: jax.Array, batch: Augmented, key: jax.Array, config: Config
 ) -> tuple[jax.Array, jax.Array]:
     """Of the real pictures and of the generated ones, augmented alike."""
     count = batch.target.shape[1]
-    scores = _scores(critics, _each_beside(batch.target, fake), batch.input, key, config)
+    scores = _scores(discriminators, _each_beside(batch.target, fake), batch.input, key, config)
     scores = scores.reshape(2, count, -1, *scores.shape[2:])
     return scores[:, :, :1], scores[:, :, 1:]
 
 
 def _scores(
-    critics: Any, images: jax.Array, condition: jax.Array, key: jax.Array, config: Config
+    discriminators: Any, images: jax.Array, condition: jax.Array, key: jax.Array, config: Config
 ) -> jax.Array:
     """Each person's critic on its pictures `[2, M, ...]`, M a multiple of the batch."""
-    network, condition = critic(config.model), _repeated(condition, images.shape[1])
+    network, condition = make_discriminator(config.model), _repeated(condition, images.shape[1])
     scores = []
     for i in (0, 1):
         seen = (images[i], condition[i])
         if config.loss.critic_augmentation:
             seen = diff_augment(jax.random.fold_in(key, i), *seen)
-        scores.append(precision.apply(network, critics[i], *seen, config=config))
+        scores.append(precision.apply(network, discriminators[i], *seen, config=config))
     return jnp.stack(scores)
 
 

@@ -11,7 +11,7 @@ import optax
 
 from sagan_jax.configs.config import Config
 from sagan_jax.networks import spectral_norm
-from sagan_jax.networks.discriminator import critic
+from sagan_jax.networks.discriminator import make_discriminator
 from sagan_jax.networks.generator import Generator
 from sagan_jax.networks.precision import Params
 
@@ -108,7 +108,7 @@ def create(key: jax.Array, config: Config) -> TrainState:
     key_g, key_a, key_b, key_power = jax.random.split(key, 4)
     shown = jnp.zeros((2, 1, *config.model.input_shape))
     generator = Generator(config.model).init(key_g, shown)["params"]
-    network, picture = critic(config.model), shown[0, ..., :3]
+    network, picture = make_discriminator(config.model), shown[0, ..., :3]
     discriminator = tuple(network.init(key, picture, shown[0])["params"] for key in (key_a, key_b))
     return TrainState(
         step=jnp.zeros((), jnp.int32),

@@ -143,12 +143,12 @@ def update(
     rate = schedule.learning_rate_factor(images, config.optimiser, config.images)
     rate = rate * jnp.float32(SETBACK) ** state.setbacks.astype(jnp.float32)
     weights = schedule.loss_weights(config.loss, images)
-    critics, vectors = objective.normalised(state.discriminator, state.power_vectors, config)
+    discriminators, vectors = objective.normalised(state.discriminator, state.power_vectors, config)
 
     def gradients(batch: augment.Augmented, key: jax.Array) -> tuple[Params, Params, Metrics]:
-        return _gradients(state, critics, batch, people, weights, key, frozen, config)
+        return _gradients(state, discriminators, batch, people, weights, key, frozen, config)
 
-    generator_gradient, critic_gradient, metrics = _in_parts(
+    generator_gradient, discriminator_gradient, metrics = _in_parts(
         gradients, batch, key, config.execution.accumulate
     )
     generator, generator_moments = _descend(
@@ -160,7 +160,7 @@ def update(
     )
     discriminator, discriminator_moments = _descend(
         discriminator_optimiser(config),
-        critic_gradient,
+        discriminator_gradient,
         state.discriminator_moments,
         state.discriminator,
         rate * config.optimiser.discriminator_rate,
@@ -168,7 +168,7 @@ def update(
     decay = schedule.ema_decay(images, config.optimiser, 2 * config.batch)
     norms = {
         "gradient_norm": optax.tree.norm(generator_gradient),
-        "critic_gradient_norm": optax.tree.norm(critic_gradient),
+        "critic_gradient_norm": optax.tree.norm(discriminator_gradient),
     }
     proposed = dataclasses.replace(
         state,
@@ -192,7 +192,7 @@ def update(
 
 def _gradients(
     state: TrainState,
-    critics: tuple[Params, Params],
+    discriminators: tuple[Params, Params],
     batch: augment.Augmented,
     people: Data,
     weights: objective.Weights,
@@ -201,7 +201,7 @@ def _gradients(
     config: Config,
 ) -> tuple[Params, Params, Metrics]:
     """Of the generator and of the critics, from one forward pass of the generator."""
-    key_generator, key_critic = jax.random.split(key)
+    key_generator, key_discriminator = jax.random.split(key)
 
     def draw(params: Params) -> objective.Generated:
         return objective.generate(_held(params, config), batch, people, config)
@@ -210,14 +210,14 @@ def _gradients(
         draw = jax.checkpoint(draw, policy=jax.checkpoint_policies.save_only_these_names(STAGE))
     drawn, generator_vjp = jax.vjp(draw, state.generator)
     (_, metrics), output_gradient = jax.value_and_grad(objective.generator_loss, has_aux=True)(
-        drawn, batch, critics, weights, key_generator, frozen, config
+        drawn, batch, discriminators, weights, key_generator, frozen, config
     )
     (generator_gradient,) = generator_vjp(output_gradient)
     fake = jax.lax.stop_gradient(objective.judged(drawn.own, batch, config))
-    (_, thoughts), critic_gradient = jax.value_and_grad(objective.critic_loss, has_aux=True)(
-        state.discriminator, state.power_vectors, fake, batch, weights, key_critic, config
-    )
-    return generator_gradient, critic_gradient, metrics | thoughts
+    (_, thoughts), discriminator_gradient = jax.value_and_grad(
+        objective.discriminator_loss, has_aux=True
+    )(state.discriminator, state.power_vectors, fake, batch, weights, key_discriminator, config)
+    return generator_gradient, discriminator_gradient, metrics | thoughts
 
 
 def _in_parts(

@@ -15,8 +15,8 @@ from sagan_jax.configs import overrides
 from sagan_jax.configs.config import ModelConfig
 from sagan_jax.configs.presets import PRESETS
 from sagan_jax.networks import faceswap_gan, spectral_norm
-from sagan_jax.networks.discriminator import Discriminator, critic
-from sagan_jax.networks.flops import Product, cost
+from sagan_jax.networks.discriminator import Discriminator, make_discriminator
+from sagan_jax.networks.flops import Product, count
 from sagan_jax.networks.generator import Generator
 
 _SMALL = ModelConfig(
@@ -93,7 +93,7 @@ _SIZES = {
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_presets_are_as_large_as_documented(name):
-    counted = cost(PRESETS[name]().model)
+    counted = count(PRESETS[name]().model)
     assert (counted.encoder, counted.decoder, counted.discriminator) == _SIZES[name]
     assert counted.parameters == np.dot(_SIZES[name], [1, 2, 2])
     assert name != "ancestor64" or counted.parameters == 73_228_044
@@ -119,7 +119,7 @@ def test_products_of_a_step_are_counted_as_by_hand():
 
 
 def test_arithmetic_of_the_ancestor_equals_the_count_by_hand():
-    counted = cost(PRESETS["ancestor64"]().model)
+    counted = count(PRESETS["ancestor64"]().model)
     # 720 and 2635 million multiply-adds by the layer list.
     assert counted.swap_flops / (2 * 3355e6) == pytest.approx(1, abs=0.01)
     assert counted.judge_flops / (2 * 80e6) == pytest.approx(1, abs=0.01)
@@ -146,7 +146,7 @@ def test_the_ancestor_draws_colours_and_a_mask():
     out = jax.jit(generator.apply)(variables, x)
     assert out.rgb.shape == (*x.shape[:-1], 3) and out.smaller == ()
     assert 0 <= out.rgb.min() < out.rgb.max() <= 1
-    judge = critic(config)
+    judge = make_discriminator(config)
     scores, _ = jax.eval_shape(judge.init_with_output, jax.random.key(0), x[0], x[0])
     assert scores.shape == (3, 16, 16, 1)
 
@@ -167,8 +167,8 @@ def test_a_width_factor_scales_every_width():
     model = config_lib.widened(ModelConfig(), 0.5)
     assert model.encoder_widths == (24, 32, 64, 96) and model.latent == 128
     assert config_lib.widened(ModelConfig(), 1.0) == ModelConfig()
-    wide = cost(config_lib.widened(ModelConfig(), 2.0)).parameters
-    assert 3.5 < wide / cost(ModelConfig()).parameters < 4.1
+    wide = count(config_lib.widened(ModelConfig(), 2.0)).parameters
+    assert 3.5 < wide / count(ModelConfig()).parameters < 4.1
 
 
 def test_one_batch_equals_encode_then_decode():

@@ -12,7 +12,7 @@ from sagan_jax.configs.config import Config, LossConfig, ModelConfig
 from sagan_jax.data.augment import Augmented
 from sagan_jax.data.identity_crops import Identity
 from sagan_jax.inputs.push_pull import extrapolate
-from sagan_jax.networks.decoder_output import Output
+from sagan_jax.networks.decoder_output import DecoderOutput
 from sagan_jax.networks.generator import Generator
 from sagan_jax.training import objective
 
@@ -64,7 +64,7 @@ def test_there_and_back_goes_by_the_other_decoder_and_its_colours(batch):
 
 def test_a_swap_that_keeps_the_code_costs_nothing():
     code = jax.random.normal(jax.random.key(0), (2, 3, 4, 4, 8))
-    own = Output(code, code)
+    own = DecoderOutput(code, code)
     assert float(objective._latent(objective.Generated(own, code, code))) == 0
     assert float(objective._latent(objective.Generated(own, code, 2 * code))) == pytest.approx(
         1, abs=1e-4
@@ -73,13 +73,13 @@ def test_a_swap_that_keeps_the_code_costs_nothing():
 
 def test_critics_judge_the_face_in_its_surroundings_or_the_whole_output(batch):
     rgb, logits = jnp.zeros_like(batch.target), jnp.full((2, 3, 16, 16, 1), jnp.log(3.0))
-    face = objective.judged(Output(rgb, logits), batch, _CONFIG)
+    face = objective.judged(DecoderOutput(rgb, logits), batch, _CONFIG)
     inside = np.broadcast_to(batch.masks[..., :1] == 1, face.shape)
     np.testing.assert_array_equal(np.asarray(face)[inside], 0)
     np.testing.assert_array_equal(np.asarray(face)[~inside], np.asarray(batch.target)[~inside])
 
     config = dataclasses.replace(_CONFIG, loss=LossConfig(judged="output"))
-    both = objective.judged(Output(rgb, logits), batch, config)
+    both = objective.judged(DecoderOutput(rgb, logits), batch, config)
     assert both.shape == (2, 6, 16, 16, 3)
     np.testing.assert_allclose(both[:, ::2], 0.25 * batch.shown, rtol=1e-5)
     np.testing.assert_array_equal(both[:, 1::2], rgb)
@@ -91,7 +91,9 @@ def test_smaller_pictures_are_compared_with_the_means_of_the_target():
     batch = Augmented(target, target, ones, target, jnp.ones((*ones.shape[:-1], 4)))
     half = target.reshape(2, 1, 4, 2, 4, 2, 3).mean((3, 5))
     logits = jnp.zeros((2, 1, 8, 8, 1))
-    exact = objective._reconstruction(Output(target, logits, (half,)), batch, LossConfig())
+    exact = objective._reconstruction(DecoderOutput(target, logits, (half,)), batch, LossConfig())
     assert float(exact) == pytest.approx(0, abs=1e-6)
-    off = objective._reconstruction(Output(target, logits, (half + 0.1,)), batch, LossConfig())
+    off = objective._reconstruction(
+        DecoderOutput(target, logits, (half + 0.1,)), batch, LossConfig()
+    )
     assert float(off) == pytest.approx(0.1, rel=1e-4)
