@@ -10,13 +10,13 @@ import numpy as np
 
 
 def fit_similarity(points: np.ndarray, goal: np.ndarray) -> np.ndarray:
-    """The similarity (no reflection) that takes `points` nearest to `goal`.
+    """Fits the similarity (no reflection) that takes `points` nearest to `goal`.
 
     Least squares, in closed form (Umeyama, 1991, for two dimensions).
 
     Args:
-      points: `[N, 2]`.
-      goal: `[N, 2]`.
+      points: `[N, 2]` points before the transform.
+      goal: `[N, 2]` points after it.
 
     Returns:
       `[2, 3]` float64.
@@ -29,7 +29,7 @@ def fit_similarity(points: np.ndarray, goal: np.ndarray) -> np.ndarray:
 
 
 def resize_transform(transform: np.ndarray, size: int, new_size: int) -> np.ndarray:
-    """The same crop at another resolution.
+    """Returns the transform of the same crop at another resolution.
 
     Args:
       transform: `[..., 2, 3]` to a crop of side `size`.
@@ -38,17 +38,18 @@ def resize_transform(transform: np.ndarray, size: int, new_size: int) -> np.ndar
     """
     scale = new_size / size
     resized = transform * scale
+    # Pixel centres lie at integers, so that the outer edge of the crop lies at -0.5.
     resized[..., 2] += 0.5 * (scale - 1)
     return resized
 
 
 def widen_transform(transform: np.ndarray, size: int, factor: float, new_size: int) -> np.ndarray:
-    """A wider view around the same crop.
+    """Returns the transform of a wider view around the same crop.
 
     Args:
       transform: `[2, 3]` to a crop of side `size`.
       size: side of the crop, pixels.
-      factor: sides of the crop that the view is wide.
+      factor: width of the view, in sides of the crop.
       new_size: side of the view, pixels.
     """
     centred = transform - [[0, 0, (size - 1) / 2]] * 2
@@ -56,15 +57,15 @@ def widen_transform(transform: np.ndarray, size: int, factor: float, new_size: i
 
 
 def inverse(transform: np.ndarray) -> np.ndarray:
-    """Crop-to-frame transform, `[2, 3]`."""
+    """Inverts a transform `[2, 3]`: from frame-to-crop to crop-to-frame, or back."""
     return cv2.invertAffineTransform(transform)
 
 
 def apply(transform: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Points `[..., 2]` through a transform `[2, 3]`."""
+    """Transforms points `[..., 2]` by a transform `[2, 3]`."""
     return points @ transform[:, :2].T + transform[:, 2]
 
 
 def scale_of(transform: np.ndarray) -> float:
-    """Crop pixels in one frame pixel."""
+    """Returns the scale of a transform: crop pixels per frame pixel."""
     return float(np.hypot(transform[0, 0], transform[1, 0]))

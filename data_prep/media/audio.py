@@ -1,4 +1,4 @@
-"""Sound into a video: copied packet by packet, or coded where it is to be changed."""
+"""Puts sound into a video: copied packet by packet, or encoded again where it is changed."""
 
 from __future__ import annotations
 
@@ -23,39 +23,40 @@ from data_prep.media.container import (
     time_base,
 )
 
-# What players of MP4 expect in it; FFmpeg writes more.
-_MP4 = {"aac", "mp2", "mp3", "ac3", "eac3", "opus", "flac", "alac"}
-# Where sound is coded: 96 kbit/s a channel is beyond what is heard in AAC.
-_CODERS = {".mp4": "aac", ".mov": "pcm_s24le", ".mkv": "flac", ".mka": "flac"}
+# Audio codecs that players expect in MP4; FFmpeg writes more.
+_MP4_CODECS = {"aac", "mp2", "mp3", "ac3", "eac3", "opus", "flac", "alac"}
+# Encoder by suffix where sound is not copied; losses of AAC are not heard at 96 kbit/s a channel.
+_ENCODERS = {".mp4": "aac", ".mov": "pcm_s24le", ".mkv": "flac", ".mka": "flac"}
 _AAC_BITS = 96_000
 _AAC_RATE = 48_000
-# Names for what a raw stream only counts.
+# Layouts of raw streams, which only state their number of channels.
 _LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}
+# Loudness of silence as FFmpeg's `ebur128` gives it, LUFS.
 _SILENCE = -70.0
-# Of FFmpeg's `atempo`.
+# Least tempo of one pass through FFmpeg's `atempo`.
 _SLOWEST_STEP = 0.5
-# At this rate pitch is changed, by playing faster or slower.
+# Pitch is changed by playing samples of this rate faster or slower.
 _PITCH_RATE = 48_000
-# What is made louder is held below this.
+# Sound that is made louder is limited to this share of full scale, so that it does not clip.
 _CLEAN_PEAK = 0.97
 
 
 @dataclasses.dataclass(frozen=True)
 class Sound:
-    """Whose sound a video gets, and how it is changed.
+    """The sound that a video gets, and how it is changed.
 
-    Unchanged it is copied bit for bit, except what the file cannot hold.
+    Unchanged sound is copied bit for bit, unless the file cannot hold its codec.
 
     Attributes:
-      path: file it is taken from; its first picture, if it has any, is the time 0. None for
-        the video whose pictures are used.
-      gain_db: louder, decibels.
-      tempo: faster, at the same pitch; from 0.5 to 2.
-      pitch: higher, at the same tempo, semitones; from -12 to 12.
-      as_loud_as: file whose integrated loudness (EBU R 128) it gets, before the gain.
+      path: file with the sound, whose time 0 is that of its first frame, if it has any. None
+        takes the sound of the video that the frames come from.
+      gain_db: gain, decibels.
+      tempo: factor of speed at the same pitch, 0.5 to 2.
+      pitch: change of pitch at the same tempo, -12 to 12 semitones.
+      as_loud_as: file whose integrated loudness (EBU R 128) the sound gets, before the gain.
 
     Raises:
-      InputError: if tempo or pitch are beyond that.
+      InputError: if tempo or pitch are outside their range.
     """
 
     path: pathlib.Path | None = None
@@ -66,28 +67,32 @@ class Sound:
 
     def __post_init__(self) -> None:
         if not 0.5 <= self.tempo <= 2:
-            raise InputError(f"the tempo of sound goes from 0.5 to 2, not to {self.tempo:g}")
+            raise InputError(
+                f"the tempo of sound goes from 0.5 to 2, not to {self.tempo:g}", setting="tempo"
+            )
         if abs(self.pitch) > 12:
-            raise InputError(f"pitch is raised by -12 to 12 semitones, not by {self.pitch:g}")
+            raise InputError(
+                f"pitch is raised by -12 to 12 semitones, not by {self.pitch:g}", setting="pitch"
+            )
 
     @property
     def is_changed(self) -> bool:
-        """Whether it must be coded anew."""
+        """Whether the sound must be encoded again."""
         return (self.gain_db, self.tempo, self.pitch, self.as_loud_as) != (0.0, 1.0, 0.0, None)
 
 
 class AudioTrack:
-    """Every audio stream of one file into another; a context manager.
+    """Puts every audio stream of one file into another; a context manager.
 
     Args:
-      output: where to.
-      path: where from.
-      sound: how it is changed.
-      start_us: time of the source that becomes 0.
-      end_us: time before which the sound ends, None for the end.
+      output: file to write.
+      path: file with the sound.
+      sound: changes of the sound.
+      start_us: time of the source that becomes 0, microseconds.
+      end_us: time of the source before which the sound ends, microseconds; None for the end.
 
     Raises:
-      InputError: if the source cannot be read, or is to be changed and has no sound.
+      InputError: if a file cannot be read, or one whose loudness is needed has no sound.
     """
 
     def __init__(
@@ -115,7 +120,7 @@ class AudioTrack:
         self._source.close()
 
     def write_until(self, time_us: float) -> None:
-        """Writes what is heard before a time of the output."""
+        """Writes the sound before a time of the output, microseconds."""
         source_us = time_us * self._sound.tempo + self._start_us
         while self._next is not None and self._time_us(self._next) < source_us:
             if self._is_wanted(self._next):
@@ -123,7 +128,7 @@ class AudioTrack:
             self._next = next(self._packets, None)
 
     def finish(self) -> None:
-        """Writes the rest."""
+        """Writes the rest of the sound; warns if the source is damaged."""
         self.write_until(math.inf)
         for stream in self._streams.values():
             stream.finish()
@@ -131,29 +136,33 @@ class AudioTrack:
             logging.warning("%s: sound is damaged (%s).", self._path, self._damage[0])
 
     def _add(self, output: av.container.OutputContainer, stream: av.AudioStream) -> _Stream:
+        # "mp3float" is FFmpeg's decoder of the codec "mp3".
         codec = stream.codec_context.name.removesuffix("float")
         suffix = pathlib.Path(output.name).suffix
-        holds = _MP4 if suffix == ".mp4" else output.supported_codecs
+        supported = _MP4_CODECS if suffix == ".mp4" else output.supported_codecs
         zero_us = self._start_us + self._origin_us
-        if codec in holds and not self._sound.is_changed:
-            return _Copied(output, stream, zero_us)
-        if codec not in holds:
-            logging.warning("%s: %s cannot hold %s audio; coded as %s.",
-                            self._path, suffix, codec, _CODERS[suffix])  # fmt: skip
+        if codec in supported and not self._sound.is_changed:
+            return _CopiedStream(output, stream, zero_us)
+        if codec not in supported:
+            encoder = _ENCODERS[suffix]
+            logging.warning(
+                "%s: %s cannot hold %s audio; coded as %s.", self._path, suffix, codec, encoder
+            )
         end_us = None if self._end_us is None else self._end_us - self._start_us
-        volume = _volume(self._path, self._sound, stream.index)
-        chain = [*_changes(self._sound, end_us), *volume]
-        return _Coded(output, stream, chain, zero_us, self._damage)
+        volume = _volume_filters(self._path, self._sound, stream.index)
+        filters = [*_time_and_pitch_filters(self._sound, end_us), *volume]
+        return _EncodedStream(output, stream, filters, zero_us, self._damage)
 
     def _time_us(self, packet: av.Packet) -> float:
-        """From the first picture; a packet without a time follows the one before."""
+        """Returns the time of a packet from the first frame of its file, microseconds."""
+        # A packet without a time is written at once: it follows the one before.
         if packet.pts is None:
             return -math.inf
         return microseconds(packet.pts, packet) - self._origin_us
 
     def _is_wanted(self, packet: av.Packet) -> bool:
         time_us = self._time_us(packet)
-        # What lies before 0 primes the decoder and belongs to a whole copy.
+        # Packets before 0 prime the decoder and belong to the copy of a whole file.
         too_early = self._start_us > 0 and time_us < self._start_us
         too_late = self._end_us is not None and time_us >= self._end_us
         return not packet.size or not (too_early or too_late)
@@ -163,14 +172,14 @@ class _Stream(Protocol):
     """One audio stream of the output."""
 
     def add(self, packet: av.Packet) -> None:
-        """Takes the next packet of the source; an empty one ends it."""
+        """Takes the next packet of the source; an empty one ends the stream."""
 
     def finish(self) -> None:
-        """Writes what is left."""
+        """Writes the rest of the stream."""
 
 
-class _Copied:
-    """A stream that gets the very packets of the source."""
+class _CopiedStream:
+    """An audio stream that gets the packets of the source as they are."""
 
     def __init__(self, output: av.container.OutputContainer, stream: av.AudioStream, zero_us: int):
         self._output, self._zero_us = output, zero_us
@@ -189,35 +198,37 @@ class _Copied:
         pass
 
 
-class _Coded:
-    """A stream that is decoded, changed and coded again."""
+class _EncodedStream:
+    """An audio stream that is decoded, filtered and encoded again."""
 
     def __init__(
         self,
         output: av.container.OutputContainer,
         stream: av.AudioStream,
-        chain: Sequence[str],
+        filters: Sequence[str],
         zero_us: int,
         damage: list[str],
     ):
         self._output, self._zero_us, self._damage = output, zero_us, damage
-        codec = _CODERS[pathlib.Path(output.name).suffix]
-        rates = av.Codec(codec, "w").audio_rates
+        encoder = _ENCODERS[pathlib.Path(output.name).suffix]
+        # An encoder without a list of rates takes any.
+        rates = av.Codec(encoder, "w").audio_rates
         rate = _AAC_RATE if rates and stream.rate not in rates else stream.rate
         layout = _LAYOUTS.get(stream.channels, stream.layout.name)
-        coded = output.add_stream(codec, rate=rate, layout=layout)
-        assert isinstance(coded, av.AudioStream)
-        self._stream = coded
-        if codec == "aac":
+        encoded = output.add_stream(encoder, rate=rate, layout=layout)
+        assert isinstance(encoded, av.AudioStream)
+        self._stream = encoded
+        if encoder == "aac":
             self._stream.bit_rate = _AAC_BITS * stream.channels
-        self._filter = _Filter(
-            *chain, f"aresample={rate}",
+        self._filter = _FilterChain(
+            *filters,
+            f"aresample={rate}",
             f"aformat=sample_fmts={self._stream.format.name}:channel_layouts={layout}",
-        )  # fmt: skip
+        )
         self._samples = 0
 
     def add(self, packet: av.Packet) -> None:
-        for frame in _decoded(packet, self._damage):
+        for frame in _decode_packet(packet, self._damage):
             shift = round(self._zero_us * MICROSECONDS / time_base(frame))
             frame.pts = (frame.pts or 0) - shift
             self._encode(self._filter(frame))
@@ -228,76 +239,93 @@ class _Coded:
 
     def _encode(self, frames: Iterator[av.AudioFrame]) -> None:
         for frame in frames:
-            # Filters that change the rate lose count of time; there are no gaps any more.
+            # Filters that change the rate lose count of time. The samples can be counted
+            # instead, since the first filter has closed all gaps.
             frame.pts, frame.time_base = self._samples, fractions.Fraction(1, frame.sample_rate)
             self._samples += frame.samples
             self._output.mux(self._stream.encode(frame))
 
 
-class _Filter:
-    """A chain of FFmpeg's filters; it is built when the first frame says what it holds."""
+class _FilterChain:
+    """A chain of FFmpeg's audio filters, built when the first frame tells its format.
 
-    def __init__(self, *chain: str):
-        self._chain = chain
+    Args:
+      filters: each one as on FFmpeg's command line, `name` or `name=arguments`.
+    """
+
+    def __init__(self, *filters: str):
+        self._filters = filters
         self._graph: av.filter.Graph | None = None
 
     def __call__(self, frame: av.AudioFrame | None) -> Iterator[av.AudioFrame]:
-        """What comes out after this frame went in; None for what is left."""
+        """Filters a frame and yields all frames that are ready; None flushes the chain."""
         if self._graph is None:
             if frame is None:
                 return
-            self._graph = self._built(frame)
+            self._graph = self._build(frame)
         self._graph.push(frame)
-        # Nothing more for now, and nothing more at all.
+        # Either error ends the loop: no frame is ready yet, or none is left.
         with contextlib.suppress(av.BlockingIOError, av.EOFError):
             while True:
-                pulled = self._graph.pull()
-                assert isinstance(pulled, av.AudioFrame)
-                yield pulled
+                filtered = self._graph.pull()
+                assert isinstance(filtered, av.AudioFrame)
+                yield filtered
 
-    def _built(self, frame: av.AudioFrame) -> av.filter.Graph:
+    def _build(self, frame: av.AudioFrame) -> av.filter.Graph:
         graph = av.filter.Graph()
         start = graph.add_abuffer(
-            sample_rate=frame.sample_rate, format=frame.format.name, layout=frame.layout.name,
+            sample_rate=frame.sample_rate,
+            format=frame.format.name,
+            layout=frame.layout.name,
             time_base=time_base(frame),
-        )  # fmt: skip
-        filters = (one.partition("=") for one in self._chain)
-        nodes = [graph.add(name, arguments or None) for name, _, arguments in filters]
+        )
+        nodes = []
+        for text in self._filters:
+            name, _, arguments = text.partition("=")
+            nodes.append(graph.add(name, arguments or None))
         graph.link_nodes(start, *nodes, graph.add("abuffersink")).configure()
         return graph
 
 
 def has_sound(path: pathlib.Path) -> bool:
-    """Whether there is an audio stream in a file."""
+    """Whether a file has an audio stream.
+
+    Raises:
+      InputError: if the file cannot be read.
+    """
     with open_media(path) as container:
         return bool(container.streams.audio)
 
 
 def loudness(path: pathlib.Path, sound: Sound | None = None, index: int | None = None) -> float:
-    """Integrated loudness (EBU R 128) of a file, LUFS; -70 is silence.
+    """Measures the integrated loudness (EBU R 128) of a file, LUFS; -70 is silence.
 
     Args:
-      path: with sound.
-      sound: whose changes are made before it is measured.
-      index: of the stream, None for the first with sound.
+      path: file with sound.
+      sound: changes of tempo and pitch made before the sound is measured, None for none.
+      index: number of the stream in the file, None for the first audio stream.
 
     Raises:
-      InputError: if there is no sound.
+      InputError: if the file cannot be read, or has no such stream.
     """
     with open_media(path) as container:
-        streams = [one for one in container.streams.audio if index in (None, one.index)]
+        streams = [stream for stream in container.streams.audio if index in (None, stream.index)]
         if not streams:
             raise InputError(f"{path}: has no sound whose loudness could be kept")
-        measure = _Filter(*_changes(sound, None) if sound else [], "ebur128=metadata=1")
+        filters = _time_and_pitch_filters(sound, None) if sound else []
+        measure = _FilterChain(*filters, "ebur128=metadata=1")
         level = _SILENCE
         for packet in packets(container, streams[:1], []):
-            for frame in [*_decoded(packet, []), *([] if packet.size else [None])]:
-                for heard in measure(frame):
-                    level = float(heard.metadata.get("lavfi.r128.I", level))
+            # The last packet is empty; after it the filters are flushed.
+            frames = [*_decode_packet(packet, []), *([] if packet.size else [None])]
+            for frame in frames:
+                for measured in measure(frame):
+                    level = float(measured.metadata.get("lavfi.r128.I", level))
         return level
 
 
-def _decoded(packet: av.Packet, damage: list[str]) -> list[av.AudioFrame]:
+def _decode_packet(packet: av.Packet, damage: list[str]) -> list[av.AudioFrame]:
+    """Decodes a packet; if it is damaged, returns nothing and adds to `damage`."""
     stream = packet.stream
     assert isinstance(stream, av.AudioStream)
     try:
@@ -307,28 +335,35 @@ def _decoded(packet: av.Packet, damage: list[str]) -> list[av.AudioFrame]:
         return []
 
 
-def _changes(sound: Sound, end_us: int | None) -> list[str]:
-    """Filters of time and pitch. Sound begins at 0 and has no gaps after the first of them."""
-    chain = ["aresample=async=1:first_pts=0", "aformat=sample_fmts=fltp"]
+def _time_and_pitch_filters(sound: Sound, end_us: int | None) -> list[str]:
+    """Returns filters of tempo and pitch.
+
+    The first of them lets the sound begin at 0 and closes all gaps.
+    """
+    filters = ["aresample=async=1:first_pts=0", "aformat=sample_fmts=fltp"]
     if end_us is not None:
-        chain.append(f"atrim=end={end_us}us")
-    higher = 2 ** (sound.pitch / 12)
-    if higher != 1:
-        chain += [f"asetrate={round(_PITCH_RATE * higher)}", f"aresample={_PITCH_RATE}"]
-        chain.insert(1, f"aresample={_PITCH_RATE}")
-    tempo = sound.tempo / higher
+        filters.append(f"atrim=end={end_us}us")
+    # Samples of one rate played at another have another pitch, and another tempo, too.
+    pitch_ratio = 2 ** (sound.pitch / 12)
+    if pitch_ratio != 1:
+        played_rate = round(_PITCH_RATE * pitch_ratio)
+        filters += [f"asetrate={played_rate}", f"aresample={_PITCH_RATE}"]
+        filters.insert(1, f"aresample={_PITCH_RATE}")
+    tempo = sound.tempo / pitch_ratio
+    # Two steps reach a quarter, the slowest that tempo and pitch allow together.
     if tempo < _SLOWEST_STEP:
-        chain.append(f"atempo={_SLOWEST_STEP}")
+        filters.append(f"atempo={_SLOWEST_STEP}")
         tempo /= _SLOWEST_STEP
-    return chain if tempo == 1 else [*chain, f"atempo={tempo!r}"]
+    return filters if tempo == 1 else [*filters, f"atempo={tempo!r}"]
 
 
-def _volume(path: pathlib.Path, sound: Sound, index: int) -> list[str]:
-    """Filters of loudness."""
+def _volume_filters(path: pathlib.Path, sound: Sound, index: int) -> list[str]:
+    """Returns filters of loudness for stream `index` of a file."""
     gain = sound.gain_db
     if sound.as_loud_as is not None:
-        wanted, have = loudness(sound.as_loud_as), loudness(path, sound, index)
-        gain += wanted - have if min(wanted, have) > _SILENCE else 0
+        # Silence has no loudness to match.
+        wanted, measured = loudness(sound.as_loud_as), loudness(path, sound, index)
+        gain += wanted - measured if min(wanted, measured) > _SILENCE else 0
     if gain == 0:
         return []
     limiter = [f"alimiter=limit={_CLEAN_PEAK}:level=disabled:latency=1"] if gain > 0 else []

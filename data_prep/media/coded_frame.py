@@ -1,7 +1,8 @@
-"""Pictures as they are coded: what is looked at becomes RGB, and only what is changed is touched.
+"""Video frames in the form in which they are coded, mostly luma and chroma.
 
-A whole frame taken to RGB and back costs 9 ms at 720p, and every pixel of it comes back a
-little different. A conversion looks at the face and changes the face.
+Only the part that is read becomes RGB, and only the part that is changed is written. A whole
+frame taken to RGB and back costs 9 ms at 720p, and every pixel of the frame comes back a little
+different, while a conversion reads the face and changes the face.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import numpy as np
 from data_prep.imaging import warp
 from data_prep.media.pixel_coding import PixelCoding
 
-# Rows and columns of a picture.
+# Rows and columns of a frame.
 Place = tuple[slice, slice]
 EVERYWHERE: Place = (slice(None), slice(None))
 
@@ -25,16 +26,17 @@ _MARGIN = 4
 
 
 class CodedFrame:
-    """One picture of a video.
+    """One frame of a video as its coded planes, read as RGB and changed in place.
 
     Chroma is taken to lie beside the left luma of a pair and between two rows, where MPEG-2,
-    H.264 and all after them put it if they do not say otherwise.
+    H.264 and all later codecs put it unless they state something else.
 
     Attributes:
-      index: see `records.Frame`.
-      timestamp_us: likewise.
-      coding: of the planes.
-      planes: luma and two of chroma, `[height, width]` each; or one, `[height, width, 3]`.
+      index: number of the frame, see `records.Frame`.
+      timestamp_us: time of the frame, see `records.Frame`.
+      coding: how the planes are coded.
+      planes: luma and two chroma planes, `[height, width]` each, or one RGB plane
+        `[height, width, 3]`; uint8 or uint16.
     """
 
     def __init__(
@@ -44,137 +46,173 @@ class CodedFrame:
         self.planes = list(planes)
 
     @classmethod
-    def of_rgb(cls, index: int, timestamp_us: int, image: np.ndarray) -> CodedFrame:
-        """One of `[height, width, 3]` uint8 or uint16."""
+    def from_rgb(cls, index: int, timestamp_us: int, image: np.ndarray) -> CodedFrame:
+        """Wraps an RGB image `[height, width, 3]` uint8 or uint16 without copying it."""
         name = "rgb24" if image.dtype == np.uint8 else "rgb48le"
         return cls(index, timestamp_us, PixelCoding(name), [image])
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Of the picture as RGB."""
+        """Height, width and 3: the shape of the frame as RGB."""
         return *self.planes[0].shape[:2], 3
 
     def __getitem__(self, place: Place) -> np.ndarray:
-        """Rows and columns as `[h, w, 3]` uint8 RGB: see `alignment.Pixels`."""
+        """Returns rows and columns as `[h, w, 3]` uint8 RGB; implements `warp.Pixels`."""
         (top, bottom, _), (left, right, _) = (
             part.indices(side) for part, side in zip(place, self.shape, strict=False)
         )
         return self._rgb(top, bottom, left, right)
 
     def copy(self) -> CodedFrame:
-        """One that can be changed."""
-        return self._with([plane.copy() for plane in self.planes])
+        """Copies the frame with its planes, so that a change leaves the original as it is."""
+        return self._with_planes([plane.copy() for plane in self.planes])
 
     def warp(self, transform: np.ndarray, size: int) -> np.ndarray:
-        """A crop, `[size, size, 3]` uint8 RGB; as `alignment.warp`, every plane by itself."""
+        """Samples a crop like `warp.warp_crop`, each plane by itself.
+
+        Args:
+          transform: `[2, 3]` from frame pixels to crop pixels.
+          size: side of the crop, pixels.
+
+        Returns:
+          `[size, size, 3]` uint8 RGB.
+        """
         crops = [
-            warp.warp_crop(plane, self.coding.of_plane(index, transform), size)
+            warp.warp_crop(plane, self.coding.plane_transform(index, transform), size)
             for index, plane in enumerate(self.planes)
         ]
         if self.coding.is_rgb:
-            return self._eight_bits(crops[0])
-        return self._eight_bits(cv2.transform(cv2.merge(crops), self.coding.to_rgb))
+            return self._to_uint8(crops[0])
+        return self._to_uint8(cv2.transform(cv2.merge(crops), self.coding.planes_to_rgb))
 
     def rgb(self) -> np.ndarray:
-        """All of it, `[height, width, 3]` uint8."""
+        """Returns the whole frame as RGB, `[height, width, 3]` uint8."""
         return self[:, :]
 
     def luma(self, place: Place = EVERYWHERE) -> np.ndarray:
-        """A part of it, `[h, w]` float32, 0..255."""
+        """Returns the luma of a part of the frame, `[h, w]` float32 in 0..255."""
         if self.coding.is_rgb:
             return cv2.cvtColor(self[place], cv2.COLOR_RGB2GRAY).astype(np.float32)
-        black, span = self.coding.luma
+        black, scale = self.coding.black_level, self.coding.luma_scale
         part = self.planes[0][place]
-        return cv2.addWeighted(part, 1 / span, part, 0, -black / span, dtype=cv2.CV_32F)
+        return cv2.addWeighted(part, 1 / scale, part, 0, -black / scale, dtype=cv2.CV_32F)
 
-    def put(self, index: int, place: Place, levels: np.ndarray) -> None:
-        """Writes into a part of a plane, float32, rounded and within the range."""
-        self._write(self.planes[index][place], levels, 1.0, levels, 0.0)
+    def set_levels(self, index: int, place: Place, levels: np.ndarray) -> None:
+        """Overwrites a part of plane `index`.
+
+        Args:
+          index: number of the plane.
+          place: rows and columns of that plane.
+          levels: `[h, w]` or `[h, w, 3]` float32 levels of the plane; they are rounded and
+            clipped to its range.
+        """
+        self._write_sum(self.planes[index][place], levels, 1.0, levels, 0.0)
 
     def brighten(self, change: np.ndarray, place: Place = EVERYWHERE) -> None:
-        """Adds `[h, w]` float32, levels of 0..255, to the luma of a part."""
+        """Adds to the luma of a part of the frame.
+
+        Args:
+          change: `[h, w]` float32 in steps of luma in 0..255; may be negative.
+          place: rows and columns of the frame.
+        """
         part = self.planes[0][place]
-        span = (2**self.coding.bits - 1) / 255 if self.coding.is_rgb else self.coding.luma[1]
+        scale = (2**self.coding.bits - 1) / 255 if self.coding.is_rgb else self.coding.luma_scale
         if self.coding.is_rgb:
             change = cv2.merge([change] * 3)
-        self._write(part, change, span, part.astype(np.float32), 1.0)
+        self._write_sum(part, change, scale, part.astype(np.float32), 1.0)
 
-    def _write(
-        self, part: np.ndarray, one: np.ndarray, weight: float, other: np.ndarray, share: float
+    def _write_sum(
+        self, part: np.ndarray, a: np.ndarray, weight_a: float, b: np.ndarray, weight_b: float
     ) -> None:
-        """A weighted sum, rounded and within the range."""
+        """Writes `weight_a * a + weight_b * b` into a part of a plane, rounded and clipped."""
         if not part.size:
             return
         depth = cv2.CV_8U if part.dtype == np.uint8 else cv2.CV_16U
-        rounded = cv2.addWeighted(one, weight, other, share, 0, dtype=depth)
-        most = 2**self.coding.bits - 1
-        part[...] = rounded if self.coding.bits in (8, 16) else np.minimum(rounded, most)
+        rounded = cv2.addWeighted(a, weight_a, b, weight_b, 0, dtype=depth)
+        # OpenCV clips to the range of the type, which 10 and 12 bits do not fill.
+        highest = 2**self.coding.bits - 1
+        part[...] = rounded if self.coding.bits in (8, 16) else np.minimum(rounded, highest)
 
     def grey(self, levels: np.ndarray) -> CodedFrame:
-        """Another, without colour, of `[height, width]` float32 in 0..1."""
-        most, dtype = 2**self.coding.bits - 1, self.coding.dtype
+        """Makes a frame without colour, with the index, time and coding of this one.
+
+        Args:
+          levels: `[height, width]` float32, 0 (black) to 1 (white).
+        """
+        highest, dtype = 2**self.coding.bits - 1, self.coding.dtype
         if self.coding.is_rgb:
-            plane = np.round(levels * most).astype(dtype)
-            return self._with([np.repeat(plane[..., None], 3, -1)])
-        black, span = self.coding.luma
-        luma = np.round(black + 255 * span * levels).astype(dtype)
-        return self._with([luma, *(np.full_like(p, most // 2 + 1) for p in self.planes[1:])])
+            plane = np.round(levels * highest).astype(dtype)
+            return self._with_planes([np.repeat(plane[..., None], 3, -1)])
+        luma = np.round(self.coding.black_level + 255 * self.coding.luma_scale * levels)
+        chroma = [np.full_like(plane, highest // 2 + 1) for plane in self.planes[1:]]
+        return self._with_planes([luma.astype(dtype), *chroma])
 
     def beside(self, *others: CodedFrame) -> CodedFrame:
-        """This one, and to its right others of the same size and coding."""
+        """Joins this frame and others, left to right; all have the same size and coding."""
         planes = zip(self.planes, *(other.planes for other in others), strict=True)
-        return self._with([np.hstack(row) for row in planes])
+        return self._with_planes([np.hstack(row) for row in planes])
 
-    def _with(self, planes: Sequence[np.ndarray]) -> CodedFrame:
+    def _with_planes(self, planes: Sequence[np.ndarray]) -> CodedFrame:
         return CodedFrame(self.index, self.timestamp_us, self.coding, planes)
 
     def _rgb(self, top: int, bottom: int, left: int, right: int) -> np.ndarray:
         if self.coding.is_rgb:
-            return self._eight_bits(self.planes[0][top:bottom, left:right])
-        down, across = self.coding.steps
-        # From an even place on, and with what the chroma inside is interpolated from.
+            return self._to_uint8(self.planes[0][top:bottom, left:right])
+        down, across = self.coding.chroma_steps
+
+        # The part starts at an even row and column, where a chroma sample lies, and has a margin
+        # that the chroma inside is interpolated from.
         row, column = (max(first - _MARGIN, 0) // 2 * 2 for first in (top, left))
         low, far = bottom + _MARGIN, right + _MARGIN
         luma = self.planes[0][row:low, column:far]
+        chroma_rows = slice(row // down, -(-low // down))
+        chroma_columns = slice(column // across, -(-far // across))
         chroma = [
-            _enlarged(
-                plane[row // down : -(-low // down), column // across : -(-far // across)],
-                luma.shape, down, across,
-            )
+            _upsample_chroma(plane[chroma_rows, chroma_columns], luma.shape, down, across)
             for plane in self.planes[1:]
-        ]  # fmt: skip
-        inside = slice(top - row, bottom - row), slice(left - column, right - column)
-        yuv = cv2.merge([luma[inside], *(one[inside] for one in chroma)])
-        return self._eight_bits(cv2.transform(yuv, self.coding.to_rgb))
+        ]
 
-    def _eight_bits(self, rgb: np.ndarray) -> np.ndarray:
+        # The margin is cut off before the colours are converted, which costs most of the time.
+        inside = slice(top - row, bottom - row), slice(left - column, right - column)
+        yuv = cv2.merge([luma[inside], *(plane[inside] for plane in chroma)])
+        return self._to_uint8(cv2.transform(yuv, self.coding.planes_to_rgb))
+
+    def _to_uint8(self, rgb: np.ndarray) -> np.ndarray:
         if rgb.dtype == np.uint8:
             return rgb
         if self.coding.is_rgb:
             return cv2.convertScaleAbs(rgb, alpha=1 / 257)
+        # The matrix has scaled the levels to 0..255 already; only overshoots are left.
         return np.minimum(rgb, 255).astype(np.uint8)
 
 
-def planes_of(frame: av.VideoFrame) -> list[np.ndarray]:
-    """The planes of a frame as arrays; writing to them changes the frame."""
+def plane_arrays(frame: av.VideoFrame) -> list[np.ndarray]:
+    """Returns views of the planes of a frame; writing to them changes the frame."""
     is_rgb, deep = frame.format.is_rgb, frame.format.components[0].bits > 8
     dtype = np.dtype(np.uint16 if deep else np.uint8)
     channels = 3 if is_rgb else 1
     planes = []
     for plane in frame.planes:
+        # PyAV's planes have the buffer protocol, which their type does not declare.
         buffer: Any = plane
+        # FFmpeg pads each row to `line_size` bytes.
         lines = np.frombuffer(buffer, dtype).reshape(-1, plane.line_size // dtype.itemsize)
         values = lines[: plane.height, : plane.width * channels]
         planes.append(values.reshape(plane.height, -1, 3) if is_rgb else values)
     return planes
 
 
-def _enlarged(plane: np.ndarray, shape: tuple[int, ...], down: int, across: int) -> np.ndarray:
-    """Chroma for every luma, `shape`."""
+def _upsample_chroma(
+    plane: np.ndarray, shape: tuple[int, ...], down: int, across: int
+) -> np.ndarray:
+    """Interpolates a chroma sample for every luma sample: an array of that shape."""
     if down == across == 1:
         return plane
     from_luma = np.array([[1 / across, 0, 0], [0, 1 / down, 0.5 / down - 0.5]])
     return cv2.warpAffine(
-        plane, from_luma, shape[1::-1], flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP,
+        plane,
+        from_luma,
+        shape[1::-1],
+        flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_REPLICATE,
-    )  # fmt: skip
+    )

@@ -1,12 +1,10 @@
-"""Media files opened, and packets and pictures taken out of them, damaged or not."""
+"""Opens media files and takes packets and frames out of them, damaged or not."""
 
 from __future__ import annotations
 
-import contextlib
 import fractions
 import pathlib
-import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import av
 
@@ -14,16 +12,12 @@ from data_prep.errors import InputError
 
 MICROSECONDS = fractions.Fraction(1, 1_000_000)
 
-# What is done to a file that is whole before it gets its name, such as signing it: where it
-# is, and the name it will have.
-Seal = Callable[[pathlib.Path, str], None]
-
 
 def open_media(path: str | pathlib.Path) -> av.container.InputContainer:
-    """Opens a file with sound or pictures.
+    """Opens a file with audio or video.
 
     Raises:
-      InputError: if there is none, or it is something else.
+      InputError: if there is no such file, or it is not a media file.
     """
     if not pathlib.Path(path).is_file():
         raise InputError(f"{path}: no such file; give the path of a video")
@@ -34,16 +28,20 @@ def open_media(path: str | pathlib.Path) -> av.container.InputContainer:
 
 
 def open_video(path: str | pathlib.Path) -> av.container.InputContainer:
-    """Opens a file with moving pictures; raises likewise."""
+    """Opens a file with at least one video stream that is not cover art.
+
+    Raises:
+      InputError: if there is no such file, or it has no such stream.
+    """
     container = open_media(path)
     if not video_streams(container):
         container.close()
-        raise InputError(f"{path}: has no moving picture; give a video")
+        raise InputError(f"{path}: has no video stream; give a video")
     return container
 
 
 def video_streams(container: av.container.InputContainer) -> list[av.VideoStream]:
-    """The video streams that are not cover art."""
+    """Returns the video streams that are not cover art."""
     cover = av.stream.Disposition.attached_pic
     return [stream for stream in container.streams.video if not stream.disposition & cover]
 
@@ -51,9 +49,14 @@ def video_streams(container: av.container.InputContainer) -> list[av.VideoStream
 def packets(
     container: av.container.InputContainer, streams: Sequence[av.stream.Stream], damage: list[str]
 ) -> Iterator[av.Packet]:
-    """Packets up to the end or to where the file cannot be followed, noted in `damage`.
+    """Yields packets up to the end, or up to where a damaged file can no longer be parsed.
 
-    The last of each stream is empty: it makes the decoder give what it holds.
+    The last packet of each stream is empty: it makes the decoder return the frames it holds.
+
+    Args:
+      container: the file.
+      streams: streams whose packets are read.
+      damage: gets a description of the damage.
     """
     try:
         yield from container.demux(*streams)
@@ -62,23 +65,29 @@ def packets(
 
 
 def decode(container: av.container.InputContainer, damage: list[str]) -> Iterator[av.VideoFrame]:
-    """All frames in order of presentation; what cannot be decoded is noted in `damage`."""
+    """Yields all frames of the first video stream in order of presentation.
+
+    Args:
+      container: the file.
+      damage: gets one entry per packet that cannot be decoded and per damaged frame.
+    """
     stream = video_streams(container)[0]
     for packet in packets(container, [stream], damage):
         try:
             frames = stream.decode(packet)
         except av.FFmpegError as error:
+            # The next key frame may decode again.
             damage.append(error.strerror or str(error))
             continue
-        damage += ["damaged picture" for frame in frames if frame.is_corrupt]
+        damage += ["damaged frame" for frame in frames if frame.is_corrupt]
         yield from frames
 
 
 def first_frame(container: av.container.InputContainer, path: str | pathlib.Path) -> av.VideoFrame:
-    """The first that can be decoded.
+    """Returns the first frame that can be decoded.
 
     Raises:
-      InputError: if there is none.
+      InputError: if no frame can be decoded.
     """
     first = next(decode(container, []), None)
     if first is None:
@@ -87,7 +96,11 @@ def first_frame(container: av.container.InputContainer, path: str | pathlib.Path
 
 
 def origin_us(path: str | pathlib.Path) -> int:
-    """Where on a file's own clock its first picture lies."""
+    """Returns the time of the first frame on the file's own clock; 0 without a video stream.
+
+    Raises:
+      InputError: if the file cannot be read.
+    """
     with open_media(path) as container:
         if not video_streams(container):
             return 0
@@ -96,61 +109,21 @@ def origin_us(path: str | pathlib.Path) -> int:
 
 
 def microseconds(ticks: int, timed: av.Packet | av.VideoFrame) -> int:
-    """Ticks of a packet's or frame's time base as microseconds."""
+    """Converts ticks of the time base of a packet or frame to microseconds."""
     return round(ticks * time_base(timed) / MICROSECONDS)
 
 
 def time_base(timed: av.Packet | av.VideoFrame | av.AudioFrame) -> fractions.Fraction:
-    """Seconds a tick."""
+    """Returns the seconds in one tick of a packet's or frame's clock."""
     return timed.time_base or MICROSECONDS
 
 
 def muxer_options(path: pathlib.Path) -> dict[str, str]:
-    """For a file to be written: MP4 that starts at once, Matroska without random numbers."""
+    """Returns FFmpeg's options for a file to be written, by its suffix.
+
+    MP4 and MOV get their index at the start, so that a player need not load all of the file.
+    Matroska is written without random numbers, so that equal videos are equal files.
+    """
     if path.suffix in (".mp4", ".mov"):
         return {"movflags": "+faststart"}
     return {"fflags": "+bitexact"}
-
-
-@contextlib.contextmanager
-def written_aside(path: pathlib.Path, seal: Seal | None = None) -> Iterator[pathlib.Path]:
-    """Where to write a file or folder that gets its name when it is whole.
-
-    If the block fails, nothing is left and what had the name stays as it was.
-
-    Args:
-      path: the name.
-      seal: what is done to the file, or to each file of a folder, before.
-
-    Raises:
-      InputError: if it cannot be written.
-    """
-    aside = path.with_name(f".{path.stem}.partial{path.suffix}")
-    _check_writable(path, aside)
-    try:
-        yield aside
-        if seal and aside.is_dir():
-            for file in sorted(aside.glob("*.png")):
-                seal(file, file.name)
-        elif seal:
-            seal(aside, path.name)
-        if path.is_dir():
-            shutil.rmtree(path)
-        aside.replace(path)
-    finally:
-        if aside.is_dir():
-            shutil.rmtree(aside)
-        aside.unlink(missing_ok=True)
-
-
-def _check_writable(path: pathlib.Path, aside: pathlib.Path) -> None:
-    """FFmpeg creates the file only with its first packet, which is too late to complain."""
-    try:
-        if path.is_dir() and path.suffix:
-            raise IsADirectoryError(None, "it is a folder")
-        if aside.is_dir():
-            shutil.rmtree(aside)
-        aside.touch()
-        aside.unlink()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror})") from error

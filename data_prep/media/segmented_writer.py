@@ -1,15 +1,17 @@
-"""Videos written in closed segments, so that a conversion that was stopped can go on.
+"""Writes videos in closed segments, so that a run that was stopped can be resumed.
 
-Every few hundred frames all outputs of a conversion are closed, and what is needed to go on
-is stored beside them. Each segment is coded for itself, so that it depends only on its own
-frames; in the end the packets of all segments are joined, with the sound, without coding
-them again. A run that was killed and started again therefore gives what an uninterrupted
-one gives.
+Every few hundred frames all videos of the run are closed, and the state that the next frames
+depend on is stored beside them. Each segment is encoded by itself and depends only on its own
+frames; in the end the packets of all segments are joined, with the sound, without encoding them
+again. A run that was killed and started again therefore writes the same files as one that was
+never stopped.
 """
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import json
 import pathlib
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,46 +23,154 @@ import numpy as np
 from absl import logging
 
 from data_prep.errors import InputError
-from data_prep.media.audio import AudioTrack, Sound, has_sound
+from data_prep.media.audio import Sound
 from data_prep.media.codecs import Codec, Encoding
 from data_prep.media.coded_frame import CodedFrame
-from data_prep.media.container import MICROSECONDS, microseconds, muxer_options, written_aside
-from data_prep.media.segments import SEGMENT_FRAMES, Output, Segment, Unfinished
+from data_prep.media.segments import Segment, SegmentJoiner
 from data_prep.media.video_reader import VideoInfo
 from data_prep.media.video_writer import VideoWriter
+from data_prep.runtime.files import Seal, write_atomically
 
-_PICTURES = "%06d.png"
+# 15 batches of 16 frames, about as far as x264 lets key frames lie apart by itself (250).
+SEGMENT_FRAMES = 240
+
+
+@dataclasses.dataclass(frozen=True)
+class OutputVideo:
+    """One of the videos that a run writes.
+
+    Attributes:
+      path: file, or folder of images, to be written.
+      width: width of a frame, pixels.
+      height: height of a frame, pixels.
+      seal: completes the file before it gets its name, see `write_atomically`.
+      transparent: whether its frames have an alpha channel.
+    """
+
+    path: pathlib.Path
+    width: int
+    height: int
+    seal: Seal | None = None
+    transparent: bool = False
+
+
+class SegmentFolder:
+    """Folder of the closed segments of a run, from which the run can be resumed.
+
+    A segment is complete once its JSON file exists, which is the last one to be written.
+
+    Attributes:
+      folder: path of the folder, `<output>.segments`.
+      segments: the closed segments.
+
+    Args:
+      output: path of the first video of the run.
+      key: hash of everything that the frames depend on; segments with another key belong to
+        another run.
+      overwrite: whether segments of another run are deleted.
+
+    Raises:
+      InputError: if there are segments of another run and `overwrite` is false.
+    """
+
+    def __init__(self, output: pathlib.Path, key: str, overwrite: bool = False):
+        self.folder = output.with_name(f"{output.name}.segments")
+        self._key = key
+        self.segments = list(self._read())
+        if self.segments and (self.folder / "key").read_text() != key:
+            if not overwrite:
+                raise InputError(
+                    f"{self.folder}: holds an unfinished conversion of another video or with "
+                    "other settings; repeat that one, or allow this one to discard it",
+                    setting="overwrite",
+                )
+            self.clear()
+
+    @property
+    def faces(self) -> pathlib.Path:
+        """Path at which the caller may keep its analysis of the source; `clear` leaves it."""
+        return self.folder / "faces.npz"
+
+    @property
+    def frames(self) -> int:
+        """Number of frames in the closed segments."""
+        return sum(len(segment.timestamps) for segment in self.segments)
+
+    @property
+    def state(self) -> Any:
+        """State after the last closed segment; None if there is no segment."""
+        return self.segments[-1].state if self.segments else None
+
+    @property
+    def last_us(self) -> int:
+        """Timestamp of the last frame, microseconds; -1 if there is no segment."""
+        return self.segments[-1].timestamps[-1] if self.segments else -1
+
+    def file(self, index: int, ending: str) -> pathlib.Path:
+        """Returns the path of a file of segment `index`, whose name ends so."""
+        return self.folder / f"{index:05d}{ending}"
+
+    def add(self, segment: Segment) -> None:
+        """Marks the segment after the last one as complete."""
+        path = self.file(len(self.segments), ".json")
+        # The partial file of `write_atomically` would be counted by `_read` after a crash.
+        aside = path.with_suffix(".partial")
+        aside.write_text(json.dumps(dataclasses.asdict(segment)))
+        aside.replace(path)
+        self.segments.append(segment)
+
+    def create(self) -> None:
+        """Makes the folder, if there is none, and stores the key."""
+        self.folder.mkdir(exist_ok=True)
+        (self.folder / "key").write_text(self._key)
+
+    def clear(self) -> None:
+        """Deletes the segments, and the folder if nothing else is in it."""
+        for path in self.folder.glob("*"):
+            if path != self.faces:
+                path.unlink()
+        self.segments = []
+        with contextlib.suppress(OSError):
+            self.folder.rmdir()
+
+    def delete(self) -> None:
+        """Deletes the folder with everything in it."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _read(self) -> Iterator[Segment]:
+        for index in range(len(list(self.folder.glob("*.json")))):
+            yield Segment(**json.loads(self.file(index, ".json").read_text()))
 
 
 class SegmentedWriter:
-    """Writes the videos of a conversion; a context manager.
+    """Writes the videos of a run segment by segment; a context manager.
 
-    They get their names when they are whole. If the block fails or is interrupted, what is
-    done stays to go on from, and can be watched as `<stem>.unfinished<suffix>`, or segment by
-    segment where the disk has no room for that.
+    The videos get their names when they are complete. If the block fails or is interrupted,
+    the closed segments stay so that the run can be resumed, and can be watched as
+    `<stem>.unfinished<suffix>`, or one by one if the disk has no room for that file.
 
     Attributes:
-      unfinished: what is done.
+      unfinished: folder of the closed segments.
 
     Args:
-      unfinished: what was done before.
+      unfinished: folder of the closed segments, with those of an earlier run if there was one.
       outputs: the videos.
-      like: video whose frame rate, pixel shape and colour description are kept.
-      encoding: of all of them.
-      sound: that all of them get, None for none.
-      start_us: timestamp, of pictures and sound alike, that becomes 0.
-      end_us: where the sound ends, None for the end.
+      like: video whose frame rate, pixel aspect ratio and colour description are kept.
+      encoding: codec of all videos, and its settings.
+      sound: sound of all videos, None for none.
+      start_us: timestamp of frames and sound that becomes 0, microseconds.
+      end_us: time of the source before which the sound ends, microseconds; None for the end.
       metadata: tags of the files.
-      length: frames a segment.
+      length: number of frames in a segment.
 
     Raises:
-      InputError: if an output cannot be written.
+      InputError: if an output cannot hold the codec.
     """
 
     def __init__(
         self,
-        unfinished: Unfinished,
-        outputs: Sequence[Output],
+        unfinished: SegmentFolder,
+        outputs: Sequence[OutputVideo],
         *,
         like: VideoInfo,
         encoding: Encoding = Encoding(),
@@ -74,7 +184,11 @@ class SegmentedWriter:
             encoding.check(output.path, output.transparent)
         self.unfinished, self._outputs, self._length = unfinished, outputs, length
         self._like, self._encoding, self._metadata = like, encoding, dict(metadata or {})
-        self._sound, self._start_us, self._end_us = sound, start_us, end_us
+        self._start_us = start_us
+        sound_path = sound.path if sound and sound.path else like.path
+        self._joiner = SegmentJoiner(
+            like.fps, sound, sound_path, start_us, end_us, dict(metadata or {})
+        )
         self._writers: list[VideoWriter] = []
         self._files = contextlib.ExitStack()
         self._timestamps: list[int] = []
@@ -89,23 +203,24 @@ class SegmentedWriter:
         """Appends a frame to every video.
 
         Args:
-          images: as of `VideoWriter.write`, in the order of the outputs.
-          timestamp_us: later than the frame before; see `start_us`.
-          state: what the frames after it need to know, as JSON has it.
+          images: frame of each video, in the order of the outputs; see `VideoWriter.write`.
+          timestamp_us: time of the frame, microseconds; later than that of the frame before.
+          state: whatever the next frames depend on, as JSON values.
 
         Raises:
-          InputError: if it cannot be written, such as on a full disk.
+          InputError: if the frame cannot be written, for example because the disk is full.
         """
-        with self._explained():
+        with self._write_errors_as_input_errors():
             if not self._writers:
-                self._open()
+                self._open_segment()
             last_us = self._timestamps[-1] if self._timestamps else self.unfinished.last_us
             self._timestamps.append(max(timestamp_us - self._start_us, last_us + 1))
+            # The clock of each segment starts at 0, as if it were a video by itself.
             for writer, image in zip(self._writers, images, strict=True):
                 writer.write(image, self._timestamps[-1] - self._timestamps[0])
             self._state = state
             if len(self._timestamps) == self._length:
-                self._close()
+                self._close_segment()
 
     def __exit__(
         self,
@@ -115,31 +230,35 @@ class SegmentedWriter:
     ) -> None:
         if kind is not None:
             self._files.__exit__(kind, error, trace)
-            self._leave(error)
+            self._keep_unfinished()
             return
         try:
-            with self._explained():
-                self._close()
+            with self._write_errors_as_input_errors():
+                self._close_segment()
                 self._join([output.path for output in self._outputs])
-        except InputError as failure:
-            self._leave(failure)
+        except InputError:
+            self._keep_unfinished()
             raise
         for path in self._unfinished_paths():
             _delete(path)
-        self.unfinished.remove()
+        self.unfinished.delete()
 
-    def _open(self) -> None:
-        self.unfinished.make()
+    def _open_segment(self) -> None:
+        self.unfinished.create()
         index = len(self.unfinished.segments)
         for number, output in enumerate(self._outputs):
             writer = VideoWriter(
-                self._segment(index, number), width=output.width, height=output.height,
-                like=self._like, encoding=self._encoding, transparent=output.transparent,
+                self._segment_path(index, number),
+                width=output.width,
+                height=output.height,
+                like=self._like,
+                encoding=self._encoding,
+                transparent=output.transparent,
                 metadata=self._metadata,
-            )  # fmt: skip
+            )
             self._writers.append(self._files.enter_context(writer))
 
-    def _close(self) -> None:
+    def _close_segment(self) -> None:
         if not self._writers:
             return
         writers, self._writers = self._writers, []
@@ -151,93 +270,26 @@ class SegmentedWriter:
     def _join(self, paths: Sequence[pathlib.Path]) -> None:
         segments = self.unfinished.segments
         if not segments:
-            raise InputError(f"{paths[0]}: no frame to write; choose a part within the video")
+            raise InputError(
+                f"{paths[0]}: no frame to write; choose a part within the video", setting="span"
+            )
         for number, (output, path) in enumerate(zip(self._outputs, paths, strict=True)):
-            files = [self._segment(index, number) for index in range(len(segments))]
-            with written_aside(path, output.seal) as aside:
+            files = [self._segment_path(index, number) for index in range(len(segments))]
+            with write_atomically(path, output.seal) as aside:
                 if self._encoding.codec is Codec.PNG:
-                    self._unpack(files, aside)
+                    self._joiner.to_folder(files, segments, aside)
                 else:
-                    self._mux(files, aside)
+                    self._joiner.to_file(files, segments, aside)
 
-    def _mux(self, files: Sequence[pathlib.Path], path: pathlib.Path) -> None:
-        with contextlib.ExitStack() as stack:
-            output = stack.enter_context(av.open(str(path), "w", options=muxer_options(path)))
-            output.metadata.update(self._metadata)
-            first = stack.enter_context(av.open(str(files[0]))).streams.video[0]
-            stream = output.add_stream_from_template(first, opaque=True)
-            stream.time_base = MICROSECONDS
-            if path.suffix != ".mkv":
-                stream.codec_context.codec_tag = first.codec_context.codec_tag
-            track = self._track(stack, output)
-            for packet in self._packets(files):
-                packet.stream, time_us = stream, packet.pts or 0
-                output.mux(packet)
-                if track:
-                    # Not all at the end: a player wants sound beside its picture.
-                    track.write_until(time_us)
-            if track:
-                track.finish()
-
-    def _unpack(self, files: Sequence[pathlib.Path], folder: pathlib.Path) -> None:
-        """PNG pictures, their times in milliseconds as mkvmerge reads them, and the sound."""
-        folder.mkdir()
-        lines = ["# timestamp format v2"]
-        for number, packet in enumerate(self._packets(files)):
-            (folder / (_PICTURES % number)).write_bytes(bytes(packet))
-            lines.append(f"{(packet.pts or 0) / 1000:.3f}")
-        (folder / "timestamps.txt").write_text("\n".join(lines) + "\n")
-        if self._sound and has_sound(self._sound.path or self._like.path):
-            with contextlib.ExitStack() as stack:
-                output = stack.enter_context(av.open(str(folder / "sound.mka"), "w"))
-                track = self._track(stack, output)
-                assert track
-                track.finish()
-
-    def _track(
-        self, stack: contextlib.ExitStack, output: av.container.OutputContainer
-    ) -> AudioTrack | None:
-        if not self._sound:
-            return None
-        path = self._sound.path or self._like.path
-        return stack.enter_context(
-            AudioTrack(output, path, self._sound, self._start_us, self._end_us)
-        )
-
-    def _packets(self, files: Sequence[pathlib.Path]) -> Iterator[av.Packet]:
-        """Of the pictures of all segments, on one clock of microseconds.
-
-        When each is decoded is told anew: a decoder that gives frames in order holds as many
-        back as the segment with the most reordering needs.
-        """
-        segments = self.unfinished.segments
-        times = [time_us for segment in segments for time_us in segment.timestamps]
-        held = max(segment.reordering for segment in segments)
-        step = round(1 / (self._like.fps * MICROSECONDS))
-        early = [times[0] - step * (held - i) for i in range(held)]
-        decoded = iter(early + times)
-        lasting = dict(zip(times, np.diff([*times, times[-1] + step]).tolist(), strict=True))
-        for file, segment in zip(files, segments, strict=True):
-            exact = np.array(segment.timestamps)
-            with av.open(str(file)) as container:
-                for packet in container.demux(video=0):
-                    if not packet.size:
-                        continue
-                    # Matroska has rounded them.
-                    near_us = microseconds(packet.pts or 0, packet) + exact[0]
-                    time_us = int(exact[np.abs(exact - near_us).argmin()])
-                    packet.pts, packet.dts = time_us, next(decoded)
-                    packet.duration = lasting[time_us]
-                    packet.time_base = MICROSECONDS
-                    yield packet
-
-    def _segment(self, index: int, number: int) -> pathlib.Path:
+    def _segment_path(self, index: int, number: int) -> pathlib.Path:
+        """Returns the file of segment `index` of output `number`."""
+        # Images are kept in a MOV until they are unpacked to their folder.
         suffix = self._outputs[number].path.suffix or ".mov"
         return self.unfinished.file(index, f"_{number}{suffix}")
 
     @contextlib.contextmanager
-    def _explained(self) -> Iterator[None]:
-        """Errors of encoder and disk as such of people."""
+    def _write_errors_as_input_errors(self) -> Iterator[None]:
+        """Turns errors of encoder and disk into an `InputError` that names the frame."""
         try:
             yield
         except (av.FFmpegError, OSError) as error:
@@ -247,8 +299,8 @@ class SegmentedWriter:
                 f"({error.strerror or error})"
             ) from error
 
-    def _leave(self, error: BaseException | None) -> None:
-        """Makes what is done watchable, and says where."""
+    def _keep_unfinished(self) -> None:
+        """Joins the closed segments to videos that can be watched, and logs where they are."""
         if not self.unfinished.segments:
             self.unfinished.clear()
             return
@@ -257,11 +309,15 @@ class SegmentedWriter:
             self._join(paths)
             where = f"can be watched in {paths[0]}"
         except (InputError, av.FFmpegError, OSError):
+            # A full disk has no room for a copy; the segments can be watched as well.
             where = f"lie in segments in {self.unfinished.folder}"
         logging.error(
-            "%s: stopped; the first %d frames (%.1f s) %s. The same command goes on from there.",
-            self._outputs[0].path, self.unfinished.frames, self.unfinished.last_us * 1e-6, where,
-        )  # fmt: skip
+            "%s: stopped; the first %d frames (%.1f s) %s. Repeat the run to go on from there.",
+            self._outputs[0].path,
+            self.unfinished.frames,
+            self.unfinished.last_us * 1e-6,
+            where,
+        )
 
     def _unfinished_paths(self) -> list[pathlib.Path]:
         return [
@@ -271,6 +327,7 @@ class SegmentedWriter:
 
 
 def _delete(path: pathlib.Path) -> None:
+    """Deletes a file or folder, if there is one."""
     if path.is_dir():
         shutil.rmtree(path)
     path.unlink(missing_ok=True)

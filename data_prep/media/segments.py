@@ -1,49 +1,31 @@
-"""The closed segments of an unfinished conversion, on disk."""
+"""Joins the closed segments of a video, with its sound, without encoding its frames again."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
+import fractions
 import pathlib
-import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from data_prep.errors import InputError
-from data_prep.media.container import Seal
+import av
+import numpy as np
 
-# 15 batches of 16 frames, about as far as x264 lets key frames lie apart by itself (250).
-SEGMENT_FRAMES = 240
+from data_prep.media.audio import AudioTrack, Sound, has_sound
+from data_prep.media.container import MICROSECONDS, microseconds, muxer_options
 
-
-@dataclasses.dataclass(frozen=True)
-class Output:
-    """One video of a conversion.
-
-    Attributes:
-      path: file, or folder of pictures, to be.
-      width: pixels.
-      height: pixels.
-      seal: what is done to it, whole, before it gets its name.
-      transparent: whether its frames have an alpha channel.
-    """
-
-    path: pathlib.Path
-    width: int
-    height: int
-    seal: Seal | None = None
-    transparent: bool = False
+_IMAGE_NAME = "%06d.png"
 
 
 @dataclasses.dataclass(frozen=True)
 class Segment:
-    """What is known of a closed segment.
+    """Facts about a closed segment, the same for all videos that are written together.
 
     Attributes:
-      timestamps: of its frames, microseconds.
-      reordering: see `VideoWriter`, the most of all outputs.
-      state: what the frames after it need to know, as JSON has it.
+      timestamps: times of its frames, microseconds.
+      reordering: see `VideoWriter`; the greatest of all videos.
+      state: whatever the frames after it depend on, as JSON values.
     """
 
     timestamps: list[int]
@@ -51,84 +33,120 @@ class Segment:
     state: Any
 
 
-class Unfinished:
-    """The folder of what an interrupted conversion has done.
+@dataclasses.dataclass(frozen=True)
+class SegmentJoiner:
+    """Joins segments of videos that share their frame rate, sound and tags.
 
     Attributes:
-      folder: where that is.
-      segments: the closed ones.
-
-    Args:
-      output: the first video of the conversion; the folder is `<output>.segments`.
-      key: what the frames depend on; segments with another key are of another conversion.
-      discard: whether such segments are deleted.
-
-    Raises:
-      InputError: if there are segments of another conversion that are not to be deleted.
+      fps: average frames per second.
+      sound: sound of the videos, None for none.
+      sound_path: file that the sound is taken from.
+      start_us: time of the sound that becomes 0, microseconds.
+      end_us: time before which the sound ends, microseconds; None for the end.
+      metadata: tags of the files.
     """
 
-    def __init__(self, output: pathlib.Path, key: str, discard: bool = False):
-        self.folder = output.with_name(f"{output.name}.segments")
-        self._key = key
-        self.segments = list(self._read())
-        if self.segments and (self.folder / "key").read_text() != key:
-            if not discard:
-                raise InputError(
-                    f"{self.folder}: holds an unfinished conversion of another video or with "
-                    "other settings; repeat that one, or give --force to discard it"
-                )
-            self.clear()
+    fps: fractions.Fraction
+    sound: Sound | None
+    sound_path: pathlib.Path
+    start_us: int
+    end_us: int | None
+    metadata: Mapping[str, str]
 
-    @property
-    def faces(self) -> pathlib.Path:
-        """Where the faces that were found can be kept (see `analysis_file`)."""
-        return self.folder / "faces.npz"
+    def to_file(
+        self, files: Sequence[pathlib.Path], segments: Sequence[Segment], path: pathlib.Path
+    ) -> None:
+        """Joins the segments of one video to a media file.
 
-    @property
-    def frames(self) -> int:
-        """How many are done."""
-        return sum(len(segment.timestamps) for segment in self.segments)
+        Args:
+          files: file of each segment.
+          segments: facts about each segment.
+          path: file to write.
+        """
+        with contextlib.ExitStack() as stack:
+            output = stack.enter_context(av.open(str(path), "w", options=muxer_options(path)))
+            output.metadata.update(self.metadata)
 
-    @property
-    def state(self) -> Any:
-        """After the last of them; None where there is none."""
-        return self.segments[-1].state if self.segments else None
+            # The first segment describes the stream for all of them: they have one encoding.
+            first = stack.enter_context(av.open(str(files[0]))).streams.video[0]
+            stream = output.add_stream_from_template(first, opaque=True)
+            stream.time_base = MICROSECONDS
+            if path.suffix != ".mkv":
+                stream.codec_context.codec_tag = first.codec_context.codec_tag
 
-    @property
-    def last_us(self) -> int:
-        """Timestamp of the last of them, -1 where there is none."""
-        return self.segments[-1].timestamps[-1] if self.segments else -1
+            track = self._open_track(stack, output)
+            for packet in self._packets(files, segments):
+                packet.stream, time_us = stream, packet.pts or 0
+                output.mux(packet)
+                # Not all sound at the end: a player needs it beside the frames.
+                if track:
+                    track.write_until(time_us)
+            if track:
+                track.finish()
 
-    def file(self, index: int, name: str) -> pathlib.Path:
-        """Of a segment."""
-        return self.folder / f"{index:05d}{name}"
+    def to_folder(
+        self, files: Sequence[pathlib.Path], segments: Sequence[Segment], folder: pathlib.Path
+    ) -> None:
+        """Unpacks the segments of one video of PNG images to a folder.
 
-    def add(self, segment: Segment) -> None:
-        """A segment counts when this, the last of its files, is there."""
-        path = self.file(len(self.segments), ".json")
-        aside = path.with_suffix(".partial")
-        aside.write_text(json.dumps(dataclasses.asdict(segment)))
-        aside.replace(path)
-        self.segments.append(segment)
+        Beside the images, the folder gets `timestamps.txt`, their times in milliseconds as
+        mkvmerge reads them, and `sound.mka` where there is sound.
 
-    def make(self) -> None:
-        """Makes the folder."""
-        self.folder.mkdir(exist_ok=True)
-        (self.folder / "key").write_text(self._key)
+        Args:
+          files: file of each segment.
+          segments: facts about each segment.
+          folder: folder to make.
+        """
+        folder.mkdir()
+        lines = ["# timestamp format v2"]
+        for number, packet in enumerate(self._packets(files, segments)):
+            (folder / (_IMAGE_NAME % number)).write_bytes(bytes(packet))
+            lines.append(f"{(packet.pts or 0) / 1000:.3f}")
+        (folder / "timestamps.txt").write_text("\n".join(lines) + "\n")
+        if self.sound and has_sound(self.sound_path):
+            with contextlib.ExitStack() as stack:
+                output = stack.enter_context(av.open(str(folder / "sound.mka"), "w"))
+                track = self._open_track(stack, output)
+                assert track
+                track.finish()
 
-    def clear(self) -> None:
-        """Deletes the segments, and the folder if there is nothing else in it."""
-        for path in self.folder.glob("*"):
-            if path != self.faces:
-                path.unlink()
-        self.segments = []
-        with contextlib.suppress(OSError):
-            self.folder.rmdir()
+    def _open_track(
+        self, stack: contextlib.ExitStack, output: av.container.OutputContainer
+    ) -> AudioTrack | None:
+        if not self.sound:
+            return None
+        return stack.enter_context(
+            AudioTrack(output, self.sound_path, self.sound, self.start_us, self.end_us)
+        )
 
-    def remove(self) -> None:
-        """Deletes the folder."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+    def _packets(
+        self, files: Sequence[pathlib.Path], segments: Sequence[Segment]
+    ) -> Iterator[av.Packet]:
+        """Yields the video packets of all segments on one clock of microseconds.
 
-    def _read(self) -> Iterator[Segment]:
-        for index in range(len(list(self.folder.glob("*.json")))):
-            yield Segment(**json.loads(self.file(index, ".json").read_text()))
+        Decoding times are made anew: a decoder that returns frames in order holds as many
+        back as the segment with the most reordering needs.
+        """
+        times = [time_us for segment in segments for time_us in segment.timestamps]
+        step = round(1 / (self.fps * MICROSECONDS))
+        durations = dict(zip(times, np.diff([*times, times[-1] + step]).tolist(), strict=True))
+
+        # A packet is decoded when the frame `held` places before it is presented; the first
+        # `held` packets are decoded before the video begins.
+        held = max(segment.reordering for segment in segments)
+        lead_in = [times[0] - step * (held - i) for i in range(held)]
+        decoding_times = iter(lead_in + times)
+
+        for file, segment in zip(files, segments, strict=True):
+            exact = np.array(segment.timestamps)
+            with av.open(str(file)) as container:
+                for packet in container.demux(video=0):
+                    if not packet.size:
+                        continue
+                    # Matroska has rounded the times to milliseconds; the segment has them all.
+                    rounded_us = microseconds(packet.pts or 0, packet) + exact[0]
+                    time_us = int(exact[np.abs(exact - rounded_us).argmin()])
+                    packet.pts, packet.dts = time_us, next(decoding_times)
+                    packet.duration = durations[time_us]
+                    packet.time_base = MICROSECONDS
+                    yield packet

@@ -1,7 +1,7 @@
-"""Videos to frames.
+"""Reads videos as frames.
 
-Frames are upright RGB: rotation metadata is applied, the stream's colour matrix and range
-are honoured.
+Frames are upright, as the rotation metadata of the file demands. RGB frames are converted with
+the colour matrix and range of the stream.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from absl import logging
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
-from data_prep.media.coded_frame import CodedFrame, planes_of
+from data_prep.media.coded_frame import CodedFrame, plane_arrays
 from data_prep.media.container import (
     MICROSECONDS,
     decode,
@@ -32,7 +32,7 @@ from data_prep.records import Frame
 _HD_HEIGHT = 720
 # A Matroska file with a variable rate may claim its clock, 1000 to 30000, as frames a second.
 _FASTEST_CAMERA = 240
-# Between frames of an undamaged video; phones with a variable rate reach 560 ms.
+# Longest time between frames of an undamaged video; phones with a variable rate reach 560 ms.
 _LONGEST_GAP_US = 750_000
 # SMPTE 170M has the coefficients of BT.601 under a number of its own.
 _MATRICES = {int(matrix): matrix for matrix in Colorspace} | {6: Colorspace.ITU601}
@@ -47,9 +47,9 @@ class Span:
     """A part of a video.
 
     Attributes:
-      start_s: first second that is read.
-      end_s: second before which reading stops, None for the end.
-      every: only each n-th frame is read.
+      start_s: time of the first frame to read, seconds.
+      end_s: time before which reading stops, seconds; None for the end.
+      every: reads only each n-th frame.
     """
 
     start_s: float = 0.0
@@ -62,25 +62,25 @@ WHOLE = Span()
 
 @dataclasses.dataclass(frozen=True)
 class VideoInfo:
-    """What a video says about itself.
+    """Properties of a video, from its metadata and its first frame.
 
     Attributes:
-      path: the file.
-      width: upright, pixels.
-      height: upright, pixels.
+      path: path of the file.
+      width: width of an upright frame, pixels.
+      height: height of an upright frame, pixels.
       fps: average frames per second.
-      frames: their number, estimated from the duration where the container does not say.
-      duration_us: microseconds.
+      frames: number of frames, estimated from the duration where the container has none.
+      duration_us: duration, microseconds.
       rotation: degrees counter-clockwise that the frames are turned to stand upright.
       sample_aspect_ratio: width of a pixel over its height.
-      has_audio: whether there is an audio stream.
-      codec: of the video stream.
-      pixel_format: as FFmpeg calls it, such as "yuv420p".
-      bits: of each colour component, 8 or more.
-      matrix: colour matrix, as `av.video.reformatter.Colorspace`.
+      has_audio: whether the file has an audio stream.
+      codec: FFmpeg's name of the decoder.
+      pixel_format: FFmpeg's name of the pixel format, such as "yuv420p".
+      bits: bits of each colour component, 8 or more.
+      matrix: colour matrix.
       full_range: whether luma spans 0..255 and not 16..235.
-      primaries: of colour, the number of ITU-T H.273; 2 is unspecified.
-      transfer: characteristics, the number of ITU-T H.273; 2 is unspecified.
+      primaries: colour primaries, the number of ITU-T H.273; 2 is unspecified.
+      transfer: transfer characteristics, the number of ITU-T H.273; 2 is unspecified.
     """
 
     path: pathlib.Path
@@ -101,14 +101,27 @@ class VideoInfo:
     transfer: int
 
     def expected_frames(self, span: Span = WHOLE) -> int:
-        """About how many frames `read_frames` will give."""
+        """Estimates how many frames `read_frames` will yield for a part of the video."""
         end_s = self.duration_us * 1e-6 if span.end_s is None else span.end_s
         count = min(self.frames, round(max(end_s - span.start_s, 0) * float(self.fps)))
         return -(-count // span.every)
 
 
+# A video by its path or, where its properties are known already, by these.
+Video = str | pathlib.Path | VideoInfo
+
+
+def info_of(video: Video) -> VideoInfo:
+    """Returns the properties of a video; probes it only if they are not given.
+
+    Raises:
+      InputError: if the file is missing or is not a video.
+    """
+    return video if isinstance(video, VideoInfo) else probe(video)
+
+
 def probe(path: str | pathlib.Path) -> VideoInfo:
-    """Reads what a video says about itself.
+    """Reads the properties of a video; decodes its first frame.
 
     Raises:
       InputError: if the file is missing or is not a video.
@@ -116,19 +129,20 @@ def probe(path: str | pathlib.Path) -> VideoInfo:
     with open_video(path) as container:
         stream = video_streams(container)[0]
         first = first_frame(container, path)
+        # The first frame knows its rotation, format and colours; a container may omit them.
         rotation = round(first.rotation) % 360
-        turned = rotation in (90, 270)
+        sideways = rotation in (90, 270)
         duration_us = _duration_us(container, stream, first)
         fps = _frame_rate(stream)
         return VideoInfo(
             path=pathlib.Path(path),
-            width=first.height if turned else first.width,
-            height=first.width if turned else first.height,
+            width=first.height if sideways else first.width,
+            height=first.width if sideways else first.height,
             fps=fps,
             frames=stream.frames or round(duration_us * 1e-6 * float(fps)),
             duration_us=duration_us,
             rotation=rotation,
-            sample_aspect_ratio=_upright_aspect(stream.sample_aspect_ratio, turned),
+            sample_aspect_ratio=_upright_aspect(stream.sample_aspect_ratio, sideways),
             has_audio=bool(container.streams.audio),
             codec=stream.codec_context.name,
             pixel_format=first.format.name,
@@ -140,76 +154,81 @@ def probe(path: str | pathlib.Path) -> VideoInfo:
         )
 
 
-def read_frames(
-    path: str | pathlib.Path, span: Span = WHOLE, *, exact: bool = True
-) -> Iterator[Frame]:
+def read_frames(video: Video, span: Span = WHOLE, *, exact: bool = True) -> Iterator[Frame]:
     """Decodes a video to RGB.
 
-    Frames are numbered from the start of the file whatever part of it is read. Where the
-    file is damaged, what decodes is read and a warning says how much that was.
+    Frames are numbered from the start of the file, whichever part of it is read. Where the
+    file is damaged, all frames that can be decoded are read, and a warning says how many.
 
     Args:
-      path: the video.
-      span: which part.
-      exact: whether colours are rounded and have full chroma, as what is stored or shown
-        needs; to find something in the pictures they need not.
+      video: path of the video, or its properties.
+      span: part of the video to read.
+      exact: whether colours are rounded and have full chroma, which frames to be stored or
+        shown need; frames in which something is only searched do without and are read faster.
+
+    Yields:
+      Frames in order of time.
 
     Raises:
       InputError: if the file is no video, or not one frame can be decoded.
     """
-    info, scaling = probe(path), SCALING if exact else _QUICK_SCALING
-    convert = VideoReformatter()
-    for index, timestamp_us, frame in _decoded(path, info, span):
+    info, convert = info_of(video), VideoReformatter()
+    scaling = SCALING if exact else _QUICK_SCALING
+    for index, timestamp_us, frame in _decode_span(info, span):
         yield Frame(index, timestamp_us, _to_rgb(frame, info, convert, scaling))
 
 
 def read_coded_frames(
-    path: str | pathlib.Path,
+    video: Video,
     span: Span = WHOLE,
     *,
     pixel_format: str | None = None,
     first: int = 0,
     wanted: Callable[[int], bool] = lambda index: True,
 ) -> Iterator[CodedFrame]:
-    """Decodes a video to pictures as they are coded.
+    """Decodes a video to frames that stay luma and chroma.
+
+    Frames are numbered as by `read_frames`.
 
     Args:
-      path: as of `read_frames`.
-      span: likewise.
-      pixel_format: of the pictures, see `PixelCoding`; default: that of the video, in which
-        nothing is lost, or 8-bit RGB where that is no planar YUV.
-      first: index of the first picture that is given.
-      wanted: which pictures are given, by index.
+      video: path of the video, or its properties.
+      span: part of the video to read.
+      pixel_format: format of the frames, see `PixelCoding`. Default: that of the video, in
+        which nothing is lost, or 8-bit RGB where that is no planar YUV.
+      first: index of the first frame to yield.
+      wanted: tells by its index whether a frame is to be yielded.
+
+    Yields:
+      Frames in order of time.
 
     Raises:
-      InputError: as `read_frames`.
+      InputError: if the file is no video, or not one frame can be decoded.
     """
-    info, convert = probe(path), VideoReformatter()
+    info, convert = info_of(video), VideoReformatter()
     name = pixel_format or (info.pixel_format if _is_planar_yuv(info) else "rgb24")
     coding = PixelCoding(name, info.matrix, info.full_range)
-    for index, timestamp_us, frame in _decoded(path, info, span):
+    for index, timestamp_us, frame in _decode_span(info, span):
         if index < first or not wanted(index):
             continue
         if coding.is_rgb:
             image = _to_rgb(frame, info, convert, SCALING, name)
             yield CodedFrame(index, timestamp_us, coding, [image])
         else:
-            planes = planes_of(_to_planes(frame, info, convert, name))
+            planes = plane_arrays(_to_planes(frame, info, convert, name))
             turned = [np.rot90(plane, info.rotation // 90).copy() for plane in planes]
             yield CodedFrame(index, timestamp_us, coding, turned)
 
 
-def _decoded(
-    path: str | pathlib.Path, info: VideoInfo, span: Span
-) -> Iterator[tuple[int, int, av.VideoFrame]]:
-    """Index, timestamp and frame of those in a span."""
-    count, first_pts, end_us, dark_us, damage = 0, None, 0, 0, list[str]()
-    with open_video(path) as container:
+def _decode_span(info: VideoInfo, span: Span) -> Iterator[tuple[int, int, av.VideoFrame]]:
+    """Yields index, timestamp and frame of those in a span; warns if the file is damaged."""
+    count, first_pts, end_us, gap_us, damage = 0, None, 0, 0, list[str]()
+    with open_video(info.path) as container:
         video_streams(container)[0].thread_type = "AUTO"
         for frame in decode(container, damage):
+            # The clock of a file may start anywhere; ours starts with the first frame.
             first_pts = (frame.pts or 0) if first_pts is None else first_pts
             timestamp_us = microseconds((frame.pts or 0) - first_pts, frame)
-            dark_us = max(dark_us, timestamp_us - end_us)
+            gap_us = max(gap_us, timestamp_us - end_us)
             if span.end_s is not None and timestamp_us >= span.end_s * 1e6:
                 break
             if timestamp_us >= span.start_s * 1e6 and count % span.every == 0:
@@ -217,38 +236,52 @@ def _decoded(
             count += 1
             end_us = timestamp_us + microseconds(frame.duration or 0, frame)
         else:
-            dark_us = max(dark_us, info.duration_us - end_us)
-    # Frames are not counted to judge this: an edit list hides some, a variable rate has fewer.
-    if damage or dark_us > _LONGEST_GAP_US:
+            gap_us = max(gap_us, info.duration_us - end_us)
+    # The number of frames does not tell: an edit list hides some, a variable rate has fewer.
+    if damage or gap_us > _LONGEST_GAP_US:
+        expected = info.expected_frames(Span(end_s=span.end_s))
         logging.warning(
             "%s: damaged or truncated; read %d of about %d frames, up to %.1f of %.1f s, "
-            "%d damaged parts, up to %.1f s without a picture.",
-            path, count, info.expected_frames(Span(end_s=span.end_s)),
-            end_us * 1e-6, info.duration_us * 1e-6, len(damage), dark_us * 1e-6,
-        )  # fmt: skip
+            "%d damaged parts, up to %.1f s without a frame.",
+            info.path,
+            count,
+            expected,
+            end_us * 1e-6,
+            info.duration_us * 1e-6,
+            len(damage),
+            gap_us * 1e-6,
+        )
 
 
-def spread_frames(path: str | pathlib.Path, count: int, span: Span = WHOLE) -> Iterator[Frame]:
-    """Frames evenly spread over a video, to look at; found by seeking, in order of time.
+def evenly_spaced_frames(video: Video, count: int, span: Span = WHOLE) -> Iterator[Frame]:
+    """Finds frames evenly spaced over a video by seeking, for example for a contact sheet.
 
-    Their index is their number among those that are given.
+    Args:
+      video: path of the video, or its properties.
+      count: number of frames; a short video yields fewer, since no frame comes twice.
+      span: part of the video; `every` is ignored.
+
+    Yields:
+      Frames in order of time, RGB, numbered from 0 by their place among those yielded.
 
     Raises:
       InputError: if the file is no video, or not one frame can be decoded.
     """
-    info, convert = probe(path), VideoReformatter()
+    info, convert = info_of(video), VideoReformatter()
     end_s = info.duration_us * 1e-6 if span.end_s is None else span.end_s
+    # The middles of `count` equal parts.
     times = np.linspace(span.start_s, end_s, 2 * count + 1)[1::2]
     last_pts = -1
-    with open_video(path) as container:
+    with open_video(info.path) as container:
         stream = video_streams(container)[0]
         stream.thread_type = "AUTO"
-        first = first_frame(container, path)
+        first = first_frame(container, info.path)
         first_pts, index = first.pts or 0, 0
         for time_s in times.tolist():
-            wanted = first_pts + round(time_s / time_base(first))
-            container.seek(max(wanted, first_pts), stream=stream)
-            frame = _first_from(decode(container, []), wanted)
+            pts = first_pts + round(time_s / time_base(first))
+            # Seeking ends at the key frame before; the frames from there on are decoded.
+            container.seek(max(pts, first_pts), stream=stream)
+            frame = _frame_at(decode(container, []), pts)
             if frame is None or (frame.pts or 0) <= last_pts:
                 continue
             last_pts = frame.pts or 0
@@ -257,18 +290,18 @@ def spread_frames(path: str | pathlib.Path, count: int, span: Span = WHOLE) -> I
             index += 1
 
 
-def _first_from(frames: Iterator[av.VideoFrame], pts: int) -> av.VideoFrame | None:
-    """The frame that is shown at a time: the last that is not later, or the first there is."""
-    shown = None
+def _frame_at(frames: Iterator[av.VideoFrame], pts: int) -> av.VideoFrame | None:
+    """Returns the last frame that is not later than `pts`, or the first if all are later."""
+    current = None
     for frame in frames:
-        if shown is not None and (frame.pts or 0) > pts:
+        if current is not None and (frame.pts or 0) > pts:
             break
-        shown = frame
-    return shown
+        current = frame
+    return current
 
 
 def _frame_rate(stream: av.VideoStream) -> fractions.Fraction:
-    """The average, or FFmpeg's guess where no camera is that fast."""
+    """Returns the average rate, or FFmpeg's guess where no camera is as fast as the average."""
     average = stream.average_rate or fractions.Fraction(25)
     return average if average <= _FASTEST_CAMERA else stream.guessed_rate or average
 
@@ -276,20 +309,23 @@ def _frame_rate(stream: av.VideoStream) -> fractions.Fraction:
 def _duration_us(
     container: av.container.InputContainer, stream: av.VideoStream, first: av.VideoFrame
 ) -> int:
-    """Of the picture; of the rest of the file from its first frame, where no stream has one."""
+    """Returns the duration of the video stream.
+
+    Matroska states only that of the file, from which the time before the first frame is taken.
+    """
     if stream.duration is not None and stream.time_base is not None:
         return round(stream.duration * stream.time_base / MICROSECONDS)
     late_us = microseconds(first.pts or 0, first) - (container.start_time or 0)
     return max((container.duration or 0) - late_us, 0)
 
 
-def _upright_aspect(aspect: fractions.Fraction | None, turned: bool) -> fractions.Fraction:
+def _upright_aspect(aspect: fractions.Fraction | None, sideways: bool) -> fractions.Fraction:
     aspect = aspect or fractions.Fraction(1)
-    return 1 / aspect if turned else aspect
+    return 1 / aspect if sideways else aspect
 
 
 def _matrix(frame: av.VideoFrame) -> Colorspace:
-    """The stream's matrix; where it does not say, what its size implies."""
+    """Returns the colour matrix of the stream, or the usual one for its size if it has none."""
     if int(frame.colorspace) in _MATRICES:
         return _MATRICES[int(frame.colorspace)]
     return Colorspace.ITU709 if frame.height >= _HD_HEIGHT else Colorspace.ITU601
@@ -302,6 +338,7 @@ def _to_rgb(
     scaling: int,
     pixel_format: str = "rgb24",
 ) -> np.ndarray:
+    """Converts a frame to an upright RGB image, uint8 or uint16 by its pixel format."""
     rgb = convert.reformat(
         frame,
         format=pixel_format,
@@ -318,7 +355,7 @@ def _to_rgb(
 def _to_planes(
     frame: av.VideoFrame, info: VideoInfo, convert: VideoReformatter, pixel_format: str
 ) -> av.VideoFrame:
-    """As it is, or with the chroma, bits or colours of another format."""
+    """Converts a frame to another planar format, if it has not got that format already."""
     if frame.format.name == pixel_format:
         return frame
     return convert.reformat(
@@ -333,11 +370,13 @@ def _to_planes(
 
 
 def _is_planar_yuv(info: VideoInfo) -> bool:
-    """Whether planes can be used as they are, also when they are turned."""
+    """Whether a frame is luma and two chroma planes that stay so when they are turned upright."""
     pixels = av.VideoFormat(info.pixel_format)
     coding = PixelCoding(info.pixel_format)
-    planar = pixels.is_planar and not pixels.is_rgb and len(pixels.components) == 3
-    return planar and (coding.steps[0] == coding.steps[1] or not info.rotation % 180)
+    is_yuv = pixels.is_planar and not pixels.is_rgb and len(pixels.components) == 3
+    # Turned by 90 degrees, 4:2:2 would become 4:4:0, which few encoders have.
+    rows, columns = coding.chroma_steps
+    return is_yuv and (rows == columns or not info.rotation % 180)
 
 
 def _range(info: VideoInfo) -> ColorRange:

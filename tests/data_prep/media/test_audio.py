@@ -1,4 +1,4 @@
-"""Sound: packets against the source's, and changes against the spectrum."""
+"""Copied sound against the packets of the source, changed sound against its spectrum."""
 
 import av
 import numpy as np
@@ -7,13 +7,13 @@ import pytest
 from data_prep.errors import InputError
 from data_prep.media import audio, video_reader
 from data_prep.media.audio import AudioTrack, Sound
-from tests.support.clips import contents, copy, timed_packets, writer
+from tests.support.clips import packet_contents, timed_packets, transcode, writer
 
 _RATE = 48_000
 
 
 def _tone(path, hertz=440.0, seconds=4.0, layout="stereo", codec="aac"):
-    """A tone, another one on every channel, half as loud as can be."""
+    """Writes a tone, another one on every channel, at a quarter of full scale."""
     channels = av.AudioLayout(layout).nb_channels
     time = np.arange(round(seconds * _RATE)) / _RATE
     waves = [0.25 * np.sin(2 * np.pi * hertz * (1 + i) * time) for i in range(channels)]
@@ -29,8 +29,9 @@ def _tone(path, hertz=440.0, seconds=4.0, layout="stereo", codec="aac"):
 
 
 def _rewritten(source, out, **changes):
-    with av.open(str(out), "w") as container, AudioTrack(container, source, Sound(**changes)) as t:
-        t.finish()
+    sound = Sound(**changes)
+    with av.open(str(out), "w") as container, AudioTrack(container, source, sound) as track:
+        track.finish()
     return out
 
 
@@ -49,38 +50,40 @@ def _pitch(channel, rate):
     "name", ["WolfgangLanger_Pexels.mp4", "single_face.mp4", "bigbuckbunny.mp4", "face_noface.mov"]
 )
 def test_audio_is_copied_bit_for_bit(samples, tmp_path, name):
-    copy(samples / name, tmp_path / "copy.mp4", video_reader.Span(end_s=0.5), sound=Sound())
-    assert contents(tmp_path / "copy.mp4") == contents(samples / name)
+    transcode(samples / name, tmp_path / "copy.mp4", video_reader.Span(end_s=0.5), sound=Sound())
+    assert packet_contents(tmp_path / "copy.mp4") == packet_contents(samples / name)
     ours, theirs = timed_packets(tmp_path / "copy.mp4"), timed_packets(samples / name)
     assert ours[9][0] == pytest.approx(theirs[9][0], abs=2e-3)
 
 
-def test_the_sound_of_a_part_begins_with_its_pictures(samples, tmp_path):
+def test_the_sound_of_a_part_begins_with_its_frames(samples, tmp_path):
     source, start_s = samples / "bigbuckbunny.mp4", 1.0
-    copy(source, tmp_path / "part.mp4", video_reader.Span(start_s, 2.0), sound=Sound(),
-         start_us=1_000_000, end_us=2_000_000)  # fmt: skip
+    span, limits = video_reader.Span(start_s, 2.0), {"start_us": 1_000_000, "end_us": 2_000_000}
+    transcode(source, tmp_path / "part.mp4", span, sound=Sound(), **limits)
     written = timed_packets(tmp_path / "part.mp4")
     wanted = [(at - start_s, b) for at, b in timed_packets(source) if start_s <= at < 2.0]
     assert [content for _, content in written] == [content for _, content in wanted]
     assert written[0][0] == pytest.approx(wanted[0][0], abs=1e-3)
 
 
-def test_sound_of_another_file_or_none(samples, tmp_path):
+def test_a_video_gets_the_sound_of_another_file_or_none(samples, tmp_path):
     clip, other = samples / "cap13_edit2.mp4", samples / "single_face.mp4"
-    copy(clip, tmp_path / "none.mp4", video_reader.Span(end_s=0.2))
-    copy(clip, tmp_path / "other.mp4", video_reader.Span(end_s=0.2), sound=Sound(other))
+    transcode(clip, tmp_path / "none.mp4", video_reader.Span(end_s=0.2))
+    transcode(clip, tmp_path / "other.mp4", video_reader.Span(end_s=0.2), sound=Sound(other))
     assert not audio.has_sound(tmp_path / "none.mp4")
-    assert contents(tmp_path / "other.mp4") == contents(other)
+    assert packet_contents(tmp_path / "other.mp4") == packet_contents(other)
 
 
 @pytest.mark.parametrize(
     ("changes", "seconds", "hertz"),
     [
-        ({"tempo": 1.25}, 3.2, 440), ({"tempo": 0.5, "pitch": 12.0}, 8.0, 880),
-        ({"pitch": 3.0}, 4.0, 440 * 2 ** (3 / 12)), ({"pitch": -12.0}, 4.0, 220),
+        ({"tempo": 1.25}, 3.2, 440),
+        ({"tempo": 0.5, "pitch": 12.0}, 8.0, 880),
+        ({"pitch": 3.0}, 4.0, 440 * 2 ** (3 / 12)),
+        ({"pitch": -12.0}, 4.0, 220),
     ],
-)  # fmt: skip
-def test_tempo_and_pitch_are_changed_each_for_itself(tmp_path, changes, seconds, hertz):
+)
+def test_tempo_and_pitch_change_independently(tmp_path, changes, seconds, hertz):
     tone = _tone(tmp_path / "tone.mov", codec="pcm_s16le")
     channels, rate = _samples(_rewritten(tone, tmp_path / "x.mkv", **changes))
     assert channels.size / 2 / rate == pytest.approx(seconds, rel=0.01)
@@ -88,7 +91,7 @@ def test_tempo_and_pitch_are_changed_each_for_itself(tmp_path, changes, seconds,
     assert _pitch(left, rate) == pytest.approx(hertz, rel=0.005)
 
 
-def test_gain_is_in_decibels_and_channels_stay(tmp_path):
+def test_gain_is_in_decibels_and_channels_keep_their_order(tmp_path):
     tone = _tone(tmp_path / "tone.mp4", layout="5.1")
     before, _ = _samples(tone)
     after, _ = _samples(_rewritten(tone, tmp_path / "x.mp4", gain_db=-6.0))
@@ -100,7 +103,7 @@ def test_gain_is_in_decibels_and_channels_stay(tmp_path):
         assert _pitch(after[i], _RATE) == pytest.approx(440 * (1 + i), rel=0.01)
 
 
-def test_loudness_is_kept(tmp_path):
+def test_sound_gets_the_loudness_of_another_file(tmp_path):
     loud, quiet = _tone(tmp_path / "loud.mp4"), tmp_path / "quiet.mp4"
     _rewritten(loud, quiet, gain_db=-20.0)
     assert audio.loudness(loud) - audio.loudness(quiet) == pytest.approx(20, abs=0.2)
@@ -108,14 +111,14 @@ def test_loudness_is_kept(tmp_path):
     assert audio.loudness(again) == pytest.approx(audio.loudness(loud), abs=0.3)
 
 
-def test_what_is_made_louder_is_not_clipped(tmp_path):
+def test_louder_sound_does_not_clip(tmp_path):
     tone = _tone(tmp_path / "tone.mp4")
     channels, _ = _samples(_rewritten(tone, tmp_path / "x.mov", gain_db=20.0))
     peak = np.abs(channels.astype(float)).max() / np.iinfo(channels.dtype).max
     assert 0.9 < peak < 0.99
 
 
-def test_changed_sound_stays_beside_its_pictures(samples, tmp_path):
+def test_changed_sound_stays_in_step_with_the_frames(samples, tmp_path):
     """A click at 2 s is heard 1 s after the cut at 1 s, also if the source begins late."""
     source = tmp_path / "click.mkv"
     wave = np.zeros((1, 3 * _RATE), np.int16)
@@ -138,7 +141,7 @@ def test_changed_sound_stays_beside_its_pictures(samples, tmp_path):
         assert np.abs(channels[0]).argmax() / rate == pytest.approx(heard_s, abs=0.03)
 
 
-def test_what_a_file_cannot_hold_is_coded(tmp_path, caplog):
+def test_sound_that_the_file_cannot_hold_is_encoded_again(tmp_path, caplog):
     tone = _tone(tmp_path / "tone.mkv", codec="pcm_s16le", layout="5.1")
     _rewritten(tone, tmp_path / "x.mp4")
     with av.open(str(tmp_path / "x.mp4")) as container:
@@ -149,7 +152,7 @@ def test_what_a_file_cannot_hold_is_coded(tmp_path, caplog):
 
 
 @pytest.mark.parametrize("changes", [{}, {"gain_db": -1.0}])
-def test_a_truncated_source_gives_the_sound_it_has(tmp_path, changes):
+def test_the_sound_of_a_truncated_source_is_written_as_far_as_it_goes(tmp_path, changes):
     whole = _tone(tmp_path / "tone.mkv").read_bytes()
     cut = tmp_path / "cut.mkv"
     cut.write_bytes(whole[: len(whole) // 2])
@@ -158,6 +161,7 @@ def test_a_truncated_source_gives_the_sound_it_has(tmp_path, changes):
 
 
 @pytest.mark.parametrize("changes", [{"tempo": 3.0}, {"pitch": 13.0}])
-def test_what_cannot_be_changed_is_refused(changes):
-    with pytest.raises(InputError, match=r"to 2|to 12"):
+def test_a_change_out_of_range_is_refused_by_name(changes):
+    with pytest.raises(InputError, match=r"to 2|to 12") as refused:
         Sound(**changes)
+    assert refused.value.setting in changes

@@ -1,4 +1,4 @@
-"""Which codec goes with what, said in one line."""
+"""A setting or file that does not fit the codec is refused in one line that says what does."""
 
 import pathlib
 
@@ -9,7 +9,7 @@ from data_prep.media.codecs import Codec, Encoding
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "message"),
     [
         ({"codec": Codec.PRORES, "bits": 8}, "prores has no 8 bits; it has 10"),
         ({"codec": Codec.H264, "bits": 16}, "h264 has no 16 bits; it has 8 or 10"),
@@ -19,13 +19,14 @@ from data_prep.media.codecs import Codec, Encoding
         ({"codec": Codec.PNG, "preset": "fast"}, "png has no preset 'fast'; it has none"),
     ],
 )
-def test_what_a_codec_lacks_is_said(settings, said):
-    with pytest.raises(InputError, match=rf"^[^\n]*{said}[^\n]*$"):
+def test_a_setting_that_a_codec_lacks_is_refused_by_name(settings, message):
+    with pytest.raises(InputError, match=rf"^[^\n]*{message}[^\n]*$") as refused:
         Encoding(**settings)
+    assert refused.value.setting == list(settings)[1]
 
 
 @pytest.mark.parametrize(
-    ("codec", "name", "said"),
+    ("codec", "name", "message"),
     [
         (Codec.H264, "x.avi", "h264 is written into .mp4, .mov or .mkv"),
         (Codec.PRORES, "x.mp4", "prores is written into .mov"),
@@ -33,18 +34,19 @@ def test_what_a_codec_lacks_is_said(settings, said):
         (Codec.AV1, "x", "av1 is written into .mp4 or .mkv"),
     ],
 )
-def test_what_a_file_cannot_hold_is_said(codec, name, said):
-    with pytest.raises(InputError, match=said):
+def test_a_file_that_cannot_hold_the_codec_is_refused(codec, name, message):
+    with pytest.raises(InputError, match=message) as refused:
         Encoding(codec).check(pathlib.Path(name))
+    assert refused.value.setting == "codec"
 
 
-def test_odd_sizes_get_a_format_that_has_them():
+def test_an_odd_size_gets_a_format_that_has_odd_sizes():
     assert Encoding().pixel_format(64, 48) == "yuv420p"
     assert Encoding(Codec.H265, 10).pixel_format(65, 48) == "yuv444p10le"
     assert Encoding(Codec.AV1).pixel_format(65, 47) == "yuv420p"
 
 
-def test_transparency_needs_a_codec_that_has_it():
+def test_transparency_needs_a_codec_with_an_alpha_channel():
     with pytest.raises(InputError, match="h264 has no transparency; use prores, ffv1 or png"):
         Encoding().check(pathlib.Path("x.mp4"), transparent=True)
     Encoding(Codec.PRORES).check(pathlib.Path("x.mov"), transparent=True)

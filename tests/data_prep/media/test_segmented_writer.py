@@ -1,4 +1,4 @@
-"""Stopped and started again, a video equals one that was never stopped."""
+"""A video whose writing was stopped and resumed equals one that was never stopped."""
 
 import itertools
 import resource
@@ -13,20 +13,19 @@ import numpy as np
 import pytest
 
 from data_prep.errors import InputError
-from data_prep.media import segments, video_reader
+from data_prep.media import segmented_writer, video_reader
 from data_prep.media.audio import Sound
 from data_prep.media.codecs import Codec, Encoding
-from data_prep.media.segmented_writer import SegmentedWriter
-from data_prep.media.segments import Output, Unfinished
+from data_prep.media.segmented_writer import OutputVideo, SegmentedWriter, SegmentFolder
 from tests.support import ROOT
-from tests.support.clips import contents, copy, psnr, timed_packets, writer
+from tests.support.clips import packet_contents, psnr, timed_packets, transcode, writer
 
 _LENGTH = 10
 
 
 @pytest.fixture(scope="module")
 def clip(samples):
-    """VFR, with gaps of up to 560 ms."""
+    """A clip with a variable frame rate, with gaps of up to 560 ms, and its frames."""
     path = samples / "cap12_edit.webm"
     return path, list(video_reader.read_frames(path, video_reader.Span(end_s=1.5)))
 
@@ -48,9 +47,15 @@ def _interrupted(out, clip, fail_at, **settings):
 
 @pytest.mark.parametrize(
     ("codec", "name"),
-    [(Codec.H264, "x.mp4"), (Codec.H265, "x.mp4"), (Codec.AV1, "x.mp4"), (Codec.H264, "x.mkv"),
-     (Codec.FFV1, "x.mkv"), (Codec.PRORES, "x.mov")],
-)  # fmt: skip
+    [
+        (Codec.H264, "x.mp4"),
+        (Codec.H265, "x.mp4"),
+        (Codec.AV1, "x.mp4"),
+        (Codec.H264, "x.mkv"),
+        (Codec.FFV1, "x.mkv"),
+        (Codec.PRORES, "x.mov"),
+    ],
+)
 def test_an_interrupted_video_equals_a_whole_one_byte_by_byte(clip, tmp_path, codec, name):
     (tmp_path / "whole").mkdir()
     whole, out = tmp_path / "whole" / name, tmp_path / name
@@ -82,18 +87,20 @@ def test_joined_packets_decode_to_every_frame_at_its_time(clip, tmp_path):
     assert all(a.dts < b.dts for a, b in itertools.pairwise(packets))
 
 
-def test_what_is_done_can_be_watched_and_goes_on_with_its_state(samples, tmp_path, caplog):
+def test_closed_segments_can_be_watched_and_resumed_with_their_state(samples, tmp_path, caplog):
     clip = samples / "single_face.mp4"
     frames = list(video_reader.read_frames(clip))
     out, settings = tmp_path / "x.mp4", {"sound": Sound()}
     _interrupted(out, (clip, frames), 25, **settings)
     left = tmp_path / "x.unfinished.mp4"
     assert "the first 20 frames" in caplog.text and str(left) in caplog.text
-    assert len(list(video_reader.read_frames(left))) == 20 and contents(left) == contents(clip)
-    again = Unfinished(out, "key")
+    assert len(list(video_reader.read_frames(left))) == 20 and packet_contents(
+        left
+    ) == packet_contents(clip)
+    again = SegmentFolder(out, "key")
     assert (again.frames, again.state) == (20, {"after": 19})
     _write(out, (clip, frames), **settings)
-    assert not left.exists() and contents(out) == contents(clip)
+    assert not left.exists() and packet_contents(out) == packet_contents(clip)
     assert [f.timestamp_us for f in video_reader.read_frames(out)] == [
         f.timestamp_us for f in frames
     ]
@@ -113,22 +120,24 @@ def test_an_existing_video_stays_until_the_new_one_is_whole(clip, tmp_path):
     assert len(list(video_reader.read_frames(out))) == len(clip[1])
 
 
-def test_the_segments_of_another_conversion_are_kept_unless_told(clip, tmp_path):
+def test_segments_of_another_run_are_kept_unless_they_may_be_discarded(clip, tmp_path):
     _interrupted(tmp_path / "x.mp4", clip, 25)
-    with pytest.raises(InputError, match=r"x\.mp4\.segments: holds an unfinished.*--force"):
-        Unfinished(tmp_path / "x.mp4", "other key")
-    assert Unfinished(tmp_path / "x.mp4", "other key", discard=True).frames == 0
+    message = r"x\.mp4\.segments: holds an unfinished.*allow this one to discard it$"
+    with pytest.raises(InputError, match=message) as refused:
+        SegmentFolder(tmp_path / "x.mp4", "other key")
+    assert refused.value.setting == "overwrite"
+    assert SegmentFolder(tmp_path / "x.mp4", "other key", overwrite=True).frames == 0
     assert not (tmp_path / "x.mp4.segments").exists()
 
 
-def test_two_views_go_on_together(clip, tmp_path):
+def test_two_videos_are_resumed_together(clip, tmp_path):
     path, frames = clip
     info = video_reader.probe(path)
     names = [tmp_path / "a.mp4", tmp_path / "b.mp4"]
 
     def write(stop):
-        outputs = [Output(names[0], 400, 300), Output(names[1], 800, 300)]
-        unfinished = Unfinished(names[0], "key")
+        outputs = [OutputVideo(names[0], 400, 300), OutputVideo(names[1], 800, 300)]
+        unfinished = SegmentFolder(names[0], "key")
         with SegmentedWriter(unfinished, outputs, like=info, length=_LENGTH) as writing:
             for frame in frames[unfinished.frames :]:
                 if frame.index == stop:
@@ -143,7 +152,7 @@ def test_two_views_go_on_together(clip, tmp_path):
     assert len(one) == len(frames) and two[0].image.shape == (300, 800, 3)
 
 
-def test_pictures_in_a_folder(clip, samples, tmp_path):
+def test_images_are_written_to_a_folder_with_their_times_and_sound(clip, samples, tmp_path):
     source = samples / "single_face.mp4"
     frames = list(video_reader.read_frames(source, video_reader.Span(end_s=0.8)))
     out = tmp_path / "frames"
@@ -153,17 +162,17 @@ def test_pictures_in_a_folder(clip, samples, tmp_path):
     for frame in frames:
         read = cv2.imread(str(out / f"{frame.index:06d}.png"))
         assert np.array_equal(read[..., ::-1], frame.image)
-    assert contents(out / "sound.mka") == contents(source)
+    assert packet_contents(out / "sound.mka") == packet_contents(source)
     times = np.loadtxt(out / "timestamps.txt")
     assert times.tolist() == [frame.timestamp_us / 1000 for frame in frames]
 
 
-def test_pictures_have_sixteen_bits_where_asked(clip, tmp_path):
+def test_images_can_have_sixteen_bits(clip, tmp_path):
     deep = np.random.default_rng(0).integers(0, 65536, (30, 40, 3), dtype=np.uint16)
     info = video_reader.probe(clip[0])
-    output = Output(tmp_path / "deep", 40, 30)
+    output = OutputVideo(tmp_path / "deep", 40, 30)
     with SegmentedWriter(
-        Unfinished(output.path, ""), [output], like=info, encoding=Encoding(Codec.PNG, 16)
+        SegmentFolder(output.path, ""), [output], like=info, encoding=Encoding(Codec.PNG, 16)
     ) as writing:
         writing.write([deep], 0)
     read = cv2.imread(str(tmp_path / "deep" / "000000.png"), cv2.IMREAD_UNCHANGED)
@@ -172,7 +181,7 @@ def test_pictures_have_sixteen_bits_where_asked(clip, tmp_path):
 
 @pytest.fixture
 def small_files():
-    """A disk on which no file grows beyond 60 kB: as full as one can be without being root."""
+    """Limits the size of a file, which is as full as a disk can be made without being root."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
 
     def limit(size):
@@ -182,7 +191,7 @@ def small_files():
     limit(soft)
 
 
-def test_a_full_disk_keeps_what_is_done(clip, tmp_path, small_files, caplog):
+def test_a_full_disk_leaves_the_closed_segments(clip, tmp_path, small_files, caplog):
     out, encoding = tmp_path / "x.mkv", Encoding(Codec.FFV1)
     path, frames = clip
     noise = np.random.default_rng(0).integers(0, 256, (300, 400, 3), dtype=np.uint8)
@@ -201,7 +210,7 @@ def test_a_full_disk_keeps_what_is_done(clip, tmp_path, small_files, caplog):
     assert out.read_bytes() == (tmp_path / "whole.mkv").read_bytes()
 
 
-def test_a_disk_too_full_to_join_keeps_the_segments(clip, tmp_path, small_files, caplog):
+def test_a_disk_too_full_to_join_leaves_the_segments(clip, tmp_path, small_files, caplog):
     _write(tmp_path / "whole.mp4", clip)
     size = (tmp_path / "whole.mp4").stat().st_size
     small_files(size * 2 // 3)
@@ -231,7 +240,7 @@ with writer(out, video_reader.probe(source), length=10) as writing:
 """
 
 
-def test_killed_without_warning_it_goes_on(clip, tmp_path):
+def test_a_killed_process_can_be_resumed(clip, tmp_path):
     _write(tmp_path / "whole.mp4", clip)
     command = [sys.executable, "-c", _SLOW, str(clip[0]), str(tmp_path / "x.mp4")]
     process = subprocess.Popen(command, cwd=ROOT)
@@ -240,14 +249,15 @@ def test_killed_without_warning_it_goes_on(clip, tmp_path):
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
-    assert Unfinished(tmp_path / "x.mp4", "key").frames >= 10
+    assert SegmentFolder(tmp_path / "x.mp4", "key").frames >= 10
     assert subprocess.run(command, cwd=ROOT).returncode == 0
     assert (tmp_path / "x.mp4").read_bytes() == (tmp_path / "whole.mp4").read_bytes()
 
 
-def test_sound_lies_beside_its_pictures(samples, tmp_path):
-    copy(samples / "WolfgangLanger_Pexels.mp4", tmp_path / "x.mp4", video_reader.Span(end_s=2.0),
-         sound=Sound(), end_us=2_000_000, length=_LENGTH)  # fmt: skip
+def test_sound_lies_beside_its_frames_in_the_file(samples, tmp_path):
+    source, span = samples / "WolfgangLanger_Pexels.mp4", video_reader.Span(end_s=2.0)
+    settings = {"sound": Sound(), "end_us": 2_000_000, "length": _LENGTH}
+    transcode(source, tmp_path / "x.mp4", span, **settings)
     with av.open(str(tmp_path / "x.mp4")) as container:
         order = [(p.stream.type, float(p.dts * p.time_base)) for p in container.demux() if p.size]
     last = {"audio": 0.0, "video": 0.0}
@@ -257,7 +267,7 @@ def test_sound_lies_beside_its_pictures(samples, tmp_path):
     assert len(timed_packets(tmp_path / "x.mp4")) > 80
 
 
-def test_an_output_that_does_not_fit_is_refused_before_work(clip, tmp_path):
+def test_an_output_that_cannot_hold_the_codec_is_refused_at_once(clip, tmp_path):
     with pytest.raises(InputError, match="prores is written into"):
         writer(tmp_path / "x.mp4", video_reader.probe(clip[0]), encoding=Encoding(Codec.PRORES))
     with (
@@ -265,4 +275,4 @@ def test_an_output_that_does_not_fit_is_refused_before_work(clip, tmp_path):
         writer(tmp_path / "x.mp4", video_reader.probe(clip[0])),
     ):
         pass
-    assert not list(tmp_path.iterdir()) and segments.SEGMENT_FRAMES % 16 == 0
+    assert not list(tmp_path.iterdir()) and segmented_writer.SEGMENT_FRAMES % 16 == 0

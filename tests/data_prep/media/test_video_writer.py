@@ -1,4 +1,4 @@
-"""What is written is what was given, in every codec, by the decoders of FFmpeg."""
+"""Written videos, decoded by FFmpeg, hold the frames they were given, with every codec."""
 
 import dataclasses
 from fractions import Fraction
@@ -32,13 +32,18 @@ def clip(samples):
 @pytest.mark.parametrize(
     ("codec", "bits", "suffix", "decibels"),
     [
-        (Codec.H264, 8, ".mp4", 44), (Codec.H264, 10, ".mkv", 44),
-        (Codec.H265, 8, ".mov", 44), (Codec.H265, 10, ".mp4", 44),
-        (Codec.AV1, 8, ".mp4", 44), (Codec.AV1, 10, ".mkv", 44),
-        (Codec.PRORES, 10, ".mov", 50), (Codec.FFV1, 8, ".mkv", 99), (Codec.FFV1, 16, ".mkv", 99),
+        (Codec.H264, 8, ".mp4", 44),
+        (Codec.H264, 10, ".mkv", 44),
+        (Codec.H265, 8, ".mov", 44),
+        (Codec.H265, 10, ".mp4", 44),
+        (Codec.AV1, 8, ".mp4", 44),
+        (Codec.AV1, 10, ".mkv", 44),
+        (Codec.PRORES, 10, ".mov", 50),
+        (Codec.FFV1, 8, ".mkv", 99),
+        (Codec.FFV1, 16, ".mkv", 99),
     ],
-)  # fmt: skip
-def test_every_codec_keeps_pictures_and_times(clip, tmp_path, codec, bits, suffix, decibels):
+)
+def test_every_codec_keeps_frames_and_times(clip, tmp_path, codec, bits, suffix, decibels):
     info, images = clip
     # A variable rate, in the milliseconds that Matroska holds.
     times_us = [40_000 * i + 1000 * (i * i % 7) for i in range(len(images))]
@@ -48,9 +53,9 @@ def test_every_codec_keeps_pictures_and_times(clip, tmp_path, codec, bits, suffi
     with np.errstate(divide="ignore"):
         worst = min(psnr(a, b.image) for a, b in zip(images, again, strict=True))
     assert worst > decibels
-    coded = video_reader.probe(path)
-    assert coded.codec.removeprefix("lib").startswith(("h264", "hevc", "dav1d", "prores", "ffv1"))
-    assert coded.bits == bits
+    written = video_reader.probe(path)
+    assert written.codec.removeprefix("lib").startswith(("h264", "hevc", "dav1d", "prores", "ffv1"))
+    assert written.bits == bits
 
 
 @pytest.mark.parametrize("codec", [Codec.H264, Codec.H265, Codec.AV1])
@@ -62,13 +67,13 @@ def test_times_are_exact_to_the_microsecond(clip, tmp_path, codec):
 
 
 @pytest.mark.parametrize(("codec", "suffix"), [(Codec.H265, ".mp4"), (Codec.FFV1, ".mkv")])
-def test_what_lies_below_eight_bits_is_kept(clip, tmp_path, codec, suffix):
+def test_bits_below_the_eighth_are_kept(clip, tmp_path, codec, suffix):
     info, _ = clip
     ramp = np.linspace(20_000, 40_000, 128 * 64).reshape(64, 128).astype(np.uint16)
     deep = np.repeat(ramp[..., None], 3, -1)
     _write(tmp_path / f"x{suffix}", [deep], info, Encoding(codec, 10, crf=_lossless(codec)))
-    (picture,) = video_reader.read_coded_frames(tmp_path / f"x{suffix}", pixel_format="rgb48le")
-    error = np.abs(picture.planes[0].astype(int) - deep)
+    (coded,) = video_reader.read_coded_frames(tmp_path / f"x{suffix}", pixel_format="rgb48le")
+    error = np.abs(coded.planes[0].astype(int) - deep)
     assert error.mean() < 48  # of 8 bits the step is 257
 
 
@@ -90,9 +95,9 @@ def test_the_description_of_pixels_and_colours_is_kept(clip, tmp_path):
         info, primaries=9, transfer=14, full_range=True, sample_aspect_ratio=Fraction(128, 117)
     )
     (frame,) = _write(tmp_path / "x.mp4", images[:1], like)
-    coded = video_reader.probe(tmp_path / "x.mp4")
-    assert (coded.primaries, coded.transfer, coded.full_range) == (9, 14, True)
-    assert coded.sample_aspect_ratio == Fraction(128, 117)
+    written = video_reader.probe(tmp_path / "x.mp4")
+    assert (written.primaries, written.transfer, written.full_range) == (9, 14, True)
+    assert written.sample_aspect_ratio == Fraction(128, 117)
     assert psnr(frame.image, images[0]) > 42
 
 
@@ -103,7 +108,7 @@ def test_players_of_apple_find_h265(clip, tmp_path):
         assert container.streams.video[0].codec_context.codec_tag == "hvc1"
 
 
-def test_a_failed_block_leaves_what_was_there(clip, tmp_path):
+def test_a_failed_block_leaves_the_file_that_was_there(clip, tmp_path):
     path = tmp_path / "out.mp4"
     path.write_bytes(b"before")
     writer = VideoWriter(path, width=400, height=300, like=clip[0])
@@ -123,11 +128,12 @@ def test_a_frame_of_another_size_is_refused(clip, tmp_path):
 
 def test_a_video_without_a_frame_is_refused(clip, tmp_path):
     writer = VideoWriter(tmp_path / "x.mp4", width=400, height=300, like=clip[0])
-    with pytest.raises(InputError, match="no frame to write"), writer:
+    with pytest.raises(InputError, match="no frame to write") as refused, writer:
         pass
+    assert refused.value.setting == "span"
     assert not list(tmp_path.iterdir())
 
 
-def test_a_folder_that_is_not_there_is_said(clip, tmp_path):
+def test_a_missing_folder_is_refused(clip, tmp_path):
     with pytest.raises(InputError, match=r"x\.mp4: cannot be written \(No such file"):
         VideoWriter(tmp_path / "none" / "x.mp4", width=400, height=300, like=clip[0])
