@@ -1,4 +1,4 @@
-"""52 coefficients of expression read from the face mesh (MediaPipe blendshapes, run by LiteRT).
+"""The 52 expression coefficients of a face mesh (MediaPipe blendshapes, run by LiteRT).
 
 Source: Grishchenko et al., "Blendshapes GHUM: Real-time Monocular Facial Blendshape Prediction",
 2023; part of the Face Landmarker bundle, Apache-2.0.
@@ -12,8 +12,9 @@ from data_prep import weights
 from data_prep.runtime.litert import Network
 
 COUNT = 52
+# Index of the coefficient that grows as the jaw drops.
 JAW_OPEN = 25
-# The points of the mesh that the network was trained on, in its order; the last ten are the irises.
+# Landmarks that the network takes, in its input order; the last ten are the irises.
 _POINTS = [
     0, 1, 4, 5, 6, 7, 8, 10, 13, 14, 17, 21, 33, 37, 39, 40, 46, 52, 53, 54, 55, 58, 61, 63, 65, 66,
     67, 70, 78, 80, 81, 82, 84, 87, 88, 91, 93, 95, 103, 105, 107, 109, 127, 132, 133, 136, 144,
@@ -26,19 +27,19 @@ _POINTS = [
 
 
 class Blendshapes:
-    """The network, for any number of threads."""
+    """Blendshape network, safe to call from any number of threads."""
 
     def __init__(self) -> None:
         self._network = Network(weights.blendshape_model())
 
     def __call__(self, landmarks: np.ndarray) -> np.ndarray:
-        """Reads one mesh.
+        """Computes the coefficients of one mesh.
 
         Args:
-          landmarks: `[478, 2]` pixels of any picture: place and size do not matter.
+          landmarks: `[478, 2]` pixels; the position and size of the face do not matter.
 
         Returns:
-          `[52]` float32 in 0..1; the first, "neutral", says nothing.
+          `[52]` float32 in 0..1; the first, "neutral", carries no information.
         """
         points = landmarks[_POINTS].astype(np.float32)
         (coefficients,) = self._network(points[None])

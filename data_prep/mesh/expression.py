@@ -1,28 +1,47 @@
-"""How far mouth and eyes are open and where the eyes look, read from a face mesh."""
+"""Measurements of mouth, eyelids and gaze, read from a face mesh."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from data_prep.mesh import crop_alignment
-from data_prep.mesh.topology import EYE_CORNERS, IRISES, OUTER_CORNERS
+from data_prep.mesh.crop_alignment import FACE_HEIGHT
+from data_prep.mesh.topology import (
+    EYE_ASPECT_POINTS,
+    EYE_CORNERS,
+    INNER_LIP_MIDDLES,
+    IRISES,
+    OUTER_EYE_CORNERS,
+)
 
-_INNER_LIPS = (13, 14)
 
-
-# Outer corner, two points of the upper lid, inner corner, two of the lower lid.
-_EYES = ((33, 160, 158, 133, 153, 144), (263, 387, 385, 362, 380, 373))
-
-
-def mouth_opening(landmarks: np.ndarray, size: int) -> float:
+def mouth_opening_in_face_heights(landmarks: np.ndarray, size: int) -> float:
     """Gap between the lips in face heights: 0 shut, 0.05 in speech, 0.15 wide open.
+
+    All aligned crops have the same face height, so this compares crops whatever the pose. For
+    meshes in frame pixels use `mouth_opening_in_eye_distances`.
 
     Args:
       landmarks: `[478, 2]` crop pixels.
       size: side of the crop, pixels.
     """
-    upper, lower = landmarks[list(_INNER_LIPS)]
-    return float(np.linalg.norm(upper - lower)) / (crop_alignment.FACE_HEIGHT * size)
+    # No `axis` here: float64 meshes would then round differently in the last bit.
+    return float(np.linalg.norm(_lip_gap(landmarks))) / (FACE_HEIGHT * size)
+
+
+def mouth_opening_in_eye_distances(meshes: np.ndarray) -> np.ndarray:
+    """Gap between the lips over the distance of the outer eye corners.
+
+    It needs no crop, so metrics use it on meshes in frame pixels.
+
+    Args:
+      meshes: `[N, 478, 2]` in any unit.
+
+    Returns:
+      `[N]`.
+    """
+    left, right = OUTER_EYE_CORNERS
+    eye_distance = np.linalg.norm(meshes[:, left] - meshes[:, right], axis=-1)
+    return np.linalg.norm(_lip_gap(meshes), axis=-1) / eye_distance
 
 
 def eye_opening(landmarks: np.ndarray) -> np.ndarray:
@@ -37,35 +56,37 @@ def eye_opening(landmarks: np.ndarray) -> np.ndarray:
     Returns:
       `[...]`.
     """
-    outer, up, up2, inner, low2, low = np.moveaxis(landmarks[..., np.array(_EYES), :], -2, 0)
-    height = np.linalg.norm(up - low, axis=-1) + np.linalg.norm(up2 - low2, axis=-1)
-    return (height / (2 * np.linalg.norm(outer - inner, axis=-1))).mean(-1)
-
-
-_UPPER_LIP, _LOWER_LIP = 13, 14
-
-
-def mouth_openings(meshes: np.ndarray) -> np.ndarray:
-    """Gap between the lips over the eye distance, `[N]`, of meshes `[N, 478, 2]`."""
-    gap = np.linalg.norm(meshes[:, _UPPER_LIP] - meshes[:, _LOWER_LIP], axis=-1)
-    eyes = np.linalg.norm(meshes[:, OUTER_CORNERS[0]] - meshes[:, OUTER_CORNERS[1]], axis=-1)
-    return gap / eyes
+    eyes = landmarks[..., np.array(EYE_ASPECT_POINTS), :]
+    outer, upper, upper_2, inner, lower_2, lower = np.moveaxis(eyes, -2, 0)
+    heights = np.linalg.norm(upper - lower, axis=-1) + np.linalg.norm(upper_2 - lower_2, axis=-1)
+    return (heights / (2 * np.linalg.norm(outer - inner, axis=-1))).mean(-1)
 
 
 def gaze(meshes: np.ndarray) -> np.ndarray:
-    """Where the irises are in the eyes: right and down of their middle, over their width.
+    """Offset of the irises from the middles of their eyes, in eye widths, right and down.
+
+    It is measured along the line between the corners of each eye, so the roll of the head does not
+    matter.
 
     Args:
       meshes: `[N, 478, 2]` pixels.
 
     Returns:
-      `[N, 2]`, the mean of both eyes; the head may be turned in the picture.
+      `[N, 2]`, the mean of both eyes.
     """
-    places = []
+    offsets = []
     for (left, right), iris in zip(EYE_CORNERS, IRISES, strict=True):
         along = meshes[:, right] - meshes[:, left]
         across = along[:, ::-1] * [-1, 1]
-        away = meshes[:, list(iris)].mean(1) - (meshes[:, left] + meshes[:, right]) / 2
+        centre = (meshes[:, left] + meshes[:, right]) / 2
+        offset = meshes[:, list(iris)].mean(1) - centre
+        # Both axes are as long as the eye is wide: one division projects, the other normalises.
         square = np.square(along).sum(-1)
-        places.append(np.stack([(away * axis).sum(-1) / square for axis in (along, across)], -1))
-    return np.mean(places, 0)
+        offsets.append(np.stack([(offset * axis).sum(-1) / square for axis in (along, across)], -1))
+    return np.mean(offsets, 0)
+
+
+def _lip_gap(landmarks: np.ndarray) -> np.ndarray:
+    """Vector from the lower to the upper lip, `[..., 2]`, of meshes `[..., 478, 2]`."""
+    upper, lower = INNER_LIP_MIDDLES
+    return landmarks[..., upper, :] - landmarks[..., lower, :]

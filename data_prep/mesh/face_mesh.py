@@ -13,32 +13,39 @@ import numpy as np
 
 from data_prep import weights
 from data_prep.imaging import similarity
+from data_prep.mesh.topology import (
+    CHIN,
+    FACE_SIDES,
+    FIVE_POINTS,
+    FOREHEAD_TOP,
+    OUTER_EYE_CORNERS,
+)
 from data_prep.records import NUM_LANDMARKS, Detection
 from data_prep.runtime.litert import Network
 
 _INPUT_SIZE = 256
-# The network was trained on crops this much wider than the face.
+# The network was trained on crops this many times as wide as the face.
 _MARGIN = 1.5
-# Where that is by the box of a face that the detector found, the means over 180 faces of seven
-# clips, whose spread is 4 % and 0.01: how wide, and how much lower; in longer sides of the box.
+# Side of the region of a mesh, and how far its centre lies below that of the detector's box, both
+# in longer sides of the box: means over 180 faces of seven clips, with spreads of 4 % and 0.01.
 _MESH_WIDTH, _MESH_BELOW = 1.37, 0.063
+# How often a face is read before its region is accepted as it is.
 _MAX_PASSES = 3
 # The mesh moves by less than its own noise (1.5 % of the eye distance) when its crop is off
 # by less than this share of its side.
 _SETTLED = 0.05
-
-_EYE_CORNERS = (33, 263)
-_FIVE_POINTS = ((33, 133), (263, 362), (4,), (61,), (291,))
+# Regions of fewer pixels hold no face.
+_MIN_SIDE = 2
 
 
 @dataclasses.dataclass(frozen=True)
 class Region:
-    """A square of the frame, turned with the face.
+    """A square of the frame, turned with the face, in which the network reads a mesh.
 
     Attributes:
       centre: `[2]` frame pixels.
-      side: frame pixels.
-      angle: of the line between the eyes, radians, clockwise in the image.
+      side: side of the square, frame pixels.
+      angle: angle of the line between the eyes, radians, clockwise in the image.
     """
 
     centre: np.ndarray
@@ -46,23 +53,23 @@ class Region:
     angle: float
 
     def transform(self) -> np.ndarray:
-        """Frame pixels to network pixels, `[2, 3]`."""
+        """Returns the similarity from frame pixels to network pixels, `[2, 3]`."""
         scale = _INPUT_SIZE / self.side
         cosine, sine = scale * np.cos(self.angle), scale * np.sin(self.angle)
         linear = np.array([[cosine, sine], [-sine, cosine]])
         middle = (_INPUT_SIZE - 1) / 2
         return np.column_stack([linear, middle - linear @ self.centre])
 
-    def agrees(self, other: Region) -> bool:
-        """Whether a mesh read in this region can be trusted to be where `other` is."""
-        off = np.hypot(*(self.centre - other.centre)) / self.side
-        turned = abs(turn(other.angle, self.angle))
-        return max(off, turned, abs(np.log(self.side / other.side))) < _SETTLED
+    def agrees_with(self, other: Region) -> bool:
+        """Whether this region is so near `other` that a mesh reads the same in both."""
+        shift = np.hypot(*(self.centre - other.centre)) / self.side
+        rotation = abs(signed_angle(other.angle, self.angle))
+        return max(shift, rotation, abs(np.log(self.side / other.side))) < _SETTLED
 
     def equals(self, other: Region) -> bool:
-        """Whether it is the very same."""
-        same_place = np.array_equal(self.centre, other.centre)
-        return same_place and (self.side, self.angle) == (other.side, other.angle)
+        """Whether both regions are exactly the same."""
+        same_centre = np.array_equal(self.centre, other.centre)
+        return same_centre and (self.side, self.angle) == (other.side, other.angle)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,37 +87,38 @@ class Mesh:
 
 
 def region_of_detection(detection: Detection) -> Region:
-    """Where to look for the mesh of what was detected."""
-    return _in_box(detection, _MARGIN, 0.0)
+    """Returns the region in which to read the mesh of a detected face for the first time."""
+    return _region_around(detection, _MARGIN, 0.0)
 
 
 def mesh_region_of_detection(detection: Detection) -> Region:
-    """Where the mesh of a detected face will be, if it is one.
+    """Predicts the region of a detected face's mesh, for a detection that is surely a face.
 
-    `region_of_detection` is a wider view, in which what is no face, or stands on its head, is less
-    often read as one.
+    `region_of_detection` is wider: in it, a false detection or an upside-down face is less often
+    read as a face.
     """
-    return _in_box(detection, _MESH_WIDTH, _MESH_BELOW)
+    return _region_around(detection, _MESH_WIDTH, _MESH_BELOW)
 
 
 def region_of_mesh(points: np.ndarray) -> Region:
-    """Where to look for the same face again.
+    """Returns the region in which to read the same face again.
 
     Args:
       points: `[478, 2 or 3]` frame pixels.
     """
     low, high = points[:, :2].min(0), points[:, :2].max(0)
-    angle = _angle(points[_EYE_CORNERS[0], :2], points[_EYE_CORNERS[1], :2])
+    left_eye, right_eye = OUTER_EYE_CORNERS
+    angle = _angle(points[left_eye, :2], points[right_eye, :2])
     return Region((low + high) / 2, _MARGIN * float(np.max(high - low)), angle)
 
 
-def turn(start: float, end: float) -> float:
-    """From one angle to another the shorter way, radians."""
+def signed_angle(start: float, end: float) -> float:
+    """Returns the shorter rotation from one angle to another, radians in -pi..pi."""
     return float(np.angle(np.exp(1j * (end - start))))
 
 
 def five_points(landmarks: np.ndarray) -> np.ndarray:
-    """Eyes, nose and mouth corners as a detector gives them.
+    """Computes a detector's five points (eyes, nose, mouth corners) from a mesh.
 
     Args:
       landmarks: `[478, 2]`.
@@ -118,22 +126,24 @@ def five_points(landmarks: np.ndarray) -> np.ndarray:
     Returns:
       `[5, 2]` float32 in the order of `Detection.points`.
     """
-    points = [landmarks[list(group)].mean(0) for group in _FIVE_POINTS]
+    points = [landmarks[list(group)].mean(0) for group in FIVE_POINTS]
     return np.stack(points).astype(np.float32)
 
 
 def head_pose(points: np.ndarray) -> np.ndarray:
-    """Yaw, pitch and roll from the axes of the head.
+    """Computes yaw, pitch and roll from two axes of the head, across and down.
 
     Args:
-      points: `[478, 3]` as in `Mesh`.
+      points: `[478, 3]`, laid out like `Mesh.points`.
 
     Returns:
       `[3]` float32 degrees, signs as in `records.Face`.
     """
+    left_eye, right_eye = OUTER_EYE_CORNERS
+    left_side, right_side = FACE_SIDES
     # The nose is left out: it stands off the plane of the face and would bias the pitch.
-    across = (points[263] - points[33]) + (points[454] - points[234])
-    down = points[152] - points[10]
+    across = (points[right_eye] - points[left_eye]) + (points[right_side] - points[left_side])
+    down = points[CHIN] - points[FOREHEAD_TOP]
     yaw = np.arctan2(across[2], np.hypot(across[0], across[1]))
     pitch = np.arctan2(down[2], np.hypot(down[0], down[1]))
     roll = np.arctan2(across[1], across[0])
@@ -141,27 +151,30 @@ def head_pose(points: np.ndarray) -> np.ndarray:
 
 
 class FaceMesh:
-    """The network, for any number of threads."""
+    """Face-mesh network, safe to call from any number of threads."""
 
     def __init__(self) -> None:
         self._network = Network(weights.landmark_model())
 
     def __call__(self, image: np.ndarray, region: Region) -> Mesh:
-        """Reads the mesh, and reads it again until the region it was read in fits it.
+        """Reads the mesh of one face, again and again until its region fits it.
 
         Args:
           image: `[height, width, 3]` uint8 RGB.
-          region: where the face is thought to be.
+          region: region in which the face is expected.
         """
+        # The network is only accurate for a face that fills its input as in training: each pass
+        # uses the region that the last mesh implies.
         for _ in range(_MAX_PASSES):
             mesh = self._read(image, region)
-            found = region_of_mesh(mesh.points)
-            if found.side < 2 or region.agrees(found):
+            implied = region_of_mesh(mesh.points)
+            if implied.side < _MIN_SIDE or region.agrees_with(implied):
                 break
-            region = found
+            region = implied
         return mesh
 
     def _read(self, image: np.ndarray, region: Region) -> Mesh:
+        """Runs the network once and maps its output back to frame pixels."""
         transform = region.transform()
         crop = cv2.warpAffine(image, transform, (_INPUT_SIZE, _INPUT_SIZE), flags=cv2.INTER_LINEAR)
         mesh, presence, _ = self._network(crop[None].astype(np.float32) / 255)
@@ -172,14 +185,23 @@ class FaceMesh:
         return Mesh(points, float(1 / (1 + np.exp(-logit))))
 
 
-def _in_box(detection: Detection, width: float, below: float) -> Region:
-    """In longer sides of the box: how wide, and how much lower along the face."""
+def _region_around(detection: Detection, width: float, below: float) -> Region:
+    """Returns a region turned with a detected face.
+
+    Args:
+      detection: the face.
+      width: side of the region, in longer sides of the box.
+      below: distance of its centre from that of the box, down along the face, in the same unit.
+    """
     left, top, right, bottom = detection.box.tolist()
-    longer, angle = max(right - left, bottom - top), _angle(*detection.points[:2])
+    longer_side = max(right - left, bottom - top)
+    left_eye, right_eye = detection.points[:2]
+    angle = _angle(left_eye, right_eye)
     down = np.array([-np.sin(angle), np.cos(angle)])
     middle = np.array([left + right, top + bottom]) / 2
-    return Region(middle + below * longer * down, width * longer, angle)
+    return Region(middle + below * longer_side * down, width * longer_side, angle)
 
 
 def _angle(left: np.ndarray, right: np.ndarray) -> float:
+    """Returns the angle of the line between two points, radians, clockwise in the image."""
     return float(np.arctan2(right[1] - left[1], right[0] - left[0]))

@@ -1,4 +1,4 @@
-"""One face of one frame, read by the mesh where it is thought to be."""
+"""Mesh reader: one face of one frame, read in the region where it is expected."""
 
 from __future__ import annotations
 
@@ -12,44 +12,56 @@ from data_prep.mesh import face_mesh
 from data_prep.mesh.face_mesh import FaceMesh, Region
 from data_prep.records import Detection, Face, Frame
 
-# The face of a frame at a place; None if there is none.
+# Reads the face in a region of a frame; returns None if there is none.
 ReadMesh = Callable[[Frame, Region], Face | None]
+
+# Regions of at most this side hold no readable face, pixels.
+_SMALLEST_SIDE = 8
 
 
 @dataclasses.dataclass(frozen=True)
 class MeshReading:
-    """What was read where.
+    """Result of reading one region of a frame.
 
     Attributes:
-      region: where.
-      face: the face there, None if there is none.
+      region: the region that was read.
+      face: the face found there, None if there is none.
     """
 
     region: Region
     face: Face | None
 
     def answers(self, region: Region) -> bool:
-        """Whether reading there would give the same face: the mesh is read again until it was read
-        where the face is, wherever near it one starts."""
-        if self.face is not None and region.agrees(face_mesh.region_of_mesh(self.face.landmarks)):
-            return True
+        """Whether reading `region` would give the same face.
+
+        A mesh is read again until its region fits it, so any start near the face ends at the same
+        mesh.
+        """
+        if self.face is not None:
+            settled = face_mesh.region_of_mesh(self.face.landmarks)
+            if region.agrees_with(settled):
+                return True
         return region.equals(self.region)
 
 
 class MeshReader:
-    """Reads faces, in any number of threads.
+    """Reads faces with the face mesh, safe to call from any number of threads.
 
     Args:
-      mesh: reads landmarks.
-      min_presence: least probability, by the mesh, of being a face, 0..1.
+      mesh: the network.
+      min_presence: least probability of being a face, by the mesh, 0..1.
     """
 
     def __init__(self, mesh: FaceMesh, min_presence: float):
-        self._mesh, self._min_presence = mesh, min_presence
+        self._mesh = mesh
+        self._min_presence = min_presence
 
     def __call__(self, frame: Frame, region: Region) -> Face | None:
-        """The face of a frame at a place; None if there is none."""
-        if not _in_view(region, frame.image):
+        """Reads the face in a region of a frame; returns None if there is none.
+
+        Its detection is derived from the mesh and has score 0: the detector has not confirmed it.
+        """
+        if not _is_in_view(region, frame.image):
             return None
         found = self._mesh(frame.image, region)
         if found.presence < self._min_presence:
@@ -60,7 +72,7 @@ class MeshReader:
         return Face(frame.index, frame.timestamp_us, unconfirmed, points, found.presence, pose)
 
 
-def _in_view(region: Region, image: np.ndarray) -> bool:
+def _is_in_view(region: Region, image: np.ndarray) -> bool:
     height, width = image.shape[:2]
     x, y = region.centre
-    return region.side > 8 and 0 <= x < width and 0 <= y < height
+    return region.side > _SMALLEST_SIDE and 0 <= x < width and 0 <= y < height

@@ -1,4 +1,4 @@
-"""Expressions read from real meshes."""
+"""Expression coefficients of real meshes."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from data_prep.mesh.blendshapes import COUNT, JAW_OPEN, Blendshapes
 
 @pytest.fixture(scope="module")
 def meshes(samples):
-    """A man who talks, 24 frames of 20 seconds: `[24, 478, 2]`."""
+    """Meshes of a man who talks, 24 frames of 20 seconds: `[24, 478, 2]`."""
     mesh, region = face_mesh.FaceMesh(), face_mesh.Region(np.array([180.0, 144.0]), 250.0, 0.0)
     frames = video_reader.read_frames(
         samples / "franck.webm", video_reader.Span(0, 20, every=21), exact=False
@@ -18,18 +18,18 @@ def meshes(samples):
     return np.stack([mesh(frame.image, region).points[:, :2] for frame in frames])
 
 
-def test_they_are_52_shares(meshes):
-    shapes = Blendshapes()(meshes[0])
-    assert shapes.shape == (COUNT,) and shapes.dtype == np.float32
-    assert shapes.min() >= 0 and shapes.max() <= 1
+def test_there_are_52_coefficients_in_0_to_1(meshes):
+    coefficients = Blendshapes()(meshes[0])
+    assert coefficients.shape == (COUNT,) and coefficients.dtype == np.float32
+    assert coefficients.min() >= 0 and coefficients.max() <= 1
 
 
-def test_size_and_place_do_not_matter(meshes):
-    read = Blendshapes()
-    assert read(3 * meshes[0] + 50) == pytest.approx(read(meshes[0]), abs=1e-3)
+def test_size_and_position_of_the_face_do_not_matter(meshes):
+    network = Blendshapes()
+    assert network(3 * meshes[0] + 50) == pytest.approx(network(meshes[0]), abs=1e-3)
 
 
-def test_the_jaw_opens_with_the_mouth(meshes):
-    read = Blendshapes()
-    jaw = np.array([read(mesh)[JAW_OPEN] for mesh in meshes])
-    assert np.corrcoef(jaw, expression.mouth_openings(meshes))[0, 1] > 0.8
+def test_the_jaw_coefficient_grows_with_the_mouth_opening(meshes):
+    network = Blendshapes()
+    jaw = np.array([network(mesh)[JAW_OPEN] for mesh in meshes])
+    assert np.corrcoef(jaw, expression.mouth_opening_in_eye_distances(meshes))[0, 1] > 0.8
