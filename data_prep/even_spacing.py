@@ -1,13 +1,13 @@
-"""A few of many, evenly spread."""
+"""Evenly spaced samples of a longer sequence."""
 
 from __future__ import annotations
 
 import numpy as np
 
 
-def spread(total: int, count: int) -> np.ndarray:
-    """At most `count` of the numbers below `total`, evenly spread, rising, `[K]` int.
+def evenly_spaced(total: int, count: int) -> np.ndarray:
+    """Returns at most `count` evenly spaced indices below `total`, rising, `[K]` int.
 
-    The first and the last are among them.
+    The first and the last index are among them.
     """
     return np.linspace(0, total - 1, min(count, total)).round().astype(int)

@@ -1,5 +1,6 @@
-"""dlib's face recognition network in Flax: ResNet-29, a face chip to a place in a space where
-one person's faces lie close together.
+"""dlib's face recognition network in Flax: a ResNet-29 that embeds face chips.
+
+Embeddings of one person lie close together.
 
 Source: D. King, dlib's `dlib_face_recognition_resnet_model_v1` (2017; weights CC0), which is
 He et al., "Deep Residual Learning for Image Recognition", 2016, with half the filters, trained
@@ -25,24 +26,24 @@ from data_prep.records import EMBEDDING_SIZE
 
 CHIP_SIZE = 150
 
-# RGB, what the input layer takes off before it divides by 256.
+# RGB, subtracted by the input layer before it divides by 256.
 _MEAN = (122.782, 117.001, 104.298)
 _WIDTHS = (32, 32, 32, 64, 64, 64, 64, 128, 128, 128, 256, 256, 256, 256)
 # Blocks that halve the resolution; the fourth of them keeps its 256 filters.
 _HALVING = (3, 7, 10, 13)
 
-# What comes before the tensor of a layer: the length of its name and its name; the last layer
-# has its number of outputs (128) and inputs (256) as well.
+# The bytes before the tensor of a layer: the length of its name and its name; for the last layer
+# also its numbers of outputs (128) and inputs (256).
 _LAYER = re.compile(rb"\x01(?:\x05con_4|\x07affine_|\x04fc_2\x01\x80\x02\x00\x01)")
 _TENSOR_VERSION = 2
 
 
 class Block(nn.Module):
-    """Two convolutions beside a shortcut; what is smaller is filled up with zeros.
+    """Residual block of two convolutions; the smaller of its two branches is zero-padded.
 
     Attributes:
-      features: filters of both convolutions.
-      halve: whether the resolution is halved.
+      features: number of filters of both convolutions.
+      halve: whether the block halves the resolution.
     """
 
     features: int
@@ -55,11 +56,11 @@ class Block(nn.Module):
         if self.halve:
             x = _halved(x)
         shape = np.maximum(x.shape, y.shape)
-        return nn.relu(_fill(x, shape) + _fill(y, shape))
+        return nn.relu(_zero_padded(x, shape) + _zero_padded(y, shape))
 
 
 class ResNet(nn.Module):
-    """`[N, 150, 150, 3]` float32 RGB, 0..255, to `[N, EMBEDDING_SIZE]`."""
+    """The network: `[N, 150, 150, 3]` float32 RGB, 0..255, to `[N, EMBEDDING_SIZE]`."""
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -72,7 +73,7 @@ class ResNet(nn.Module):
 
 
 def load() -> dict[str, dict[str, Any]]:
-    """The trained variables of `ResNet`, each affine layer folded into its convolution.
+    """Reads the trained variables of `ResNet`, each affine layer folded into its convolution.
 
     Raises:
       InputError: if the weights are missing or damaged.
@@ -81,17 +82,19 @@ def load() -> dict[str, dict[str, Any]]:
 
 
 def variables(stored: bytes) -> dict[str, dict[str, Any]]:
-    """As `load`, from the bytes of dlib's file.
+    """Like `load`, but from the bytes of dlib's file.
 
     Raises:
-      InputError: if they do not hold the tensors of this network.
+      InputError: if the bytes do not hold the tensors of this network.
     """
     found = list(tensors(stored))
-    # Kernel and bias of a convolution are one tensor, its affine layer is the next.
+    # The file names no blocks: its layers come in the order in which the network runs. Kernel and
+    # bias of a convolution are one tensor, its affine layer is the next one.
     blocks = itertools.product(range(len(_WIDTHS)), (0, 1))
     names = [("Conv_0",), *((f"Block_{block}", f"Conv_{conv}") for block, conv in blocks)]
     if len(found) != 2 * len(names) + 1:
         raise InputError(f"dlib's network file has {len(found)} layers with parameters, not 59")
+    # The file gives no shape of a kernel either; the network knows it.
     example = jnp.zeros((1, CHIP_SIZE, CHIP_SIZE, 3))
     shapes = flatten_dict(jax.eval_shape(ResNet().init, jax.random.key(0), example)["params"])
     params: dict[tuple[str, ...], np.ndarray] = {}
@@ -105,7 +108,7 @@ def variables(stored: bytes) -> dict[str, dict[str, Any]]:
 def _folded(
     values: np.ndarray, affine: np.ndarray, shape: tuple[int, int, int, int]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Kernel `shape` and bias of a convolution that does the work of its affine layer too."""
+    """Folds an affine layer into its convolution; returns the kernel (of `shape`) and the bias."""
     height, width, inputs, filters = shape
     if len(values) != filters * (height * width * inputs + 1) or len(affine) != 2 * filters:
         raise InputError("dlib's network file has a layer of another size")
@@ -115,11 +118,11 @@ def _folded(
 
 
 def tensors(stored: bytes) -> Iterator[np.ndarray]:
-    """The parameters of a serialised dlib network, flat, in the order of its layers.
+    """Reads the parameters of a serialised dlib network, flat, in the order of its layers.
 
     Args:
-      stored: integers as a length and that many little-endian bytes; a tensor as its version,
-        its four dimensions and raw little-endian float32.
+      stored: content of the file. An integer is stored as a length and that many little-endian
+        bytes; a tensor as its version, its four dimensions and raw little-endian float32.
 
     Yields:
       `[M]` float32.
@@ -132,6 +135,7 @@ def tensors(stored: bytes) -> Iterator[np.ndarray]:
         position = layer.end()
         header = []
         for _ in range(5):
+            # The high bits of the length hold the sign; nothing here is negative.
             length = int.from_bytes(stored[position : position + 1]) & 0x0F
             end = position + 1 + length
             header.append(int.from_bytes(stored[position + 1 : end], "little"))
@@ -145,17 +149,17 @@ def tensors(stored: bytes) -> Iterator[np.ndarray]:
 
 
 def _conv(features: int, size: int, halve: bool) -> nn.Conv:
-    """Padded only where the resolution stays."""
+    """Returns a convolution; it is padded only if it keeps the resolution, as in dlib."""
     stride = 2 if halve else 1
     return nn.Conv(features, (size, size), stride, padding="VALID" if halve else "SAME")
 
 
 def _halved(x: jax.Array) -> jax.Array:
-    """Means of squares of 2x2; a last odd row or column falls away."""
+    """Average-pools squares of 2x2 pixels; drops an odd last row or column."""
     count, height, width, features = x.shape
     even = x[:, : height // 2 * 2, : width // 2 * 2]
     return even.reshape(count, height // 2, 2, width // 2, 2, features).mean((2, 4))
 
 
-def _fill(x: jax.Array, shape: np.ndarray) -> jax.Array:
+def _zero_padded(x: jax.Array, shape: np.ndarray) -> jax.Array:
     return jnp.pad(x, [(0, int(more)) for more in shape - np.array(x.shape)])

@@ -1,8 +1,9 @@
-"""Who a face is: chips and embeddings.
+"""Face chips and identity embeddings.
 
-The closer two embeddings are (L2), the likelier they are one person. Between groups of five
+The closer two embeddings are (L2), the likelier they are of one person. Between groups of five
 faces of the sample clips the mean distance is, for one person, 0.30 in the median and 0.59 at
-most (a hand before the face in one of the two), for two people 0.86 and 0.70 at least.
+most (where a hand covers one of the two faces), and for two people 0.86 in the median and 0.70
+at least.
 """
 
 from __future__ import annotations
@@ -23,25 +24,29 @@ from data_prep.records import EMBEDDING_SIZE
 # The threshold that dlib's network was trained for.
 SAME_PERSON = 0.6
 
-# Where dlib puts the outer and inner corners of the eyes and the base of the nose, as shares
-# of the side of a chip without margin; the network saw a quarter of it more on every side.
+# Landmark to its place in dlib's chip: outer and inner corners of the eyes and base of the nose,
+# as shares of the side of a chip without margin. The network was trained with a margin of a
+# quarter of the side all around.
 _PLACES = {
-    33: (0.1206, 0.2137), 133: (0.3341, 0.2291), 362: (0.6461, 0.2290), 263: (0.8596, 0.2135),
+    33: (0.1206, 0.2137),
+    133: (0.3341, 0.2291),
+    362: (0.6461, 0.2290),
+    263: (0.8596, 0.2135),
     2: (0.4901, 0.6278),
-}  # fmt: skip
+}
 _MARGIN = 0.25
 _LANDMARKS = np.array(list(_PLACES))
 _TEMPLATE = (np.array(list(_PLACES.values())) + _MARGIN) / (1 + 2 * _MARGIN) * CHIP_SIZE
 
-# Faces a call of the network: on a CPU more are no faster.
+# Faces per call of the network: on a CPU more are no faster.
 _BATCH = 8
-# What the network is shown for "nothing": smooth noise, of these widths in pixels.
+# Smooth noise of these widths in pixels stands for an image without a face.
 _NOISE_SIGMAS = (5.0, 10.0, 20.0, 40.0)
 _NOISE_CONTRAST = 50.0
 
 
-def chip(image: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
-    """The face as the network wants it: upright, eyes and nose in their places.
+def face_chip(image: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+    """Crops and aligns a face for the network: upright, with eyes and nose in fixed places.
 
     Args:
       image: `[height, width, 3]` uint8 RGB.
@@ -55,10 +60,10 @@ def chip(image: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
 
 
 def embed(chips: np.ndarray) -> np.ndarray:
-    """Embeddings of any number of faces.
+    """Returns the embeddings of any number of faces.
 
     Args:
-      chips: `[N, 150, 150, 3]` uint8, each as of `chip`.
+      chips: `[N, 150, 150, 3]` uint8, made by `face_chip`.
 
     Returns:
       `[N, EMBEDDING_SIZE]` float32.
@@ -66,15 +71,19 @@ def embed(chips: np.ndarray) -> np.ndarray:
     embeddings = np.empty((len(chips), EMBEDDING_SIZE), np.float32)
     for start in range(0, len(chips), _BATCH):
         part = chips[start : start + _BATCH]
-        # Two shapes are compiled: one face, for whoever waits for it, and a full batch.
+        # Only two shapes are compiled: a single face, so that nobody waits for a whole batch,
+        # and a full batch.
         padded = part if len(part) == 1 else np.resize(part, (_BATCH, *part.shape[1:]))
         embeddings[start : start + _BATCH] = jax.device_get(_network()(padded))[: len(part)]
     return embeddings
 
 
 @functools.cache
-def nothing() -> np.ndarray:
-    """What is read where no face is: the middle of smooth noise, `[EMBEDDING_SIZE]`."""
+def non_face_embedding() -> np.ndarray:
+    """Returns the mean embedding of smooth noise, `[EMBEDDING_SIZE]`.
+
+    Image regions without a face have embeddings near to it.
+    """
     random = np.random.default_rng(0)
     chips = []
     for sigma in _NOISE_SIGMAS * 8:

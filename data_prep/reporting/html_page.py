@@ -1,4 +1,4 @@
-"""HTML pages that need no other file: what their templates have in common."""
+"""HTML pages that need no other file: the template that all of them extend."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import jinja2
 
 
 def template(folder: pathlib.Path, name: str) -> jinja2.Template:
-    """A template of a folder, which may extend `page.html.jinja` of this one."""
+    """Returns a template of `folder`, which may extend the `page.html.jinja` of this package."""
     return jinja2.Environment(
         autoescape=True,
+        # A misspelt name in a template is an error and not an empty place in the page.
         undefined=jinja2.StrictUndefined,
         loader=jinja2.FileSystemLoader([folder, pathlib.Path(__file__).parent]),
     ).get_template(name)

@@ -1,4 +1,4 @@
-"""The plots of the report, as SVG to be set into a page: its colours, its type, light or dark."""
+"""Plots of a report, as SVG inside its page: in the font and the text colour of the page."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-# Drawn in this colour, which nothing else has, and shown in that of the text around the plot.
+# Stands for the colour of the text around the plot, which is only known to the browser and may be
+# light or dark. Nothing else may have this colour: `svg` replaces it by `currentColor`.
 TEXT_COLOUR = "#010203"
 BLUES, RED = ("#3b82f6", "#1d4ed8"), "#ef4444"
 _STYLE: dict[Any, Any] = {
+    # Text stays text, so that the page chooses the font and a reader can search it.
     "svg.fonttype": "none",
     "font.family": "sans-serif",
     "font.size": 10,
@@ -43,15 +45,15 @@ def curves(
     levels: Sequence[float] = (),
     limits: tuple[float | None, float | None] = (None, None),
 ) -> Markup:
-    """At most two curves over time, in blue and red.
+    """Plots at most two curves over time, in blue and red.
 
     Args:
-      name: of the plot, see `svg`.
-      across: seconds, or images seen, rising.
-      lines: by what they are; "" for what needs no name.
-      labels: of what lies across and up.
-      levels: that are dotted across.
-      limits: of what lies up, None to fit.
+      name: name of the plot, see `svg`.
+      across: x values, rising: seconds, or images seen.
+      lines: y values of each curve by its label; "" for a curve that needs none.
+      labels: labels of the x and the y axis.
+      levels: y values to mark with a dotted line.
+      limits: lower and upper limit of the y axis, None to fit the curves.
     """
 
     def draw(axes: Axes) -> None:
@@ -72,14 +74,16 @@ def svg(name: str, inches: tuple[float, float], draw: Callable[[Axes], None]) ->
     """Draws a plot into a figure of its own; the same input gives the same text.
 
     Args:
-      name: of the plot in its page: the ids inside of it must differ from those of others.
+      name: name of the plot, unique in its page: the ids inside the SVG are derived from it.
       inches: width and height.
-      draw: what to draw.
+      draw: draws into the given axes.
     """
     with matplotlib.rc_context({**_STYLE, "svg.hashsalt": name}):
         figure = Figure(figsize=inches, layout="constrained")
         draw(figure.add_subplot())
         text = io.StringIO()
         figure.savefig(text, format="svg", metadata={"Date": None})
-    drawn = text.getvalue()
-    return Markup(re.sub(TEXT_COLOUR, "currentColor", drawn[drawn.index("<svg") :]))
+    # An HTML page takes the element without the XML declaration before it.
+    document = text.getvalue()
+    element = document[document.index("<svg") :]
+    return Markup(re.sub(TEXT_COLOUR, "currentColor", element))

@@ -1,4 +1,4 @@
-"""Networks run by LiteRT, on one core each."""
+"""Networks run by LiteRT, each call on one core."""
 
 from __future__ import annotations
 
@@ -9,25 +9,26 @@ from ai_edge_litert.interpreter import Interpreter
 
 
 class Network:
-    """A network of one input, for any number of threads, of which each has its own.
+    """A network of one input, which any number of threads may call at once.
 
     Args:
-      model: what is in its TFLite file.
+      model: content of the TFLite file.
     """
 
     def __init__(self, model: bytes):
-        # LiteRT holds one set of buffers.
-        self._model, self._of_thread = model, threading.local()
+        # An interpreter has one set of buffers, so every thread gets its own interpreter.
+        self._model, self._thread_local = model, threading.local()
 
     def __call__(self, values: np.ndarray) -> list[np.ndarray]:
-        """All outputs, in the order of the model, for its input `[1, ...]` float32."""
-        network = self._loaded()
-        network.set_tensor(network.get_input_details()[0]["index"], values)
-        network.invoke()
-        return [network.get_tensor(each["index"]) for each in network.get_output_details()]
+        """Returns all outputs, in the order of the model, for the input `[1, ...]` float32."""
+        interpreter = self._interpreter()
+        interpreter.set_tensor(interpreter.get_input_details()[0]["index"], values)
+        interpreter.invoke()
+        return [interpreter.get_tensor(each["index"]) for each in interpreter.get_output_details()]
 
-    def _loaded(self) -> Interpreter:
-        if not hasattr(self._of_thread, "network"):
-            self._of_thread.network = Interpreter(model_content=self._model, num_threads=1)
-            self._of_thread.network.allocate_tensors()
-        return self._of_thread.network
+    def _interpreter(self) -> Interpreter:
+        if not hasattr(self._thread_local, "interpreter"):
+            interpreter = Interpreter(model_content=self._model, num_threads=1)
+            interpreter.allocate_tensors()
+            self._thread_local.interpreter = interpreter
+        return self._thread_local.interpreter

@@ -1,11 +1,12 @@
-"""Tasks in several processes, one of which may die without the others.
+"""A pool of worker processes, any of which may die without the others.
 
-`concurrent.futures` breaks its whole pool when one process dies and does not say on which
-task; here that task fails and the next one gets a new process.
+`concurrent.futures` breaks its whole pool when one process dies and does not say on which task.
+Here only that task fails, and the next one gets a new process.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import logging as stdlib_logging
 import multiprocessing
 import os
@@ -20,53 +21,73 @@ from absl import logging
 
 from data_prep.errors import InputError
 
-# An answer that has to wait for what other tasks say first.
+# An answer that is not known before other tasks have asked their question or ended.
 LATER = object()
 
 
+@dataclasses.dataclass(frozen=True)
+class Failure:
+    """Why a task has failed.
+
+    Attributes:
+      reason: one line.
+      setting: name of the setting that would have to change, see `InputError`; None for none.
+    """
+
+    reason: str
+    setting: str | None = None
+
+
 class Context(Protocol):
-    """How a task speaks with who started it."""
+    """Connects a running task to the listener of its pool."""
 
     def progress(self, units: float) -> None:
-        """Reports units done since the last report."""
+        """Reports the units done since the last report."""
 
     def ask(self, question: Any) -> Any:
-        """Waits for an answer."""
+        """Sends a question to the listener and waits for the answer."""
 
 
 class Listener(Protocol):
-    """Who started the tasks; a task is known by its position."""
+    """Receives the events of a pool; a task is identified by its position among the items.
+
+    All methods are called in the process and thread that called `run`.
+    """
 
     def progress(self, task: int, units: float) -> None:
-        """Hears of units done."""
+        """Receives the units a task has done since its last report."""
 
     def answer(self, task: int, question: Any) -> Any:
-        """Answers, or says `LATER`; it may then only wait for tasks before this one."""
+        """Returns the answer to a question of a task, or `LATER` to be called again.
+
+        `LATER` may only wait for tasks before this one: others may not have been started.
+        """
 
     def done(self, task: int, result: Any) -> None:
-        """Hears of a task that ended well."""
+        """Receives the result of a task that has succeeded."""
 
-    def failed(self, task: int, reason: str) -> None:
-        """Hears of a task that did not, and why."""
+    def failed(self, task: int, failure: Failure) -> None:
+        """Receives the failure of a task."""
 
 
 def run(
     function: Callable[[Any, Context], Any], items: Sequence[Any], listener: Listener, workers: int
 ) -> None:
-    """Does a task for each item; those of the first items are begun first.
+    """Runs a task for each item; the tasks of the first items start first.
 
-    A task that raises fails, the others go on. With more than one worker each is a process
-    of its own, with its share of the cores.
+    If a task raises, that task fails and the others go on. With more than one worker, each is a
+    process of its own with an equal share of the cores.
 
     Args:
-      function: the task, of a module that can be imported.
-      items: what it is done for.
-      desk: who hears of it.
-      workers: tasks at a time.
+      function: the task; defined in a module that can be imported.
+      items: first argument of each task.
+      listener: receives progress, questions, results and failures.
+      workers: maximum number of tasks at a time.
     """
     if min(workers, len(items)) <= 1:
         for task, item in enumerate(items):
-            _report(listener, task, *_attempt(function, item, _InProcessContext(listener, task)))
+            context = _InProcessContext(listener, task)
+            _report(listener, task, *_attempt(function, item, context))
         return
     pool = _Pool(function, items, listener, min(workers, len(items)))
     try:
@@ -75,35 +96,49 @@ def run(
         pool.close()
 
 
-def _attempt(function: Callable[[Any, Context], Any], item: Any, link: Context) -> tuple[str, Any]:
+def _attempt(
+    function: Callable[[Any, Context], Any], item: Any, context: Context
+) -> tuple[str, Any]:
+    """Runs a task; returns "done" and its result, or "failed" and its `Failure`."""
     try:
-        return "done", function(item, link)
+        return "done", function(item, context)
     except InputError as error:
-        return "failed", str(error)
-    except Exception as error:  # a bug, or no memory or disk: no reason to lose the other tasks
+        return "failed", Failure(str(error), error.setting)
+    except Exception as error:
+        # A bug, or no memory or disk left: no reason to lose the other tasks.
         logging.error("%s", traceback.format_exc())
-        return "failed", f"{item}: {type(error).__name__}: {error}"
+        return "failed", Failure(f"{item}: {type(error).__name__}: {error}")
 
 
 def _report(listener: Listener, task: int, kind: str, content: Any) -> None:
-    (listener.done if kind == "done" else listener.failed)(task, content)
+    if kind == "done":
+        listener.done(task, content)
+    else:
+        listener.failed(task, content)
 
 
 class _InProcessContext:
-    """The link of a task in this very process."""
+    """The context of a task in the process of the listener itself."""
 
     def __init__(self, listener: Listener, task: int):
-        self._desk, self._task = listener, task
+        self._listener, self._task = listener, task
 
     def progress(self, units: float) -> None:
-        self._desk.progress(self._task, units)
+        self._listener.progress(self._task, units)
 
     def ask(self, question: Any) -> Any:
-        return self._desk.answer(self._task, question)
+        return self._listener.answer(self._task, question)
 
 
 class _Pool:
-    """The processes, and the desk they talk to."""
+    """Worker processes, and the loop that hands out tasks and receives messages.
+
+    Args:
+      function: see `run`.
+      items: see `run`.
+      listener: see `run`.
+      workers: number of processes, at most one per item.
+    """
 
     def __init__(
         self,
@@ -112,20 +147,22 @@ class _Pool:
         listener: Listener,
         workers: int,
     ):
-        self._function, self._items, self._desk = function, items, listener
-        self._todo = list(range(len(items)))[::-1]
-        self._free = list(range(workers))[::-1]
+        self._function, self._items, self._listener = function, items, listener
         self._workers = workers
+        # Both are stacks, reversed so that the first task and the first share come first.
+        self._todo = list(range(len(items)))[::-1]
+        self._free_shares = list(range(workers))[::-1]
         self._busy: dict[connection.Connection, _Worker] = {}
         self._idle: list[_Worker] = []
-        self._waiting: list[tuple[_Worker, Any]] = []
+        self._unanswered: list[tuple[_Worker, Any]] = []
 
     def run(self) -> None:
         while self._todo or self._busy:
             self._hand_out()
-            for link in connection.wait(list(self._busy)):
-                assert isinstance(link, connection.Connection)
-                self._receive(self._busy[link])
+            for pipe in connection.wait(list(self._busy)):
+                assert isinstance(pipe, connection.Connection)
+                self._receive(self._busy[pipe])
+            # After every message: any of them may settle an answer that had to wait.
             self._answer()
 
     def close(self) -> None:
@@ -135,125 +172,139 @@ class _Pool:
             worker.process.join()
 
     def _hand_out(self) -> None:
-        while self._todo and (self._idle or self._free):
+        while self._todo and (self._idle or self._free_shares):
             worker = self._idle.pop() if self._idle else self._spawn()
             worker.task = self._todo.pop()
-            worker.link.send(self._items[worker.task])
-            self._busy[worker.link] = worker
+            worker.pipe.send(self._items[worker.task])
+            self._busy[worker.pipe] = worker
 
     def _spawn(self) -> _Worker:
-        place = self._free.pop()
-        return _Worker(place, self._workers, self._function)
+        return _Worker(self._free_shares.pop(), self._workers, self._function)
 
     def _receive(self, worker: _Worker) -> None:
+        """Handles one message of a worker, or its death."""
         try:
-            kind, content = worker.link.recv()
+            kind, content = worker.pipe.recv()
         except (EOFError, ConnectionResetError):
             self._on_crash(worker)
             return
         if kind == "progress":
-            self._desk.progress(worker.task, content)
+            self._listener.progress(worker.task, content)
         elif kind == "ask":
-            self._waiting.append((worker, content))
+            self._unanswered.append((worker, content))
         elif kind == "log":
             logging.get_absl_logger().log(content[0], "%s", content[1])
         else:
-            self._idle.append(self._busy.pop(worker.link))
-            _report(self._desk, worker.task, kind, content)
+            self._idle.append(self._busy.pop(worker.pipe))
+            _report(self._listener, worker.task, kind, content)
 
     def _on_crash(self, worker: _Worker) -> None:
+        """Fails the task of a dead worker and frees its share of the cores for a new one."""
         worker.process.join()
-        self._free.append(self._busy.pop(worker.link).place)
-        self._waiting = [one for one in self._waiting if one[0] is not worker]
-        self._desk.failed(
-            worker.task,
+        self._free_shares.append(self._busy.pop(worker.pipe).share)
+        self._unanswered = [one for one in self._unanswered if one[0] is not worker]
+        reason = (
             f"{self._items[worker.task]}: its process ended with exit code "
-            f"{worker.process.exitcode}; if memory ran out, use fewer --workers",
+            f"{worker.process.exitcode}; if memory ran out, use fewer worker processes"
         )
+        self._listener.failed(worker.task, Failure(reason))
 
     def _answer(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        for worker, question in waiting:
-            answer = self._desk.answer(worker.task, question)
+        unanswered, self._unanswered = self._unanswered, []
+        for worker, question in unanswered:
+            answer = self._listener.answer(worker.task, question)
             if answer is LATER:
-                self._waiting.append((worker, question))
+                self._unanswered.append((worker, question))
             else:
-                worker.link.send(answer)
+                worker.pipe.send(answer)
 
 
 class _Worker:
-    """A process and the task it does.
+    """A process and the task it runs.
 
-    Started afresh and not forked: a copy of a process in which JAX runs threads hangs.
+    Spawned and not forked: a copy of a process in which JAX runs threads hangs.
+
+    Attributes:
+      share: number of its share of the cores.
+      task: position of the current task; -1 before the first.
+      pipe: this end of the pipe to the process.
+      process: the process.
     """
 
-    def __init__(self, place: int, places: int, function: Callable[[Any, Context], Any]):
-        context = multiprocessing.get_context("spawn")
-        self.link, theirs = context.Pipe()
-        self.place, self.task = place, -1
-        self.process = context.Process(
-            target=_serve, args=(function, theirs, place, places), daemon=True
+    def __init__(self, share: int, shares: int, function: Callable[[Any, Context], Any]):
+        spawn = multiprocessing.get_context("spawn")
+        self.pipe, other_end = spawn.Pipe()
+        self.share, self.task = share, -1
+        self.process = spawn.Process(
+            target=_serve, args=(function, other_end, share, shares), daemon=True
         )
         self.process.start()
-        theirs.close()
+        # Only the process may hold the other end: its death is then the end of the pipe.
+        other_end.close()
 
 
 def _serve(
-    function: Callable[[Any, Context], Any], link: connection.Connection, place: int, places: int
+    function: Callable[[Any, Context], Any], pipe: connection.Connection, share: int, shares: int
 ) -> None:
-    """The life of a worker process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # who started it will end it
+    """Runs tasks until the process is ended: the main function of a worker process."""
+    # Ctrl+C reaches all processes of a terminal; the one that started this one will end it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    _take_share(place, places)
-    there = _WorkerContext(link)
-    stdlib_logging.getLogger().handlers = [_Forward(there)]
+    _take_share(share, shares)
+    context = _WorkerContext(pipe)
+    stdlib_logging.getLogger().handlers = [_ForwardingHandler(context)]
     logging.set_verbosity(logging.INFO)
     while True:
-        item = link.recv()
-        there.send(*_attempt(function, item, there))
+        item = pipe.recv()
+        context.send(*_attempt(function, item, context))
 
 
 def _end_with_parent() -> None:
+    """Ends this process with its parent, even if the parent is killed."""
     parent = multiprocessing.parent_process()
     assert parent is not None
     parent.join()
     os._exit(1)
 
 
-def _take_share(place: int, places: int) -> None:
-    """Of the cores: JAX, TensorFlow, LiteRT, FFmpeg and OpenCV all heed the affinity."""
-    # Of a GPU, which JAX would take whole, every worker takes what it needs.
+def _take_share(share: int, shares: int) -> None:
+    """Limits this process to its share of the cores and to the GPU memory it needs.
+
+    JAX, TensorFlow, LiteRT, FFmpeg and OpenCV all heed the CPU affinity.
+    """
+    # By default the first worker would take nearly all memory of a GPU.
     os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"
     if hasattr(os, "sched_setaffinity"):
         cores = sorted(os.sched_getaffinity(0))
-        os.sched_setaffinity(0, cores[place::places] or [cores[place % len(cores)]])
+        # With more workers than cores, some workers share one.
+        os.sched_setaffinity(0, cores[share::shares] or [cores[share % len(cores)]])
 
 
 class _WorkerContext:
-    """The link of a task in a worker process; used from any of its threads."""
+    """The context of a task in a worker process, for any of its threads."""
 
-    def __init__(self, link: connection.Connection):
-        self._link, self._lock = link, threading.Lock()
+    def __init__(self, pipe: connection.Connection):
+        self._pipe, self._lock = pipe, threading.Lock()
 
     def send(self, kind: str, content: Any) -> None:
         with self._lock:
-            self._link.send((kind, content))
+            self._pipe.send((kind, content))
 
     def progress(self, units: float) -> None:
         self.send("progress", units)
 
     def ask(self, question: Any) -> Any:
         self.send("ask", question)
-        return self._link.recv()
+        return self._pipe.recv()
 
 
-class _Forward(stdlib_logging.Handler):
-    """Our messages, and the warnings of others, to the one process that prints."""
+class _ForwardingHandler(stdlib_logging.Handler):
+    """Sends absl messages, and warnings of other libraries, to the process that prints them."""
 
-    def __init__(self, there: _WorkerContext):
+    def __init__(self, context: _WorkerContext):
         super().__init__()
-        self._there = there
+        self._context = context
 
     def emit(self, record: stdlib_logging.LogRecord) -> None:
         if record.name == "absl" or record.levelno >= stdlib_logging.WARNING:
-            self._there.send("log", (record.levelno, record.getMessage()))
+            self._context.send("log", (record.levelno, record.getMessage()))

@@ -1,10 +1,10 @@
-"""Face parsing into 19 classes: BiSeNet on ResNet-18, in Flax. NON-COMMERCIAL weights.
+"""Face parsing into 19 classes: BiSeNet on ResNet-18 in Flax. NON-COMMERCIAL weights.
 
 Source: Yu et al., "BiSeNet: Bilateral Segmentation Network for Real-time Semantic
 Segmentation", 2018, without its spatial path, as trained on CelebAMask-HQ (Lee et al., 2020),
-whose pictures and labels are for non-commercial research only; so are these weights and
-whatever is made with them. Against the same weights in PyTorch, on six photos: logits differ
-by at most 1.5e-5 of 13.4, no label does.
+whose images and labels are for non-commercial research only; so are these weights and
+everything made with them. Compared with the same weights in PyTorch on six photos, logits differ
+by at most 1.5e-5 of 13.4, and no label differs.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from data_prep import weights
 from data_prep.segmentation import torch_checkpoint
 
 INPUT_SIZE = 512
-# skin, brows, eyes, glasses | nose, mouth, lips: no ears, neck, hair, hat.
+# Labels of the face: skin, brows, eyes, glasses (1 to 6), nose, mouth and lips (10 to 13). Ears,
+# neck, hair and hat are not part of it.
 FACE = (1, 2, 3, 4, 5, 6, 10, 11, 12, 13)
 
 _CLASSES = 19
@@ -29,11 +30,11 @@ _EPSILON = 1e-5
 
 
 class BiSeNet(nn.Module):
-    """Every convolution carries its folded batch norm, and its name in the checkpoint."""
+    """The parser; each convolution includes its batch norm and is named as in the checkpoint."""
 
     @nn.compact
     def __call__(self, images: jax.Array) -> jax.Array:
-        """Labels of every pixel.
+        """Labels every pixel.
 
         Args:
           images: `[N, H, W, 3]` uint8 RGB, sides divisible by 32; a face fills about half.
@@ -44,18 +45,22 @@ class BiSeNet(nn.Module):
         x = images.astype(jnp.float32) / 255
         x = (x - jnp.array(_MEAN)) / jnp.array(_STD)
         low, middle, deep = self._backbone(x)
+        # Context comes down from the whole image to 1/8 of the resolution, one level at a time.
+        # Context comes down from the whole image to 1/8 of the resolution, one level at a time.
         context = nn.relu(_conv("cp.conv_avg.conv", 128, 1)(_mean(deep)))
         deep = _twice(self._attend("cp.arm32", deep) + context)
         deep = nn.relu(_conv("cp.conv_head32.conv", 128, 3)(deep))
         middle = _twice(self._attend("cp.arm16", middle) + deep)
         middle = nn.relu(_conv("cp.conv_head16.conv", 128, 3)(middle))
+        # At 1/8 it meets the detail of the backbone.
+        # At 1/8 it meets the detail of the backbone.
         x = self._fuse(jnp.concatenate([low, middle], -1))
         x = nn.relu(_conv("conv_out.conv.conv", 256, 3)(x))
         logits = _conv("conv_out.conv_out", _CLASSES, 1)(x)
         return jnp.argmax(_enlarge(logits, images.shape[1:3]), -1).astype(jnp.uint8)
 
     def _backbone(self, x: jax.Array) -> list[jax.Array]:
-        """ResNet-18: features at 1/8, 1/16 and 1/32."""
+        """Returns the features of a ResNet-18 at 1/8, 1/16 and 1/32 of the resolution."""
         x = nn.relu(_conv("cp.resnet.conv1", 64, 7, 2)(x))
         x = nn.max_pool(x, (3, 3), (2, 2), ((1, 1), (1, 1)))
         stages = []
@@ -73,12 +78,12 @@ class BiSeNet(nn.Module):
         return nn.relu(x + inner)
 
     def _attend(self, name: str, x: jax.Array) -> jax.Array:
-        """Attention refinement: channels weighted by what the whole picture shows."""
+        """Refines features by attention: weights channels by their mean over the whole image."""
         x = nn.relu(_conv(f"{name}.conv.conv", 128, 3)(x))
         return x * nn.sigmoid(_conv(f"{name}.conv_atten", 128, 1)(_mean(x)))
 
     def _fuse(self, x: jax.Array) -> jax.Array:
-        """Feature fusion of detail and context."""
+        """Fuses the features of detail and context."""
         x = nn.relu(_conv("ffm.convblk.conv", 256, 1)(x))
         attention = nn.relu(_conv("ffm.conv1", 64, 1)(_mean(x)))
         return x + x * nn.sigmoid(_conv("ffm.conv2", 256, 1)(attention))
@@ -97,28 +102,30 @@ def _twice(x: jax.Array) -> jax.Array:
 
 
 def _enlarge(x: jax.Array, size: tuple[int, ...]) -> jax.Array:
-    """Bilinear, corner pixels onto corner pixels."""
-    rows, columns = (
-        jnp.array(_interpolation(old, new)) for old, new in zip(x.shape[1:3], size, strict=True)
-    )
+    """Enlarges bilinearly, with corner pixels on corner pixels (`align_corners` in PyTorch)."""
+    rows = jnp.array(_interpolation(x.shape[1], size[0]))
+    columns = jnp.array(_interpolation(x.shape[2], size[1]))
     return jnp.einsum("Hh,nhwc,Ww->nHWc", rows, x, columns)
 
 
 def _interpolation(old: int, new: int) -> np.ndarray:
-    """`[new, old]` float32."""
+    """Returns the matrix that interpolates `old` samples to `new` ones, `[new, old]` float32."""
     at = np.linspace(0, old - 1, new)[:, None]
     return np.maximum(0, 1 - np.abs(at - np.arange(old))).astype(np.float32)
 
 
 def variables(state: dict[str, np.ndarray]) -> dict[str, dict[str, dict[str, np.ndarray]]]:
-    """Flax variables from a checkpoint's arrays, batch norm folded into the convolutions."""
+    """Converts a checkpoint's arrays to Flax variables; folds batch norms into convolutions."""
     params = {}
     for key, kernel in state.items():
         name, _, kind = key.rpartition(".")
+        # The two auxiliary outputs were only used in training.
+        # The two auxiliary outputs were only used in training.
         if kind != "weight" or kernel.ndim != 4 or name.startswith(("conv_out16", "conv_out32")):
             continue
         scale, bias = np.ones(len(kernel)), np.zeros(len(kernel))
-        if f"{(norm := _norm_of(name))}.running_var" in state:
+        norm = _norm_of(name)
+        if f"{norm}.running_var" in state:
             mean, variance = state[f"{norm}.running_mean"], state[f"{norm}.running_var"]
             scale = state[f"{norm}.weight"] / np.sqrt(variance + _EPSILON)
             bias = state[f"{norm}.bias"] - mean * scale
@@ -128,7 +135,7 @@ def variables(state: dict[str, np.ndarray]) -> dict[str, dict[str, dict[str, np.
 
 
 def _norm_of(convolution: str) -> str:
-    """The name of the batch norm behind a convolution, if there is one."""
+    """Returns the name that the batch norm behind a convolution has, if there is one."""
     parent, _, name = convolution.rpartition(".")
     return f"{parent}.{'1' if name == '0' else name.replace('conv', 'bn')}"
 
@@ -140,7 +147,7 @@ def _parser() -> jax.stages.Wrapped:
 
 
 def parse(image: np.ndarray) -> np.ndarray:
-    """Labels of one picture; see `BiSeNet`.
+    """Labels the pixels of one image; see `BiSeNet`.
 
     Args:
       image: `[INPUT_SIZE, INPUT_SIZE, 3]` uint8 RGB, upright, the face about half as wide.

@@ -1,7 +1,7 @@
-"""A checkpoint of `torch.save` to NumPy arrays, without torch and without running anything.
+"""Reads a checkpoint of `torch.save` as NumPy arrays, without torch and without running code.
 
-Only the format of torch before 1.6 (five pickles, then the raw storages). A pickle can call
-whatever it names: this one may name an ordered dictionary and tensors, and nothing else.
+Reads only the format of torch before 1.6 (five pickles, then the raw storages). A pickle can call
+anything it names, so only an ordered dictionary and tensors may be named.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _DTYPES = {"FloatStorage": np.dtype("<f4"), "LongStorage": np.dtype("<i8")}
 
 
 class _Storage:
-    """A storage whose elements come later in the file."""
+    """A storage whose elements follow later in the file."""
 
     def __init__(self, dtype: np.dtype):
         self.dtype = dtype
@@ -27,7 +27,7 @@ class _Storage:
 
 
 class _Tensor:
-    """Where in its storage a tensor lies; strides in elements."""
+    """A tensor as its place in a storage; strides are in elements."""
 
     def __init__(
         self, storage: _Storage, offset: int, shape: tuple[int, ...], strides: Any, *_: Any
@@ -35,14 +35,14 @@ class _Tensor:
         self._storage, self._offset, self._shape, self._strides = storage, offset, shape, strides
 
     def array(self) -> np.ndarray:
-        """The values, read once the storage is there."""
+        """Returns the values; the elements of the storage must have been read."""
         storage = self._storage.elements[self._offset :]
-        steps = [storage.itemsize * one for one in self._strides]
-        return np.lib.stride_tricks.as_strided(storage, self._shape, steps).copy()
+        byte_strides = [storage.itemsize * stride for stride in self._strides]
+        return np.lib.stride_tricks.as_strided(storage, self._shape, byte_strides).copy()
 
 
 class _Unpickler(pickle.Unpickler):
-    """Knows the four names of a state dictionary, refuses all others."""
+    """An unpickler that knows the four names of a state dictionary and refuses all others."""
 
     def __init__(self, file: BinaryIO):
         super().__init__(file)
@@ -63,21 +63,23 @@ class _Unpickler(pickle.Unpickler):
 
 
 def read(path: pathlib.Path) -> dict[str, np.ndarray]:
-    """The arrays of a state dictionary by name.
+    """Reads the arrays of a state dictionary, by name.
 
     Args:
-      path: a file whose origin was checked (`weights.locate`).
+      path: path of a file whose origin was checked (`weights.locate`).
 
     Raises:
-      pickle.UnpicklingError: if it is none, or names anything but tensors.
+      pickle.UnpicklingError: if the file is no checkpoint, or names anything but tensors.
     """
     file = io.BytesIO(path.read_bytes())
     if _Unpickler(file).load() != _MAGIC:
         raise pickle.UnpicklingError(f"{path}: no checkpoint of torch")
-    for _ in ("version of the format", "of the machine"):
+    # Two pickles that nothing here needs: the version of the format and facts of the machine.
+    for _ in range(2):
         _Unpickler(file).load()
     state = _Unpickler(file)
     tensors = state.load()
+    # The last pickle lists the storages in the order in which their elements follow.
     for key in _Unpickler(file).load():
         storage = state.storages[key]
         count = int.from_bytes(file.read(8), "little")

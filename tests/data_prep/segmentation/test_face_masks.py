@@ -1,5 +1,5 @@
-"""Masks: on a face drawn by hand, against scikit-image's polygons and closed-form areas; on
-photos and clips, against a face parser and against points placed by eye."""
+"""Masks of a synthetic face equal scikit-image's polygons and closed-form areas; masks of photos
+and clips agree with a face parser and with points placed by hand."""
 
 import pickle
 from concurrent import futures
@@ -14,7 +14,8 @@ from data_prep.imaging import similarity, warp
 from data_prep.media import video_reader
 from data_prep.mesh import crop_alignment, face_mesh, topology
 from data_prep.segmentation import bisenet, face_masks, torch_checkpoint
-from data_prep.segmentation.face_masks import Masker, MaskSource
+from data_prep.segmentation.face_masks import Masker
+from data_prep.segmentation.mask_source import MaskSource
 from launch.benchmarks import masks
 from launch.benchmarks.masks import Sample
 from sagan_jax.inputs import sketch
@@ -32,7 +33,7 @@ def _ellipse(centre: tuple[float, float], radii: tuple[float, float], count: int
 
 @pytest.fixture
 def mesh():
-    """`[478, 2]`: an oval of a face with its eyes, mouth, brows and cheeks where they belong."""
+    """Synthetic mesh `[478, 2]`: a face oval with eyes, mouth, brows and cheeks in their places."""
     points = np.full((478, 2), 128.0)
     points[list(topology.FACE_OVAL)] = _ellipse((128, 130), (80, 100), len(topology.FACE_OVAL))
     points[list(topology.LIPS)] = _ellipse((128, 190), (28, 12), len(topology.LIPS))
@@ -48,7 +49,7 @@ def mesh():
 
 @pytest.fixture
 def head():
-    """Skin up to a hairline above the top of the mesh, and dark hair over it and beside it."""
+    """Image with skin up to a hairline above the top of the mesh, and dark hair around it."""
     image = np.full((_SIZE, _SIZE, 3), _SKIN, np.uint8)
     image[:_HAIRLINE] = image[:150, :30] = image[:150, 226:] = _DARK_HAIR
     return image
@@ -69,19 +70,19 @@ def _face(mesh: np.ndarray, image: np.ndarray, person: np.ndarray = _ALL_PERSON)
 
 
 def _sample(image: np.ndarray, x: int, y: int, side: int, angle: int) -> Sample:
-    """A face whose place is known; see `benchmark_masks.PHOTOS`."""
+    """Reads the mesh of a face whose place is known; see `launch.benchmarks.masks.PHOTOS`."""
     region = face_mesh.Region(np.array([x, y]), side, np.radians(angle))
     points = face_mesh.FaceMesh()(image, region).points[:, :2]
     return Sample.of(image, points, crop_alignment.face_transform(points))
 
 
 def _at(mask: np.ndarray, *points: tuple[int, int]) -> list[bool]:
-    """The mask at (x, y)."""
+    """Whether the mask contains each point (x, y)."""
     return [bool(mask[y, x]) for x, y in points]
 
 
 def _agreement(mask: np.ndarray, polygon: np.ndarray) -> float:
-    """Intersection over union with the polygon as scikit-image fills it."""
+    """Intersection over union with the polygon as filled by scikit-image."""
     ours = mask.reshape(_SIZE, _SIZE) > 0
     theirs = skimage.draw.polygon2mask((_SIZE, _SIZE), polygon[:, ::-1])
     return (ours & theirs).sum() / (ours | theirs).sum()
@@ -89,9 +90,9 @@ def _agreement(mask: np.ndarray, polygon: np.ndarray) -> float:
 
 def test_masks_are_binary_uint8(samples):
     one = next(masks.photos(samples))
-    made = Masker()(one.crop, one.landmarks, one.image, one.transform)
-    assert set(made) == {"face", "eyes", "mouth"}
-    for mask in made.values():
+    result = Masker()(one.crop, one.landmarks, one.image, one.transform)
+    assert set(result) == {"face", "eyes", "mouth"}
+    for mask in result.values():
         assert mask.shape == (_SIZE, _SIZE, 1) and mask.dtype == np.uint8
         assert set(np.unique(mask)) == {0, 255}
 
@@ -113,19 +114,19 @@ def test_a_bald_head_ends_where_the_person_ends(mesh, head):
     assert face[14, 128] == 255 and not face[:12].any()
 
 
-def test_background_beside_the_mesh_is_no_face(mesh, head):
-    """In profile the hull spans the hollow between nose and chin."""
+def test_background_beside_the_face_is_not_in_the_mask(mesh, head):
+    """In profile the hull of the mesh spans the hollow between nose and chin."""
     person = _ALL_PERSON.copy()
     person[:, :70] = 0
     assert not _face(mesh, head, person)[:, :70].any()
 
 
-def test_a_nose_that_stands_out_beyond_the_cheek_is_face(mesh, head):
+def test_a_nose_that_stands_out_beyond_the_cheek_is_in_the_mask(mesh, head):
     mesh[4] = [230, 160]
     assert _face(mesh, head)[160, 222] == 255
 
 
-def test_the_mouth_is_the_outer_edge_of_the_lips(mesh):
+def test_the_mouth_mask_ends_at_the_outer_edge_of_the_lips(mesh):
     assert _agreement(face_masks.mouth_mask(mesh, _SIZE), mesh[list(topology.LIPS)]) > 0.9
 
 
@@ -138,7 +139,7 @@ def test_eyes_are_widened_by_their_margin(mesh):
 
 
 def _with_irises(mesh: np.ndarray, at: tuple[float, float], radius: float) -> np.ndarray:
-    """Both irises so far right of and below the middle of their eyes."""
+    """Puts both irises at an offset `at` (right, down) from the middle of their eyes."""
     for first, middle in ((468, (95, 105)), (473, (161, 105))):
         mesh[first] = np.array(middle) + at
         mesh[first + 1 : first + 5] = _ellipse(tuple(mesh[first]), (radius, radius), 4)
@@ -146,14 +147,16 @@ def _with_irises(mesh: np.ndarray, at: tuple[float, float], radius: float) -> np
 
 
 def test_a_sketch_has_lids_irises_and_the_opening_of_the_mouth(mesh):
-    drawn = sketch.sketch(_with_irises(mesh, (3.3, 0.6), 4.0), _SIZE)[..., 0].astype(float)
-    # Smooth edges reach half a pixel further; of the ellipses, what 16 and 20 corners leave.
+    with_irises = _with_irises(mesh, (3.3, 0.6), 4.0)
+    rendered = sketch.render_sketch(with_irises, _SIZE)[..., 0].astype(float)
+    # Smooth edges reach half a pixel further, and polygons of 16 and 20 corners are smaller than
+    # ellipses.
     lids = 8 * np.sin(np.pi / 8) * 14.5 * 6.5
-    left = drawn[:150, :128]
+    left = rendered[:150, :128]
     assert left.sum() == pytest.approx(127 * lids + 128 * np.pi * 4.5**2, rel=0.06)
     opening = 10 * np.sin(np.pi / 10) * 24.5 * 9.5
-    assert drawn[150:].sum() == pytest.approx(255 * opening, rel=0.06)
-    assert drawn[105, 85] == 127 and drawn[105, 128] == 0 and drawn[190, 128] == 255
+    assert rendered[150:].sum() == pytest.approx(255 * opening, rel=0.06)
+    assert rendered[105, 85] == 127 and rendered[105, 128] == 0 and rendered[190, 128] == 255
     rows, columns = np.mgrid[:150, :128]
     iris = np.clip(left - 127, 0, None)
     centre = [(iris * axis).sum() / iris.sum() for axis in (columns, rows)]
@@ -162,28 +165,28 @@ def test_a_sketch_has_lids_irises_and_the_opening_of_the_mouth(mesh):
 
 @pytest.mark.parametrize("height", [6.0, 4.5, 3.0])
 def test_lids_cover_the_iris(mesh, height):
-    """Against what is counted on a grid of twentieths of a pixel."""
+    """The expected area is counted on a grid of twentieths of a pixel."""
     for eye, x in ((topology.LEFT_EYE, 95), (topology.RIGHT_EYE, 161)):
         mesh[list(eye)] = _ellipse((x, 105), (14, height), len(eye))
-    drawn = sketch.sketch(_with_irises(mesh, (0.0, 0.0), 6.0), _SIZE)[:150]
+    rendered = sketch.render_sketch(_with_irises(mesh, (0.0, 0.0), 6.0), _SIZE)[:150]
     x, y = np.meshgrid(np.arange(-16, 16, 0.05), np.arange(-16, 16, 0.05))
     lids, iris = np.hypot(x / 14.5, y / (height + 0.5)) < 1, np.hypot(x, y) < 6.5
     expected = 2 * 0.05**2 * (127 * lids.sum() + 128 * (lids & iris).sum())
-    assert float(drawn.sum(dtype=np.int64)) == pytest.approx(expected, rel=0.08)
+    assert float(rendered.sum(dtype=np.int64)) == pytest.approx(expected, rel=0.08)
 
 
-def test_shut_eyes_leave_hardly_a_trace(mesh):
+def test_shut_eyes_hardly_show_in_a_sketch(mesh):
     def amount(height: float) -> int:
         for eye, x in ((topology.LEFT_EYE, 95), (topology.RIGHT_EYE, 161)):
             mesh[list(eye)] = _ellipse((x, 105), (14, height), len(eye))
-        drawn = sketch.sketch(_with_irises(mesh, (0.0, 0.0), 6.0), _SIZE)
-        return int(drawn[:150].sum(dtype=np.int64))
+        rendered = sketch.render_sketch(_with_irises(mesh, (0.0, 0.0), 6.0), _SIZE)
+        return int(rendered[:150].sum(dtype=np.int64))
 
     assert amount(0.0) < 0.25 * amount(6.0)
 
 
-def test_masks_follow_the_resolution(mesh):
-    # Half a pixel of edge counts less the finer the mask.
+def test_masks_scale_with_the_resolution(mesh):
+    # Half a pixel at the edge is a smaller share of a larger mask.
     small, large = face_masks.eyes_mask(mesh, _SIZE), face_masks.eyes_mask(2 * mesh, 2 * _SIZE)
     assert (small > 0).mean() == pytest.approx((large > 0).mean(), rel=0.15)
 
@@ -210,7 +213,7 @@ def test_dark_eyes_and_mouths_stay_in_the_face(mesh, head):
     assert face[105, 95] == face[105, 161] == face[190, 128] == 255
 
 
-def test_a_face_half_out_of_the_crop(mesh, head):
+def test_a_face_half_out_of_the_crop_is_masked_as_in_the_whole_crop(mesh, head):
     whole, half = _face(mesh, head), _face(mesh - [128, 0], np.roll(head, -128, 1))
     assert masks.agreement(half[:, :100] > 0, whole[:, 128:228] > 0) > 0.95
     assert not _face(mesh + 1000, head).any()
@@ -218,8 +221,8 @@ def test_a_face_half_out_of_the_crop(mesh, head):
 
 @pytest.mark.parametrize("source", MaskSource)
 def test_beyond_the_edge_of_the_frame_there_is_no_face(samples, source):
-    """Its last pixels repeat there. A margin remains, for the feather of a blend."""
-    image = masks.read(samples, "obama_partial_face.jpg")
+    """The last pixels of the frame repeat there. The mask keeps a margin for a blend's feather."""
+    image = masks.read_photo(samples, "obama_partial_face.jpg")
     one = _sample(image, *masks.PHOTOS["obama_partial_face.jpg"][0])
     face = Masker(source)(one.crop, one.landmarks, one.image, one.transform)["face"][..., 0]
     columns = np.flatnonzero((face > 0).any(0))
@@ -251,29 +254,26 @@ def test_agreement_with_the_face_parser(samples, default, parser):
     assert np.median(agreements) > np.median(hulls) + 0.08
 
 
-def test_a_full_profile(samples, default):
-    image = masks.read(samples, "sample2.jpg")
+def test_the_mask_of_a_full_profile_contains_the_face_alone(samples, default):
+    image = masks.read_photo(samples, "sample2.jpg")
     face = default(_sample(image, 452, 296, 356, -2))
     cheek, eye, nose, forehead = (140, 130), (128, 102), (103, 116), (130, 72)
     assert all(_at(face, cheek, eye, nose, forehead))
-    before_brow, before_chin, fingers, hair, ear, neck = (
-        (96, 80), (85, 170), (60, 140), (190, 90), (195, 122), (150, 200),
-    )  # fmt: skip
+    before_brow, before_chin, fingers = (96, 80), (85, 170), (60, 140)
+    hair, ear, neck = (190, 90), (195, 122), (150, 200)
     assert not any(_at(face, before_brow, before_chin, fingers, hair, ear, neck))
 
 
-def test_closed_eyes_and_a_hand(samples, default, parser):
-    """A hand over the face stays in, as with the parser; beside the face it is cut off."""
+def test_closed_eyes_and_a_hand_over_the_face_are_in_the_mask(samples, default, parser):
+    """The parser agrees about the hand; beside the face the hand is cut off."""
     frames = {
         frame.index: frame.image
         for frame in video_reader.read_frames(
             samples / "WolfgangLanger_Pexels.mp4", video_reader.Span(0.0, 5.02, every=24)
         )
     }
-    closed, hand = (
-        _sample(frames[index], *place)
-        for index, place in ((24, (457, 219, 384, -2)), (120, (446, 244, 351, 2)))
-    )
+    closed = _sample(frames[24], 457, 219, 384, -2)
+    hand = _sample(frames[120], 446, 244, 351, 2)
     face = default(closed)
     assert masks.agreement(face, parser(closed)) > 0.93
     eyes = face_masks.eyes_mask(closed.landmarks, _SIZE)[..., 0] > 0
@@ -285,25 +285,24 @@ def test_closed_eyes_and_a_hand(samples, default, parser):
     assert _at(face, wrist, hair, cheek, fingers) == [False, False, True, True]
 
 
-def test_masks_are_steady(samples, default, parser):
-    """From frame to frame they change no more than the parser's."""
+def test_masks_are_steady_over_time(samples, default, parser):
+    """From frame to frame the masks change no more than those of the parser."""
     pairs = list(masks.clip(samples / "single_face.mp4", video_reader.Span(0, 1.0), stride=10))
-    ours, theirs = (
-        np.median([
-            masks.agreement(make(one), make(other))
-            for one, other in zip(pairs[::2], pairs[1::2], strict=True)
-        ])
-        for make in (default, parser)
-    )  # fmt: skip
-    assert ours > 0.985 and ours > theirs - 0.004
+
+    def steadiness(make) -> float:
+        neighbours = zip(pairs[::2], pairs[1::2], strict=True)
+        return np.median([masks.agreement(make(one), make(other)) for one, other in neighbours])
+
+    ours = steadiness(default)
+    assert ours > 0.985 and ours > steadiness(parser) - 0.004
 
 
-def test_the_parser_finds_the_parts_of_a_face(samples):
+def test_the_parser_labels_the_parts_of_a_face(samples):
     sample = next(masks.photos(samples))
     to_view = similarity.widen_transform(sample.transform, _SIZE, 1.6, bisenet.INPUT_SIZE)
     labels = bisenet.parse(warp.warp_crop(sample.image, to_view, bisenet.INPUT_SIZE))
     to_labels = similarity.widen_transform(np.eye(2, 3), _SIZE, 1.6, bisenet.INPUT_SIZE)
-    at = {
+    label_at = {
         name: labels[tuple(similarity.apply(to_labels, points.mean(0)).round().astype(int)[::-1])]
         for name, points in {
             "left eye": sample.landmarks[list(topology.LEFT_EYE)],
@@ -315,9 +314,10 @@ def test_the_parser_finds_the_parts_of_a_face(samples):
             "background": np.array([[10.0, 10.0]]),
         }.items()
     }
-    assert at["left eye"] in (4, 5) and at["right eye"] in (4, 5)
-    assert (at["nose"], at["mouth"], at["cheek"], at["hair"]) == (10, 11, 1, 17)
-    assert at["background"] == 0
+    assert label_at["left eye"] in (4, 5) and label_at["right eye"] in (4, 5)
+    assert label_at["nose"] == 10 and label_at["mouth"] == 11
+    assert label_at["cheek"] == 1 and label_at["hair"] == 17
+    assert label_at["background"] == 0
 
 
 def test_a_checkpoint_that_names_anything_but_tensors_is_refused(tmp_path):
@@ -335,7 +335,7 @@ def test_a_checkpoint_that_names_anything_but_tensors_is_refused(tmp_path):
         torch_checkpoint.read(path)
 
 
-def test_missing_parser_weights_say_what_they_are():
+def test_the_error_about_missing_parser_weights_names_their_licence():
     absent = weights.WeightFile(
         "no-such-package", "1.0", "x", "0" * 64, weights.BISENET.licence, "parsing", True
     )
