@@ -1,4 +1,4 @@
-"""Four virtual devices, strict promotion, and the sample clips."""
+"""Test environment: four virtual devices, strict dtype promotion, and the sample clips."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 
-# A signing identity of the tests, not the user's own.
+# The tests sign with an identity of their own, not with the user's.
 os.environ["XDG_CONFIG_HOME"] = tempfile.mkdtemp(prefix="sagan-jax-tests-")
 
-# Before jax and tensorflow are imported; the programs that tests start inherit it. What was
-# compiled once in a test run is not compiled again, also not by those programs.
+# Has to be set before JAX and TensorFlow are imported. Programs that tests start inherit these
+# variables, and with them the compilation cache, so that nothing is compiled twice in a test run.
 os.environ["JAX_NUM_CPU_DEVICES"] = "4"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", os.environ["XDG_CONFIG_HOME"] + "/compiled")
@@ -26,14 +26,16 @@ _SAMPLES = pathlib.Path(__file__).parent.parent / ".samples"
 
 
 def pytest_unconfigure() -> None:
-    """Nothing is left behind, but by the runs that a test kills."""
+    """Removes the temporary folder; runs that a test kills may leave files elsewhere."""
     shutil.rmtree(os.environ["XDG_CONFIG_HOME"], ignore_errors=True)
 
 
 @pytest.fixture(scope="module")
 def compiled_quickly() -> Iterator[None]:
-    """For modules with tiny networks only, also in the programs that they start: what takes half
-    of the time to compile takes three times as long to run."""
+    """Halves compile times at three times the run time, for modules with tiny networks only.
+
+    Applies to the programs that they start as well.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
         jax.config.update("jax_disable_most_optimizations", True)
@@ -43,14 +45,14 @@ def compiled_quickly() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def samples() -> pathlib.Path:
-    """Folder of the sample clips; their absence fails a test, it does not skip it."""
+    """Folder of the sample clips; a test fails rather than skips if they are missing."""
     assert (_SAMPLES / "franck.webm").exists(), "sample clips are missing: run `make samples`"
     return _SAMPLES
 
 
 @pytest.fixture(scope="session")
 def crops(samples) -> list:
-    """Every crop of three seconds of a man who sits almost still (person B, 400x300)."""
+    """All crops from three seconds of a man who sits almost still (person B, 400x300)."""
     from data_prep.media import video_reader
     from data_prep.pipeline import faces
 

@@ -1,47 +1,33 @@
-"""A swapped crop into its picture."""
+"""Blends a swapped crop into the planes of its frame."""
 
 from __future__ import annotations
 
 import dataclasses
-import enum
 
 import cv2
 import numpy as np
 
 from data_prep.imaging import similarity
 from data_prep.media.coded_frame import CodedFrame, Place
+from sagan_jax.rendering.render_settings import Blend
 
-# Coarser bands than an eighth of the face would carry its colour far beyond its edge.
+# Bands coarser than an eighth of the face would carry its colour far beyond its edge.
 _MAX_BANDS = 3
-# Where less than this is shown, what the bands bring across the edge fades out.
+# Below this opacity, what the bands carry across the edge fades out.
 _BAND_FADE = 0.2
-# Pixels around what is shown: the bands and the solver look beyond it.
+# Pixels around the visible face, which the bands and the Poisson solver read as well.
 _MARGIN = 16
-
-
-class Blend(enum.StrEnum):
-    """How the edge between face and scene is hidden.
-
-    ALPHA mixes by the feathered mask. MULTI_BAND mixes coarse details over a wide and fine
-    ones over a narrow edge (Burt and Adelson, "A Multiresolution Spline With Application to
-    Image Mosaics", 1983). POISSON keeps the gradients of the face and takes the colour of its
-    edge from the scene (Perez et al., "Poisson Image Editing", 2003; OpenCV).
-    """
-
-    ALPHA = "alpha"
-    MULTI_BAND = "multi_band"
-    POISSON = "poisson"
 
 
 @dataclasses.dataclass(frozen=True)
 class Layer:
-    """A face at the place and the scale it has in one plane of a picture.
+    """A face at the place and the scale it has in one plane of a frame.
 
     Attributes:
-      place: rows and columns of the plane; empty where nothing is shown.
+      place: rows and columns of the plane; empty where nothing is visible.
       face: `[h, w(, 3)]` float32, levels of the plane.
-      alpha: `[h, w]` float32, 0..1, how much of it is shown.
-      scene: like `face`, what is there before.
+      alpha: `[h, w]` float32, 0..1, opacity of the face.
+      scene: like `face`, levels of the plane before the swap.
     """
 
     place: Place
@@ -53,76 +39,77 @@ class Layer:
 def visible_part(
     shape: tuple[int, ...], alpha: np.ndarray, transform: np.ndarray, margin: float = _MARGIN
 ) -> Place:
-    """The part of a plane in which something of a crop is shown.
+    """Rows and columns of a plane in which some of a crop is visible.
 
     Args:
-      shape: of the plane, height and width first.
-      alpha: `[S, S]` of the crop.
+      shape: shape of the plane, height and width first.
+      alpha: `[S, S]` opacity of the crop.
       transform: `[2, 3]` from pixels of the plane to those of `alpha`.
-      margin: pixels of the plane to be seen around it.
+      margin: pixels of the plane to add around the visible part.
     """
     left, top, width, height = cv2.boundingRect((alpha > 0).astype(np.uint8))
     if not width:
         return slice(0, 0), slice(0, 0)
     right, bottom = left + width - 1, top + height - 1
     box = np.array([[left, top], [right, top], [left, bottom], [right, bottom]])
-    points = similarity.apply(similarity.inverse(transform), box)
+    corners = similarity.apply(similarity.inverse(transform), box)
     limits = np.array(shape[1::-1])
-    low = np.clip(np.floor(points.min(0) - margin), 0, limits).astype(int)
-    high = np.clip(np.ceil(points.max(0) + margin) + 1, 0, limits).astype(int)
+    low = np.clip(np.floor(corners.min(0) - margin), 0, limits).astype(int)
+    high = np.clip(np.ceil(corners.max(0) + margin) + 1, 0, limits).astype(int)
     return slice(int(low[1]), int(high[1])), slice(int(low[0]), int(high[0]))
 
 
 def warped(image: np.ndarray, transform: np.ndarray, place: Place) -> np.ndarray:
-    """What a part of a plane shows of a crop, `[h, w(, C)]` float32.
+    """Resamples a crop at the pixels of one part of a plane, `[h, w(, C)]` float32.
 
     Args:
       image: `[S, S(, C)]` float32, the crop, continued beyond its border.
       transform: `[2, 3]` from pixels of the plane to those of the crop.
-      place: the part.
+      place: rows and columns of the part.
     """
     rows, columns = place
     local = transform.copy()
     local[:, 2] += local[:, :2] @ [columns.start, rows.start]
     extent = columns.stop - columns.start, rows.stop - rows.start
-    if not min(extent):
+    if not min(extent):  # OpenCV refuses to make an empty image
         return np.zeros((extent[1], extent[0], *image.shape[2:]), np.float32)
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     return cv2.warpAffine(image, local, extent, flags=flags, borderMode=cv2.BORDER_REPLICATE)
 
 
 def to_layers(
-    crop: np.ndarray, alpha: np.ndarray, transform: np.ndarray, picture: CodedFrame
+    crop: np.ndarray, alpha: np.ndarray, transform: np.ndarray, frame: CodedFrame
 ) -> list[Layer]:
-    """A crop brought to every plane of its picture, as far as it is shown.
+    """Brings the visible part of a crop to every plane of its frame.
 
     Args:
       crop: `[R, R, 3]` float32 in 0..1.
-      alpha: `[S, S]` float32, 0..1, of the same crop; 0 on its border.
-      transform: `[2, 3]` from pixels of the picture to those of `alpha`.
-      picture: which.
+      alpha: `[S, S]` float32, 0..1, opacity of the same crop; 0 on its border.
+      transform: `[2, 3]` from pixels of the frame to those of `alpha`.
+      frame: frame that the crop belongs to.
     """
     layers: list[Layer] = []
-    for index, levels in enumerate(picture.coding.levels(crop)):
-        of_plane, plane = picture.coding.of_plane(index, transform), picture.planes[index]
-        if index == 2:  # where the other chroma is
-            place, shown = layers[1].place, layers[1].alpha
+    for index, levels in enumerate(frame.coding.levels(crop)):
+        plane_transform, plane = frame.coding.plane_transform(index, transform), frame.planes[index]
+        if index == 2:  # both chroma planes have the same geometry
+            place, opacity = layers[1].place, layers[1].alpha
         else:
-            place = visible_part(plane.shape, alpha, of_plane)
-            shown = warped(alpha, of_plane, place)
-        of_crop = similarity.resize_transform(of_plane, len(alpha), len(crop))
-        face = warped(levels, of_crop, place)
-        layers.append(Layer(place, face, shown, plane[place].astype(np.float32)))
+            place = visible_part(plane.shape, alpha, plane_transform)
+            opacity = warped(alpha, plane_transform, place)
+        # Crop and mask may differ in resolution.
+        to_crop = similarity.resize_transform(plane_transform, len(alpha), len(crop))
+        face = warped(levels, to_crop, place)
+        layers.append(Layer(place, face, opacity, plane[place].astype(np.float32)))
     return layers
 
 
-def blend(layer: Layer, method: Blend, deepest: int) -> np.ndarray:
-    """The plane with the face in it; as it was where alpha is 0.
+def blend(layer: Layer, method: Blend, max_level: int) -> np.ndarray:
+    """Blends the face of a layer into its scene; where alpha is 0 the scene stays unchanged.
 
     Args:
-      layer: of the plane.
+      layer: face and scene of one plane.
       method: how the edge is hidden.
-      deepest: the highest level of the plane.
+      max_level: highest level of the plane.
 
     Returns:
       Like `layer.scene`, levels of the plane.
@@ -131,13 +118,13 @@ def blend(layer: Layer, method: Blend, deepest: int) -> np.ndarray:
     if not scene.size:
         return scene
     if method is Blend.MULTI_BAND:
-        return _between(scene, _multi_band(layer), np.minimum(layer.alpha / _BAND_FADE, 1.0))
-    face = _cloned(layer, deepest) if method is Blend.POISSON else layer.face
-    return _between(scene, face, layer.alpha)
+        return _mix(scene, _multi_band(layer), np.minimum(layer.alpha / _BAND_FADE, 1.0))
+    face = _poisson(layer, max_level) if method is Blend.POISSON else layer.face
+    return _mix(scene, face, layer.alpha)
 
 
 def _multi_band(layer: Layer) -> np.ndarray:
-    """Every band of details mixed over an edge of its own width."""
+    """Mixes every band of details over an edge of its own width."""
     bands = min(int(np.log2(max(min(layer.alpha.shape), 8))) - 3, _MAX_BANDS)
     # The widest edge has to end within the mask.
     edge = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * 2**bands + 1,) * 2)
@@ -145,37 +132,39 @@ def _multi_band(layer: Layer) -> np.ndarray:
 
 
 def _splined(face: np.ndarray, scene: np.ndarray, alpha: np.ndarray, bands: int) -> np.ndarray:
+    """Mixes Laplacian pyramids of so many bands, recursively from the finest one."""
     if bands <= 0:
-        return _between(scene, face, alpha)
+        return _mix(scene, face, alpha)
     coarse_face, coarse_scene = cv2.pyrDown(face), cv2.pyrDown(scene)
-    below = _splined(coarse_face, coarse_scene, cv2.pyrDown(alpha), bands - 1)
+    coarse = _splined(coarse_face, coarse_scene, cv2.pyrDown(alpha), bands - 1)
     size = alpha.shape[1::-1]
     fine_face = face - cv2.pyrUp(coarse_face, dstsize=size)
     fine_scene = scene - cv2.pyrUp(coarse_scene, dstsize=size)
-    return cv2.pyrUp(below, dstsize=size) + _between(fine_scene, fine_face, alpha)
+    return cv2.pyrUp(coarse, dstsize=size) + _mix(fine_scene, fine_face, alpha)
 
 
-def _between(scene: np.ndarray, face: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+def _mix(scene: np.ndarray, face: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """Linear interpolation from scene to face by `[h, w]` opacity."""
     return scene + (alpha if face.ndim == 2 else alpha[..., None]) * (face - scene)
 
 
-def _cloned(layer: Layer, deepest: int) -> np.ndarray:
-    """The face with the levels of the scene along its edge; to 8 bits, as OpenCV solves it."""
+def _poisson(layer: Layer, max_level: int) -> np.ndarray:
+    """Face with the levels of the scene along its edge; computed in 8 bits, as OpenCV does."""
     mask = np.zeros(layer.alpha.shape, np.uint8)
     # The solver needs a border to take levels from.
     mask[1:-1, 1:-1] = (layer.alpha[1:-1, 1:-1] > 0.5) * np.uint8(255)
     if not mask.any():
         return layer.scene
+    # OpenCV moves the centre of the mask's bounding box to the given point: here, to itself.
     left, top, width, height = cv2.boundingRect(mask)
     centre = (left + width // 2, top + height // 2)
-    face, scene = (_three_channels(one * (255 / deepest)) for one in (layer.face, layer.scene))
+    face, scene = (_three_channels(part * (255 / max_level)) for part in (layer.face, layer.scene))
     cloned = cv2.seamlessClone(face, scene, mask, centre, cv2.NORMAL_CLONE)
-    return (cloned if layer.scene.ndim == 3 else cloned[..., 0]).astype(np.float32) * (
-        deepest / 255
-    )
+    levels = (cloned if layer.scene.ndim == 3 else cloned[..., 0]).astype(np.float32)
+    return levels * (max_level / 255)
 
 
 def _three_channels(levels: np.ndarray) -> np.ndarray:
-    """Of one or three, as uint8."""
+    """Rounds one or three channels of levels in 0..255 to three channels of uint8."""
     rounded = np.clip(np.round(levels), 0, 255).astype(np.uint8)
     return rounded if rounded.ndim == 3 else cv2.merge([rounded] * 3)

@@ -1,4 +1,4 @@
-"""Numbers of a frame, steadied over time."""
+"""Low-pass filter for measurements of a face, frame by frame."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ class LowPass:
     """A first-order low-pass filter (exponential smoothing) at uneven times.
 
     Args:
-      time_constant_s: after which a step has come through to 63 %; 0 for no filter.
+      time_constant_s: seconds after which the output has followed a step by 63 %; 0 to disable
+        the filter.
     """
 
     def __init__(self, time_constant_s: float):
@@ -23,37 +24,39 @@ class LowPass:
     def __call__(
         self, values: Mapping[str, np.ndarray], timestamp_us: int
     ) -> dict[str, np.ndarray]:
-        """The numbers to use for the frame at this time, in order of time.
+        """Filters the measurements of one frame; frames come in order of time.
 
         Args:
-          values: as measured in this frame; of the same names and shapes at every call.
-          timestamp_us: later than at the call before.
+          values: measurements of the frame, with the same names and shapes at every call.
+          timestamp_us: time of the frame, later than at the previous call.
         """
-        share = self._share(timestamp_us - self._timestamp_us)
+        gain = self._gain(timestamp_us - self._timestamp_us)
+        # Starting from the first measurement rather than from zero avoids a fade-in.
         before = self._values or values
         self._values = {
-            k: np.asarray(before[k] + share * (v - before[k])) for k, v in values.items()
+            name: np.asarray(before[name] + gain * (value - before[name]))
+            for name, value in values.items()
         }
         self._timestamp_us = timestamp_us
         return self._values
 
     def recent(self, timestamp_us: int, within_s: float) -> dict[str, np.ndarray] | None:
-        """What was used last, if that was at most so long before this time."""
+        """Last output, if it is at most `within_s` seconds older than this time; else None."""
         elapsed_us = timestamp_us - self._timestamp_us
         return self._values if self._values and elapsed_us <= within_s * 1e6 else None
 
     def state(self) -> dict[str, Any]:
-        """What the next frame depends on, as JSON has it."""
+        """State that the next output depends on, serialisable as JSON."""
         values = {name: value.tolist() for name, value in self._values.items()}
         return {"values": values, "timestamp_us": self._timestamp_us}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Goes on from there."""
+        """Continues from a state."""
         self._values = {name: np.array(value) for name, value in state["values"].items()}
         self._timestamp_us = state["timestamp_us"]
 
-    def _share(self, elapsed_us: int) -> float:
-        """Of the way to what is measured."""
+    def _gain(self, elapsed_us: int) -> float:
+        """Share of the way from the last output to the new measurement."""
         if not self._time_constant_s:
             return 1.0
         return 1 - float(np.exp(-elapsed_us * 1e-6 / self._time_constant_s))

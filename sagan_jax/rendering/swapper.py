@@ -1,10 +1,10 @@
-"""Crops of one person to crops of the other, with a trained generator."""
+"""Renders crops of one person as the other, with a trained generator."""
 
 from __future__ import annotations
 
 import functools
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -13,12 +13,13 @@ import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from sagan_jax.checkpoints import exported_model
-from sagan_jax.devices.distributed import DATA_AXIS, replicated
-from sagan_jax.inputs.generator_input import assemble
-from sagan_jax.inputs.retargeting import Places
+from sagan_jax.configs.config import ModelConfig
+from sagan_jax.devices.distributed import DATA_AXIS, replicated_sharding
+from sagan_jax.inputs.generator_input import make_input
+from sagan_jax.inputs.retargeting import UsualPlaces
 from sagan_jax.networks.generator import Generator
 from sagan_jax.rendering import edge_chroma
-from sagan_jax.rendering import exaggeration as exaggeration_lib
+from sagan_jax.rendering.exaggeration import exaggerate
 
 _BATCH = 16
 
@@ -27,20 +28,20 @@ class Swapper:
     """A trained generator, ready to render one of its two people.
 
     Attributes:
-      step: of the checkpoint it came from.
-      facts: of that checkpoint (see `checkpoint`).
-      to: whom it renders, 0 for A, 1 for B.
-      framing: what it sees of a crop, and renders.
-      places: where the features of both people usually are; None of a checkpoint that draws
-        nothing after a sketch.
+      step: step of the checkpoint.
+      facts: facts of the checkpoint.
+      to: person to render, 0 for A, 1 for B.
+      crop_window: part of a crop that the generator sees and renders.
+      places: usual places of both people's features; None if the checkpoint is not guided by a
+        sketch.
       fingerprint: SHA-256 of the parameters.
 
     Args:
-      folder: a training folder, or what `launch.export` made of it.
+      folder: a training folder, or an exported model.
       to: 0 to render A, 1 to render B.
       which: checkpoint of a training folder: `latest`, `best` or the number of a step.
-      devices: that share every batch; default: all of this process. The virtual devices of a
-        CPU share its cores, so there it is one.
+      devices: devices that share every batch; default: all of this process, but only one on a CPU,
+        whose virtual devices share its cores.
 
     Raises:
       InputError: if there is no usable checkpoint.
@@ -56,37 +57,19 @@ class Swapper:
         self.to = to
         model = exported_model.load(folder, which)
         self.facts, self.step, self.fingerprint = model.facts, model.step, model.fingerprint
-        config = model.config
-        self.crop_window = config.model.crop_window
-        rendered, replaced = (model.facts["identities"][i]["places"] for i in (to, 1 - to))
-        known = rendered is not None
-        self.places = Places(np.array(replaced), np.array(rendered)) if known else None
-        generator = Generator(config.model)
+        config = model.config.model
+        self.crop_window = config.crop_window
+        rendered, replaced = (self.facts.identities[i].places for i in (to, 1 - to))
+        # Checkpoints without a sketch have no places.
+        self.places = None
+        if rendered is not None and replaced is not None:
+            self.places = UsualPlaces(np.array(replaced), np.array(rendered))
         mesh = Mesh(np.array(devices or _devices()), (DATA_AXIS,), axis_types=(AxisType.Auto,))
+        # Every device gets the same number of crops.
         self._batch = -(-_BATCH // mesh.size) * mesh.size
         self._split = NamedSharding(mesh, PartitionSpec(DATA_AXIS))
-        self._params = jax.device_put(model.params, replicated(mesh))
-
-        @functools.partial(jax.jit, static_argnums=0)
-        def render(
-            exaggeration: float,
-            params: Mapping[str, Any],
-            crops: jax.Array,
-            mean: jax.Array,
-            std: jax.Array,
-        ) -> tuple[jax.Array, jax.Array]:
-            crops = crops.astype(jnp.float32) / 255
-            light = mean[:, None, None], std[:, None, None]
-            shown = assemble(crops[..., :3], crops[..., 3:], *light, config.model)
-            code = generator.apply({"params": params}, shown, method="encode")
-            out = generator.apply({"params": params}, code, to, method="decode")
-            rgb = out.rgb
-            if exaggeration:
-                other = generator.apply({"params": params}, code, 1 - to, method="decode")
-                rgb = exaggeration_lib.exaggerate(rgb, other.rgb, exaggeration)
-            return edge_chroma.tinted_from_within(rgb, out.mask), out.mask
-
-        self._render = render
+        self._params = jax.device_put(model.params, replicated_sharding(mesh))
+        self._render = _make_render(config, to)
 
     def __call__(
         self,
@@ -96,20 +79,20 @@ class Swapper:
         std: np.ndarray,
         exaggeration: float = 0.0,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Renders a batch.
+        """Renders crops of any number.
 
         Args:
-          crops: `[N, S, S, 3]` uint8 of those to be replaced.
-          guides: `[N, S, S, 3]` uint8, to their faces (`sight.guides`).
-          mean: `[N, 3]` float32, colour of each one's face in this clip, 0..1.
-          std: `[N, 3]` float32, its spread.
-          exaggeration: share of what tells the person from the other one that is added (see
-            `caricature`); twice the decoding.
+          crops: `[N, S, S, 3]` uint8, crops of the faces to be replaced.
+          guides: `[N, S, S, 3]` uint8, guides to these faces (`generator_input.make_guides`).
+          mean: `[N, 3]` float32, mean colour of each crop's face in this clip, 0..1.
+          std: `[N, 3]` float32, standard deviation of that colour.
+          exaggeration: share of the difference from the other person that is added (see
+            `exaggeration.exaggerate`); anything but 0 costs a second decoding.
 
         Returns:
-          rgb `[N, R, R, 3]` and mask `[N, R, R, 1]`, float32 in 0..1, as framed.
+          rgb `[N, R, R, 3]` and mask `[N, R, R, 1]`, float32 in 0..1, of the crop window.
         """
-        inputs = np.concatenate([self._framed(crops), self._framed(guides)], -1)
+        inputs = np.concatenate([self._see(crops), self._see(guides)], -1)
         parts = [
             self._render_padded(
                 exaggeration, *(array[i : i + self._batch] for array in (inputs, mean, std))
@@ -119,18 +102,51 @@ class Swapper:
         rgb, mask = zip(*parts, strict=True)
         return np.concatenate(rgb), np.concatenate(mask)
 
-    def _framed(self, crops: np.ndarray) -> np.ndarray:
+    def _see(self, crops: np.ndarray) -> np.ndarray:
+        """Crop window of each crop, `[N, R, R, C]`."""
         return np.stack([self.crop_window.of(crop) for crop in crops])
 
     def _render_padded(
         self, exaggeration: float, *inputs: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """One compiled shape for every batch."""
+        """Renders a batch padded to full size, so that one compiled shape serves every batch."""
         count = len(inputs[0])
         padded = [np.resize(array, (self._batch, *array.shape[1:])) for array in inputs]
         padded = jax.device_put(padded, self._split)
         rgb, mask = jax.device_get(self._render(exaggeration, self._params, *padded))
         return rgb[:count], mask[:count]
+
+
+def _make_render(config: ModelConfig, to: int) -> Callable[..., tuple[jax.Array, jax.Array]]:
+    """Compiled function from crops to the output of one decoder, rgb and mask in 0..1.
+
+    Args:
+      config: config of the networks.
+      to: decoder, 0 for A, 1 for B.
+    """
+    generator = Generator(config)
+
+    # The exaggeration is static: without any, the second decoder is not run at all.
+    @functools.partial(jax.jit, static_argnums=0)
+    def render(
+        exaggeration: float,
+        params: Mapping[str, Any],
+        crops: jax.Array,
+        mean: jax.Array,
+        std: jax.Array,
+    ) -> tuple[jax.Array, jax.Array]:
+        crops = crops.astype(jnp.float32) / 255
+        images, guides = crops[..., :3], crops[..., 3:]
+        inputs = make_input(images, guides, mean[:, None, None], std[:, None, None], config)
+        code = generator.apply({"params": params}, inputs, method="encode")
+        out = generator.apply({"params": params}, code, to, method="decode")
+        rgb = out.rgb
+        if exaggeration:
+            other = generator.apply({"params": params}, code, 1 - to, method="decode")
+            rgb = exaggerate(rgb, other.rgb, exaggeration)
+        return edge_chroma.tint_edge_from_inside(rgb, out.mask), out.mask
+
+    return render
 
 
 def _devices() -> list[jax.Device]:

@@ -1,4 +1,4 @@
-"""Frames that were never trained on, and how well each person is reconstructed there."""
+"""Held-out frames, and how well each person is reconstructed on them."""
 
 from __future__ import annotations
 
@@ -10,38 +10,39 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from data_prep.even_spacing import spread
+from data_prep.even_spacing import evenly_spaced
 from data_prep.records import CROP_SIZE
 from sagan_jax.configs.config import ModelConfig
 from sagan_jax.configs.crop_window import CropWindow
 from sagan_jax.data import identity_crops
-from sagan_jax.data.identity_crops import Identity
-from sagan_jax.inputs.generator_input import MASKS, assemble, guide_channels
+from sagan_jax.data.identity_crops import IdentityCrops
+from sagan_jax.inputs.generator_input import MASK_CHANNELS, guide_channels, make_input
 from sagan_jax.inputs.identity_stats import IdentityStats
-from sagan_jax.inputs.retargeting import Places, retargeted
-from sagan_jax.inputs.sketch import sketch
+from sagan_jax.inputs.retargeting import UsualPlaces, retarget
+from sagan_jax.inputs.sketch import render_sketch
 from sagan_jax.losses import perceptual
 from sagan_jax.networks.generator import Generator
 from sagan_jax.networks.precision import Params
 from sagan_jax.validation.face_ssim import face_ssim
 
-_SAMPLE = 64
-# Errors that are as good as none. Pictures of one person are so unlike; the best models miss
-# expressions by as much, and less is a mask so small that nothing is swapped.
-_LEAST_UNLIKENESS, _LEAST_EXPRESSION_ERROR, _LEAST_ERROR = 0.05, 0.02, 1e-6
+_SAMPLE_SIZE = 64
+# Errors below these count as these. Two images of one person differ in identity by as much; the
+# best models miss expressions by as much, and less means a mask so small that nothing is swapped;
+# the last only keeps the logarithm finite.
+_MIN_IDENTITY_ERROR, _MIN_EXPRESSION_ERROR, _MIN_ERROR = 0.05, 0.02, 1e-6
 
 
 class HeldOut(NamedTuple):
-    """Crops of A and of B.
+    """Held-out crops of A and of B.
 
     Attributes:
-      own: to be drawn by the own decoder.
-      crossed: the same, to be drawn by the other one: eyes and mouth of the sketch are where the
-        other person has them, as in a conversion (`retarget.py`).
+      own: crops for the person's own decoder.
+      crossed: the same crops for the other person's decoder: eyes and mouth of the sketch are where
+        the other person has them, as in a conversion (see `retargeting`).
     """
 
-    own: tuple[Identity, Identity]
-    crossed: tuple[Identity, Identity]
+    own: tuple[IdentityCrops, IdentityCrops]
+    crossed: tuple[IdentityCrops, IdentityCrops]
 
 
 Measure = Callable[[Params], dict[str, float]]
@@ -53,13 +54,13 @@ class Sample(NamedTuple):
 
     Attributes:
       images: `[N, R, R, 3]` uint8 RGB.
-      masks: `[N, R, R]` uint8, 0..255, of the face.
-      seen: `[N, R, R, C]` float32, what the encoder is shown.
+      masks: `[N, R, R]` uint8, 0..255, masks of the face.
+      inputs: `[N, R, R, C]` float32, input of the encoder.
     """
 
     images: np.ndarray
     masks: np.ndarray
-    seen: jax.Array
+    inputs: jax.Array
 
 
 def load(
@@ -67,104 +68,113 @@ def load(
     config: ModelConfig,
     identity_stats: tuple[IdentityStats, IdentityStats],
 ) -> HeldOut:
-    """What was held out of two data sets.
+    """Reads the held-out crops of two data sets.
 
     Args:
       folders: data sets of A and of B.
-      config: of the networks.
-      portraits: of A and of B, from the crops that are trained on.
+      config: config of the networks.
+      identity_stats: statistics of A and of B, from the crops that are trained on.
 
     Raises:
       InputError: if a folder is no data set, or nothing was held out.
     """
-    a, b = (one.places for one in identity_stats)
-    usual = Places(a, b), Places(b, a)
-    (own_a, crossed_a), (own_b, crossed_b) = (
-        _both(folder, config.crop_window, of) for folder, of in zip(folders, usual, strict=True)
-    )
+    a, b = (stats.places for stats in identity_stats)
+    own_a, crossed_a = _read(folders[0], config.crop_window, UsualPlaces(a, b))
+    own_b, crossed_b = _read(folders[1], config.crop_window, UsualPlaces(b, a))
     return HeldOut((own_a, own_b), (crossed_a, crossed_b))
 
 
-def samples(config: ModelConfig, people: tuple[Identity, Identity], count: int) -> list[Sample]:
-    """At most `count` crops of A and as many of B."""
+def samples(
+    config: ModelConfig, people: tuple[IdentityCrops, IdentityCrops], count: int
+) -> list[Sample]:
+    """Samples at most `count` crops of A, and as many of B."""
     count = min(count, *(len(identity.images) for identity in people))
     return [_sample(config, identity, count) for identity in people]
 
 
 def make_measure(config: ModelConfig, held_out: HeldOut) -> Measure:
-    """A function of the averaged generator.
+    """Makes a function that measures the reconstruction by the averaged generator.
 
-    It returns, over at most 64 crops of each person drawn by the own decoder at network resolution:
-    `holdout_ssim_a` and `holdout_ssim_b`, `face_ssim` (-1..1, higher is better), and
-    `holdout_lpips_a` and `holdout_lpips_b`, the perceptual distance by AlexNet of crop and drawn
-    face in the true surroundings (Zhang et al., 2018; 0 is best).
+    The function returns, over at most 64 crops of each person, generated by the own decoder at
+    network resolution: `holdout_ssim_a` and `holdout_ssim_b`, `face_ssim` (-1..1, higher is
+    better), and `holdout_lpips_a` and `holdout_lpips_b`, the perceptual distance by AlexNet between
+    the crop and the generated face in the crop's surroundings (Zhang et al., 2018; 0 is best).
     """
-    several = samples(config, held_out.own, _SAMPLE)
-    inputs = jnp.stack([sample.seen for sample in several])
-    render = jax.jit(lambda params: Generator(config).apply({"params": params}, inputs).rgb)
-    judge, distance = perceptual.load("alexnet"), jax.jit(_distance)
+    by_person = samples(config, held_out.own, _SAMPLE_SIZE)
+    inputs = jnp.stack([sample.inputs for sample in by_person])
+    generate = jax.jit(lambda params: Generator(config).apply({"params": params}, inputs).rgb)
+    alexnet, distance = perceptual.load("alexnet"), jax.jit(_distance)
 
     def measure(params: Params) -> dict[str, float]:
-        rendered = np.clip(jax.device_get(render(params)), 0, 1)
-        figures = {}
-        for name, (images, masks, _), out in zip("ab", several, rendered, strict=True):
-            made = np.round(out * 255).astype(np.uint8)
-            figures[f"holdout_ssim_{name}"] = float(face_ssim(images, made, masks > 127).mean())
-            figures[f"holdout_lpips_{name}"] = float(distance(judge, images, masks, out))
-        return figures
+        generated = np.clip(jax.device_get(generate(params)), 0, 1)
+        measured = {}
+        for name, (images, masks, _), rgb in zip("ab", by_person, generated, strict=True):
+            levels = np.round(rgb * 255).astype(np.uint8)
+            measured[f"holdout_ssim_{name}"] = float(face_ssim(images, levels, masks > 127).mean())
+            measured[f"holdout_lpips_{name}"] = float(distance(alexnet, images, masks, rgb))
+        return measured
 
     return measure
 
 
 def quality(measured: Mapping[str, float]) -> float | None:
-    """By which the best checkpoint is chosen, higher is better; None if it is not finite.
+    """Quality by which the best checkpoint is chosen, higher is better; None if it is not finite.
 
-    Minus the logarithm of the geometric mean of four errors of either person, so that a tenth less
-    of any counts alike, whatever its unit: what SSIM lacks of 1 and the perceptual distance, of the
-    own face, and what identity lacks of 1 and the expression error, of the face drawn as the
-    other (`holdout_swap.py`). SSIM alone prefers the blurred. What cannot be told is at its worst.
+    Minus the logarithm of the geometric mean of four errors of each person, so that a reduction of
+    any by a tenth counts alike, whatever its unit. Of the reconstructed face: 1 minus SSIM, and the
+    perceptual distance. Of the face swapped to the other person (`holdout_swap`): 1 minus the
+    identity transfer, and the expression error. SSIM alone prefers blurred faces. A missing
+    measurement of the swap counts as the worst.
+
+    Args:
+      measured: `holdout_*` measurements by name, those of the swap being optional.
     """
     errors = []
     for name in "ab":
-        likeness = measured.get(f"holdout_identity_{name}", 0.0)
+        identity = measured.get(f"holdout_identity_{name}", 0.0)
         expression = measured.get(f"holdout_expression_{name}", 100.0)
         errors += [
             1 - measured[f"holdout_ssim_{name}"],
             measured[f"holdout_lpips_{name}"],
-            max(1 - likeness, _LEAST_UNLIKENESS),
-            max(expression / 100, _LEAST_EXPRESSION_ERROR),
+            max(1 - identity, _MIN_IDENTITY_ERROR),
+            max(expression / 100, _MIN_EXPRESSION_ERROR),
         ]
-    value = -float(np.log(np.maximum(errors, _LEAST_ERROR)).mean())
+    value = -float(np.log(np.maximum(errors, _MIN_ERROR)).mean())
     return value if np.isfinite(value) else None
 
 
-def _both(
-    folder: pathlib.Path, crop_window: CropWindow, usual: Places
-) -> tuple[Identity, Identity]:
-    """What was held out of a data set, as it is and to be drawn as the other person."""
+def _read(
+    folder: pathlib.Path, crop_window: CropWindow, usual: UsualPlaces
+) -> tuple[IdentityCrops, IdentityCrops]:
+    """Held-out crops of a data set, for the own decoder and for the other person's."""
     examples = identity_crops.read(folder, "holdout", crop_window)
     own = identity_crops.gather(examples, identity_crops.identity_stats(examples))
     crossed = own.masks.copy()
-    crossed[..., MASKS.index("sketch")] = [
-        crop_window.of(sketch(retargeted(landmarks, usual), CROP_SIZE))
+    crossed[..., MASK_CHANNELS.index("sketch")] = [
+        crop_window.of(render_sketch(retarget(landmarks, usual), CROP_SIZE))
         for *_, landmarks in examples
     ]
     return own, own._replace(masks=crossed)
 
 
-def _unit(pixels: np.ndarray) -> np.ndarray:
-    return pixels.astype(np.float32) / 255
-
-
-def _sample(config: ModelConfig, identity: Identity, count: int) -> Sample:
-    chosen = spread(len(identity.images), count)
+def _sample(config: ModelConfig, identity: IdentityCrops, count: int) -> Sample:
+    chosen = evenly_spaced(len(identity.images), count)
     images, masks = (np.asarray(array)[chosen] for array in (identity.images, identity.masks))
-    light = identity.mean, identity.std
-    shown = assemble(_unit(images), guide_channels(_unit(masks)), *light, config)
-    return Sample(images, masks[..., 0], shown)
+    guides = guide_channels(_unit(masks))
+    inputs = make_input(_unit(images), guides, identity.mean, identity.std, config)
+    return Sample(images, masks[..., 0], inputs)
 
 
-def _distance(judge: Params, images: jax.Array, masks: jax.Array, drawn: jax.Array) -> jax.Array:
+def _unit(levels: np.ndarray) -> np.ndarray:
+    """Levels of 0..255 as float32 in 0..1."""
+    return levels.astype(np.float32) / 255
+
+
+def _distance(
+    alexnet: Params, images: jax.Array, masks: jax.Array, generated: jax.Array
+) -> jax.Array:
+    """Perceptual distance between crops and generated faces in the surroundings of the crops."""
     real = images.astype(jnp.float32) / 255
     inside = (masks > 127)[..., None].astype(jnp.float32)
-    return perceptual.distance(judge, inside * drawn + (1 - inside) * real, real)
+    # The background is not generated, so it must not count.
+    return perceptual.distance(alexnet, inside * generated + (1 - inside) * real, real)

@@ -1,4 +1,4 @@
-"""Clips, data sets and tiny runs that tests share."""
+"""Clips, data sets and tiny training runs that tests share."""
 
 import pathlib
 

@@ -1,4 +1,4 @@
-"""The tint of the outermost pixels of a drawn face."""
+"""Tint of the outermost pixels of a generated face."""
 
 import jax
 import numpy as np
@@ -8,7 +8,7 @@ from sagan_jax.rendering import edge_chroma
 
 _SKIN = np.array([0.8, 0.6, 0.5], np.float32)
 _LUMA = np.array([0.299, 0.587, 0.114])
-# Neither brighter nor darker.
+# A tint that leaves the brightness unchanged.
 _BLUER = np.array([-0.03, -0.03, 0.03 * (1 - _LUMA[2]) / _LUMA[2]], np.float32)
 
 
@@ -18,24 +18,26 @@ def _disc(side, radius):
 
 
 @pytest.mark.parametrize("side", [64, 128])
-def test_a_tinted_rim_takes_the_tint_of_the_face_and_keeps_its_brightness(side):
+def test_tinted_edge_takes_the_tint_of_the_face_and_keeps_its_brightness(side):
     face, inner = _disc(side, 0.4 * side), _disc(side, 0.4 * side - side / 32)
     shading = np.linspace(0.7, 1, side, dtype=np.float32)[:, None, None]
     skin = shading * _SKIN * np.ones((side, side, 1), np.float32)
     tinted = np.where((face & ~inner)[..., None], skin + _BLUER, skin)
-    drawn = np.where(face[..., None], tinted, np.float32([0.1, 0.2, 0.9]))
+    generated = np.where(face[..., None], tinted, np.float32([0.1, 0.2, 0.9]))
     np.testing.assert_allclose(tinted @ _LUMA, skin @ _LUMA, atol=1e-5)
     mask = face[None, ..., None].astype(np.float32)
-    (out,) = jax.jit(edge_chroma.tinted_from_within)(drawn[None], mask)
-    assert np.abs(drawn - skin)[face].max() > 0.1
+    (out,) = jax.jit(edge_chroma.tint_edge_from_inside)(generated[None], mask)
+    assert np.abs(generated - skin)[face].max() > 0.1
     np.testing.assert_allclose(np.asarray(out)[face], skin[face], atol=0.02)
     deep = _disc(side, 0.4 * side - side / 32 - 2)
-    np.testing.assert_allclose(np.asarray(out)[deep], drawn[deep], atol=1e-6)
-    np.testing.assert_allclose(np.asarray(out) @ _LUMA, drawn @ _LUMA, atol=2e-3)
+    np.testing.assert_allclose(np.asarray(out)[deep], generated[deep], atol=1e-6)
+    np.testing.assert_allclose(np.asarray(out) @ _LUMA, generated @ _LUMA, atol=2e-3)
 
 
-@pytest.mark.parametrize("sure", [1.0, 0.4])
-def test_what_has_no_rim_stays_as_it_is(sure):
-    drawn = np.random.default_rng(0).random((2, 64, 64, 3), np.float32)
-    out = edge_chroma.tinted_from_within(drawn, np.full((2, 64, 64, 1), sure, np.float32))
-    np.testing.assert_allclose(out, drawn, atol=1e-6)
+@pytest.mark.parametrize("confidence", [1.0, 0.4])
+def test_mask_without_an_edge_changes_nothing(confidence):
+    generated = np.random.default_rng(0).random((2, 64, 64, 3), np.float32)
+    out = edge_chroma.tint_edge_from_inside(
+        generated, np.full((2, 64, 64, 1), confidence, np.float32)
+    )
+    np.testing.assert_allclose(out, generated, atol=1e-6)

@@ -1,4 +1,4 @@
-"""What is between the lips, on pictures whose pixels say where they come from."""
+"""The inner mouth on images whose pixels encode their own position."""
 
 import cv2
 import numpy as np
@@ -6,17 +6,17 @@ import pytest
 
 from data_prep.mesh.topology import INNER_LIPS
 from data_prep.records import CROP_SIZE, AlignedFace
-from sagan_jax.inputs.retargeting import Places
+from sagan_jax.inputs.retargeting import UsualPlaces
 from sagan_jax.rendering import inner_mouth
 
 _CENTRE, _RADII = np.array([120.0, 170.0]), np.array([30.0, 14.0])
 _EYES = [[90.0, 100.0, 30.0], [165.0, 100.0, 30.0]]
-# Narrower, and elsewhere.
-_USUAL = Places(np.array([*_EYES, [118, 172, 60]]), np.array([*_EYES, [128, 180, 48]]))
+# The rendered mouth is narrower, and elsewhere.
+_USUAL = UsualPlaces(np.array([*_EYES, [118, 172, 60]]), np.array([*_EYES, [128, 180, 48]]))
 
 
 def _face(radii):
-    """Red says in which column a pixel is, green in which row."""
+    """Face whose red channel is the column of each pixel, and whose green channel is the row."""
     image = np.zeros((CROP_SIZE, CROP_SIZE, 3), np.uint8)
     image[..., 0], image[..., 1] = np.meshgrid(np.arange(CROP_SIZE), np.arange(CROP_SIZE))
     landmarks = np.zeros((478, 2), np.float32)
@@ -27,11 +27,11 @@ def _face(radii):
 
 
 @pytest.mark.parametrize("size", [256, 512])
-def test_the_target_is_seen_between_the_drawn_lips_and_nowhere_else(size):
-    drawn = np.full((size, size, 3), 0.5, np.float32)
-    mixed = inner_mouth.with_target_mouth(drawn, _face(_RADII), _USUAL)
+def test_target_is_visible_between_the_generated_lips_and_nowhere_else(size):
+    generated = np.full((size, size, 3), 0.5, np.float32)
+    mixed = inner_mouth.with_target_mouth(generated, _face(_RADII), _USUAL)
     assert mixed.dtype == np.float32
-    # In pixels of 256, whose centres lie at halves.
+    # Positions in pixels of 256, whose centres lie at halves.
     rows, columns = (np.mgrid[:size, :size] + 0.5) * CROP_SIZE / size - 0.5
     x, y = (columns - 128) * 60 / 48 + 118, (rows - 180) * 60 / 48 + 172
     away = np.hypot(*((np.stack([x, y], -1) - _CENTRE) / _RADII).transpose(2, 0, 1))
@@ -40,28 +40,28 @@ def test_the_target_is_seen_between_the_drawn_lips_and_nowhere_else(size):
     np.testing.assert_allclose(255 * mixed[inside][:, 0], x[inside], atol=1)
     np.testing.assert_allclose(255 * mixed[inside][:, 1], y[inside], atol=1)
     np.testing.assert_array_equal(mixed[outside], 0.5)
-    assert (drawn == 0.5).all()
+    assert (generated == 0.5).all()
 
 
-def test_an_opening_mouth_shows_ever_more_and_does_not_pop():
-    drawn = np.zeros((CROP_SIZE, CROP_SIZE, 3), np.float32)
+def test_opening_mouth_appears_gradually():
+    generated = np.zeros((CROP_SIZE, CROP_SIZE, 3), np.float32)
 
-    def shown(opening):
+    def opacity(opening):
         face = _face([30.0, opening])
         face.image[:] = 255
-        return inner_mouth.with_target_mouth(drawn, face, _USUAL)[..., 0]
+        return inner_mouth.with_target_mouth(generated, face, _USUAL)[..., 0]
 
-    most = np.array([shown(opening).max() for opening in np.linspace(0, 6, 61)])
+    most = np.array([opacity(opening).max() for opening in np.linspace(0, 6, 61)])
     assert most[0] < 0.2
     assert most[-1] > 0.95
     assert np.diff(most).min() > -0.02
     assert np.diff(most).max() < 0.1
 
 
-def test_lips_at_the_edge_of_the_crop_are_cut_off_there():
-    drawn = np.zeros((CROP_SIZE, CROP_SIZE, 3), np.float32)
-    far = Places(_USUAL.replaced, np.array([*_EYES, [250, 250, 48]]))
-    mixed = inner_mouth.with_target_mouth(drawn, _face(_RADII), far)
-    seen = cv2.boundingRect((mixed.max(-1) > 0.1).astype(np.uint8))
-    assert seen[0] > 220
-    assert seen[1] > 220
+def test_lips_at_the_edge_of_the_crop_are_cut_off():
+    generated = np.zeros((CROP_SIZE, CROP_SIZE, 3), np.float32)
+    far = UsualPlaces(_USUAL.replaced, np.array([*_EYES, [250, 250, 48]]))
+    mixed = inner_mouth.with_target_mouth(generated, _face(_RADII), far)
+    box = cv2.boundingRect((mixed.max(-1) > 0.1).astype(np.uint8))
+    assert box[0] > 220
+    assert box[1] > 220

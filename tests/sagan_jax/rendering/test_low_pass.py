@@ -1,4 +1,4 @@
-"""Steadying, against SciPy's filter."""
+"""The low-pass filter against SciPy's."""
 
 import json
 
@@ -14,15 +14,15 @@ def _filtered(low_pass, values, step_us=40_000, first=0):
     return [low_pass({"x": value}, (first + i) * step_us)["x"] for i, value in enumerate(values)]
 
 
-def test_it_is_the_first_order_filter():
+def test_output_is_that_of_the_first_order_filter():
     share = 1 - np.exp(-0.04 / 0.4)
-    start = (1 - share) * _VALUES[:1]  # as if it had always been like the first
+    start = (1 - share) * _VALUES[:1]  # as if the input had always been the first value
     expected, _ = scipy.signal.lfilter([share], [1, share - 1], _VALUES, axis=0, zi=start)
     np.testing.assert_allclose(_filtered(LowPass(0.4), _VALUES), expected)
 
 
-def test_uneven_times_come_to_the_same():
-    """Half a step twice is one step, while what is measured stays."""
+def test_two_half_steps_are_one_step():
+    """Holds while the input stays constant."""
     once, twice = LowPass(0.4), LowPass(0.4)
     for low_pass in (once, twice):
         low_pass({"x": np.zeros(1)}, 0)
@@ -32,18 +32,18 @@ def test_uneven_times_come_to_the_same():
     )
 
 
-def test_no_time_is_no_filter():
+def test_time_constant_of_zero_disables_the_filter():
     np.testing.assert_allclose(_filtered(LowPass(0.0), _VALUES), _VALUES)
 
 
-def test_what_was_used_last_holds_for_a_while():
+def test_last_output_is_recent_for_a_while():
     low_pass = LowPass(0.4)
     assert low_pass.recent(0, 0.1) is None
-    used = low_pass({"x": np.ones(3)}, 40_000)
-    assert low_pass.recent(140_000, 0.1) is used and low_pass.recent(140_001, 0.1) is None
+    output = low_pass({"x": np.ones(3)}, 40_000)
+    assert low_pass.recent(140_000, 0.1) is output and low_pass.recent(140_001, 0.1) is None
 
 
-def test_it_goes_on_from_its_state():
+def test_restored_filter_continues_like_the_original():
     whole, half, rest = LowPass(0.4), LowPass(0.4), LowPass(0.4)
     _filtered(half, _VALUES[:20])
     rest.restore(json.loads(json.dumps(half.state())))
