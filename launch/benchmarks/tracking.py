@@ -1,8 +1,9 @@
-"""What following faces between detections loses and saves, and how fast a video is analysed."""
+"""Tracking faces between detections: its accuracy, and the speed of analysing a video."""
 
 from __future__ import annotations
 
 import collections
+import functools
 import pathlib
 from collections.abc import Iterator, Sequence
 
@@ -10,79 +11,78 @@ import numpy as np
 
 from data_prep.detection.mtcnn import Detector, DetectorSettings
 from data_prep.errors import InputError
+from data_prep.imaging.boxes import mesh_box, overlap
 from data_prep.media import video_reader
 from data_prep.media.video_reader import Span
 from data_prep.mesh import face_mesh
 from data_prep.pipeline import faces
-from data_prep.pipeline.faces import FaceSettings
+from data_prep.pipeline.settings import FaceSettings
 from data_prep.records import Face, Track
-from data_prep.tracking import tracker
 from launch.benchmarks import harness
 from launch.benchmarks.harness import Table, Value
 
 _EVERY_FRAME = FaceSettings(detect_all=True)
-# What is one face in both.
+# Faces of both analyses are the same if their boxes overlap by this much.
 _SAME = 0.5
 
 
 def tables(paths: Sequence[pathlib.Path], seconds: float, rounds: int = 3) -> Iterator[Table]:
-    """Faces carried by the mesh against detection in every frame, and the time of each stage.
+    """Compares tracking by the mesh with detection in every frame, and times each stage.
 
     Args:
-      paths: videos.
-      seconds: how much of each.
-      rounds: how often speed is measured.
+      paths: videos to measure on.
+      seconds: length of the part of each video.
+      rounds: number of rounds that speed is measured in.
     """
     span = Span(end_s=seconds)
     yield Table(
         "Faces followed between detections, against detection in every frame",
-        [equality(path, span) for path in paths],
+        [_accuracy(path, span) for path in paths],
         [
             "Landmarks: mean distance within a face, of the worst face. Box: least overlap (IoU) "
-            "of the steadied detector's boxes.",
+            "of the smoothed boxes of the detector.",
         ],
     )
     for path in paths:
-        yield speed(path, span, rounds)
+        yield _speed(path, span, rounds)
 
 
-def equality(path: pathlib.Path, span: Span) -> dict[str, Value]:
-    """How the tracks of one video differ if the detector looks at few frames."""
-    every, carried = (_analyse(path, settings, span) for settings in (_EVERY_FRAME, FaceSettings()))
+def _accuracy(path: pathlib.Path, span: Span) -> dict[str, Value]:
+    """Compares the tracks of one video with those of detection in every frame."""
+    every = _analyse(path, _EVERY_FRAME, span)
+    tracked = _analyse(path, FaceSettings(), span)
     record: dict[str, Value] = {"video": path.name}
-    if every is None or carried is None:
-        return record | {"tracks": f"{every and 'some'} / {carried and 'some'}"}
-    pairs = list(_pairs(every.tracks, carried.tracks))
+    if every is None or tracked is None:
+        found = ("None" if analysis is None else "some" for analysis in (every, tracked))
+        return record | {"tracks": " / ".join(found)}
+    pairs = list(_pairs(every.tracks, tracked.tracks))
     return record | {
         "frames": every.frames,
-        "looked at": carried.detected / carried.frames,
-        "tracks": f"{len(every.tracks)} / {len(carried.tracks)}",
-        "faces": f"{_count(every.tracks)} / {_count(carried.tracks)}",
+        "looked at": tracked.detected / tracked.frames,
+        "tracks": f"{len(every.tracks)} / {len(tracked.tracks)}",
+        "faces": f"{_count(every.tracks)} / {_count(tracked.tracks)}",
         "in both": len(pairs),
-        "box": min(tracker.overlap(a.detection.box, b.detection.box) for a, b in pairs),
+        "box": min(overlap(a.detection.box, b.detection.box) for a, b in pairs),
         "landmarks, px": max(_distance(a, b) for a, b in pairs),
-        "cuts": len(carried.cuts),
+        "cuts": len(tracked.cuts),
     }
 
 
-def speed(path: pathlib.Path, span: Span, rounds: int) -> Table:
-    """What each stage of the analysis costs, by frame, and all of them together."""
+def _speed(path: pathlib.Path, span: Span, rounds: int) -> Table:
+    """Times each stage of the analysis, and all of them together."""
+    # Frames are decoded in advance, so that each stage is timed without decoding.
     info = video_reader.probe(path)
     images = [frame.image for frame in video_reader.read_frames(path, span, exact=False)]
-    find = DetectorSettings(FaceSettings().min_face_size, batch=FaceSettings().batch)
-    detector, mesh = Detector(info.height, info.width, find), face_mesh.FaceMesh()
+    # Detection is slow: eight frames are enough.
     few = np.stack(images[:: max(len(images) // 8, 1)])
-    shown = [(image, found[0]) for image, found in zip(few, detector(few), strict=True) if found]
-    if not shown:
-        raise InputError(f"{path}: speed is measured on a video that shows a face")
-    image = shown[0][0]
-    region = face_mesh.region_of_mesh(
-        mesh(image, face_mesh.region_of_detection(shown[0][1])).points
-    )
+    settings = DetectorSettings(FaceSettings().min_face_size, batch=FaceSettings().batch)
+    detector, mesh = Detector(info.height, info.width, settings), face_mesh.FaceMesh()
+    image, region = _some_face(path, few, detector, mesh)
 
     def decode() -> None:
         collections.deque(video_reader.read_frames(path, span, exact=False), maxlen=0)
 
+    # The last two include decoding, as in a real analysis.
     costs = harness.alternate(
         {
             "decode": lambda: harness.cost_of(decode, len(images)),
@@ -104,7 +104,23 @@ def speed(path: pathlib.Path, span: Span, rounds: int) -> Table:
     return Table(f"Analysis of {path.name}, {info.width}x{info.height}", records)
 
 
+def _some_face(
+    path: pathlib.Path, images: np.ndarray, detector: Detector, mesh: face_mesh.FaceMesh
+) -> tuple[np.ndarray, face_mesh.Region]:
+    """First image that shows a face, and the region that the mesh reads this face in.
+
+    Raises:
+      InputError: if no image shows a face.
+    """
+    for image, detections in zip(images, detector(images), strict=True):
+        if detections:
+            region = face_mesh.region_of_detection(detections[0])
+            return image, face_mesh.region_of_mesh(mesh(image, region).points)
+    raise InputError(f"{path}: shows no face, which is needed to measure speed", setting="videos")
+
+
 def _analyse(path: pathlib.Path, settings: FaceSettings, span: Span) -> faces.Analysis | None:
+    """Analyses a video; None if it shows nobody."""
     try:
         return faces.analyse(path, settings, span)
     except InputError:
@@ -112,20 +128,21 @@ def _analyse(path: pathlib.Path, settings: FaceSettings, span: Span) -> faces.An
 
 
 def _pairs(one: Sequence[Track], other: Sequence[Track]) -> Iterator[tuple[Face, Face]]:
-    """Faces of the same frame that are the same."""
+    """Yields pairs of faces of two analyses that overlap in the same frame."""
     by_frame: dict[int, list[Face]] = collections.defaultdict(list)
     for track in other:
         for face in track.faces:
             by_frame[face.frame_index].append(face)
     for track in one:
         for face in track.faces:
-            near = max(by_frame[face.frame_index], key=lambda f: _same(face, f), default=None)
-            if near is not None and _same(face, near) >= _SAME:
+            candidates = by_frame[face.frame_index]
+            near = max(candidates, key=functools.partial(_mesh_overlap, face), default=None)
+            if near is not None and _mesh_overlap(face, near) >= _SAME:
                 yield face, near
 
 
-def _same(a: Face, b: Face) -> float:
-    return tracker.overlap(tracker.mesh_box(a.landmarks), tracker.mesh_box(b.landmarks))
+def _mesh_overlap(a: Face, b: Face) -> float:
+    return overlap(mesh_box(a.landmarks), mesh_box(b.landmarks))
 
 
 def _distance(a: Face, b: Face) -> float:

@@ -1,4 +1,4 @@
-"""What the invisible mark survives: attacks on a marked video, and what is found after."""
+"""Robustness of the invisible watermark: whether it is found after attacks on a marked video."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ _Frames = list[np.ndarray]
 
 @dataclasses.dataclass(frozen=True)
 class Clip:
-    """A video in memory, with the faces in it.
+    """A video in memory, with masks of its faces.
 
     Attributes:
-      frames: `[H, W, 3]` uint8 each.
-      alphas: `[H, W]` float32 each, 1 on the face.
-      info: of the file.
+      frames: frames, `[H, W, 3]` uint8 each.
+      alphas: masks, `[H, W]` float32 each, 1 on the face.
+      info: facts of the file.
     """
 
     frames: _Frames
@@ -42,10 +42,10 @@ class Clip:
 
 
 def load(path: pathlib.Path, span: Span) -> Clip:
-    """The frames of a part of a video, and where its main person's face is."""
+    """Reads a part of a video, with masks of the face of its most visible person."""
     frames = {frame.index: frame.image for frame in video_reader.read_frames(path, span)}
     alphas = {index: np.zeros(image.shape[:2], np.float32) for index, image in frames.items()}
-    for track in people.choose(faces.analyse(path, span=span).people).tracks:
+    for track in people.select_person(faces.analyse(path, span=span).people).tracks:
         for face in track.faces:
             hull = cv2.convexHull(face.landmarks.astype(np.int32))
             cv2.fillConvexPoly(alphas[face.frame_index], hull, 1.0)
@@ -53,17 +53,17 @@ def load(path: pathlib.Path, span: Span) -> Clip:
 
 
 def mark(clip: Clip, key: str = watermark.PUBLIC_KEY) -> _Frames:
-    """The frames with the mark in them."""
+    """Returns the frames with the watermark in them."""
     height, width = clip.frames[0].shape[:2]
     marker = watermark.Marker(height, width, PAYLOAD, key)
-    pictures = [CodedFrame.of_rgb(0, 0, frame.copy()) for frame in clip.frames]
-    for picture, alpha in zip(pictures, clip.alphas, strict=True):
-        picture.brighten(marker(picture.luma(), alpha))
-    return [picture.rgb() for picture in pictures]
+    coded = [CodedFrame.from_rgb(0, 0, frame.copy()) for frame in clip.frames]
+    for frame, alpha in zip(coded, clip.alphas, strict=True):
+        frame.brighten(marker(frame.luma(), alpha))
+    return [frame.rgb() for frame in coded]
 
 
 def encode(frames: _Frames, crf: int, clip: Clip, folder: pathlib.Path) -> _Frames:
-    """Through H.264 and back."""
+    """Encodes frames as H.264, and decodes them again."""
     height, width = frames[0].shape[:2]
     path = folder / "encoded.mp4"
     with VideoWriter(
@@ -75,7 +75,7 @@ def encode(frames: _Frames, crf: int, clip: Clip, folder: pathlib.Path) -> _Fram
 
 
 def attacks(clip: Clip, folder: pathlib.Path) -> dict[str, Callable[[_Frames], _Frames]]:
-    """By name, what is done to frames as they were rendered (H.264 at CRF 12)."""
+    """Attacks by name: functions of frames that were rendered as H.264 at CRF 12."""
 
     def coded(frames: _Frames, crf: int = 23) -> _Frames:
         return encode(frames, crf, clip, folder)
@@ -95,19 +95,22 @@ def attacks(clip: Clip, folder: pathlib.Path) -> dict[str, Callable[[_Frames], _
 
 
 def quality(clip: Clip, marked: _Frames) -> tuple[float, float]:
-    """Least PSNR in dB and least SSIM of the luma against the unmarked frames."""
+    """Least PSNR in dB and least SSIM of the luma, against the unmarked frames."""
+    # The worst frame counts: it is the one that a viewer may notice.
     pairs = list(zip(clip.frames, marked, strict=True))
     errors = [np.square(a.astype(np.float32) - b).mean() for a, b in pairs]
-    similar = [
+    # SSIM is slow: about twenty frames are enough.
+    similarities = [
         structural_similarity(*(cv2.cvtColor(i, cv2.COLOR_RGB2GRAY) for i in pair))
         for pair in pairs[:: max(1, len(pairs) // 20)]
     ]
-    return float(10 * np.log10(255**2 / max(errors))), float(min(similar))
+    return float(10 * np.log10(255**2 / max(errors))), float(min(similarities))
 
 
 def table(path: pathlib.Path, seconds: float) -> Table:
-    """The README's table for one video."""
+    """Measures the first seconds of one video."""
     clip = load(path, Span(end_s=seconds))
+    # The first call fills caches, so only the second one is timed.
     mark(clip)
     started = time.perf_counter()
     marked = mark(clip)
@@ -117,19 +120,21 @@ def table(path: pathlib.Path, seconds: float) -> Table:
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         rendered = encode(marked, 12, clip, folder)
-        found = [(after, watermark.find(attack(rendered)))
-                 for after, attack in attacks(clip, folder).items()]  # fmt: skip
-    found.append(("never marked", watermark.find(clip.frames)))
+        findings = {
+            name: watermark.find(attack(rendered)) for name, attack in attacks(clip, folder).items()
+        }
+    # Unmarked frames show that the detector raises no false alarm.
+    findings["never marked"] = watermark.find(clip.frames)
     return Table(
         f"{path.name}, {width}x{height}, {len(marked)} frames: PSNR >= {psnr:.1f} dB, "
         f"SSIM >= {ssim:.4f}, {milliseconds:.2f} ms a frame",
-        [_record(after, finding) for after, finding in found],
+        [_record(name, finding) for name, finding in findings.items()],
     )
 
 
-def _record(after: str, finding: watermark.Finding) -> dict[str, Value]:
+def _record(attack: str, finding: watermark.Finding) -> dict[str, Value]:
     return {
-        "after": after,
+        "after": attack,
         "found": "yes" if finding.found else "no",
         "z (needed)": f"{finding.strength:.1f} ({finding.threshold:.1f})",
         "payload": {None: "-", PAYLOAD: "read"}.get(finding.payload, "wrong"),
@@ -151,7 +156,7 @@ def _tinted(frame: np.ndarray) -> np.ndarray:
 
 
 def _face_of(frames: _Frames, clip: Clip) -> np.ndarray:
-    """The face of the middle frame and a tenth of its size around it."""
+    """Cuts out the face of the middle frame, with a margin of a tenth of its size."""
     index = len(frames) // 2
     rows, columns = np.nonzero(clip.alphas[index])
     margin = (np.ptp(rows) // 10, np.ptp(columns) // 10)

@@ -1,9 +1,9 @@
-"""How sure a figure is that was measured on neighbouring frames: intervals by blocks of time.
+"""Confidence intervals of statistics that are measured on neighbouring frames.
 
-Frames of a video resemble their neighbours, so to draw them one by one would promise far too
-much. Whole blocks are drawn instead (circular block bootstrap: Politis and Romano, "A Circular
-Block-Resampling Procedure for Stationary Data", 1992), or left out in turn (Künsch, "The
-Jackknife and the Bootstrap for General Stationary Observations", 1989).
+Frames of a video resemble their neighbours, so resampling single frames would give intervals that
+are far too narrow. Whole blocks of time are resampled instead (circular block bootstrap: Politis
+and Romano, "A Circular Block-Resampling Procedure for Stationary Data", 1992), or left out in turn
+(Künsch, "The Jackknife and the Bootstrap for General Stationary Observations", 1989).
 """
 
 from __future__ import annotations
@@ -14,24 +14,24 @@ from collections.abc import Callable
 import numpy as np
 
 # On two clips of 30 and 40 s the intervals of identity, expression and pose grow up to blocks of
-# 4 s and no further: there they are 1.2 to 1.8 times as wide as at 1 s, and 2 to 8 times as wide
-# as if frames were drawn one by one.
+# 4 s and no further: there they are 1.2 to 1.8 times as wide as with blocks of 1 s, and 2 to 8
+# times as wide as with single frames.
 BLOCK_S = 4.0
 CONFIDENCE = 0.95
 _RESAMPLES = 400
 _SEED = 0
-# Of the normal distribution, for `CONFIDENCE`.
+# Half the width of a `CONFIDENCE` interval of a normal distribution, in standard deviations.
 _DEVIATIONS = 1.96
 
 
 @dataclasses.dataclass(frozen=True)
 class Estimate:
-    """A figure and its 95 % interval.
+    """A value with its 95 % confidence interval.
 
     Attributes:
-      value: measured on everything; not a number where that says nothing.
-      low: of the interval.
-      high: likewise.
+      value: statistic of all samples; NaN where it is undefined.
+      low: lower end of the interval.
+      high: upper end of the interval.
     """
 
     value: float
@@ -41,11 +41,11 @@ class Estimate:
 
 @dataclasses.dataclass(frozen=True)
 class Series:
-    """What was measured at the same moments.
+    """Several quantities, measured at the same moments.
 
     Attributes:
-      columns: each `[N, ...]`, in order of time.
-      block: how many of the N are drawn together.
+      columns: one array `[N, ...]` for each quantity, in order of time.
+      block: number of neighbouring moments that are resampled together.
     """
 
     columns: tuple[np.ndarray, ...]
@@ -53,57 +53,69 @@ class Series:
 
     @classmethod
     def at(cls, seconds: np.ndarray, *columns: np.ndarray) -> Series:
-        """Values at moments `[N]`; blocks of `BLOCK_S`, but never fewer than four."""
-        apart = float(np.median(np.diff(seconds))) if len(seconds) > 1 else BLOCK_S
-        wanted = round(BLOCK_S / max(apart, 1e-6))
-        return cls(columns, int(np.clip(wanted, 1, max(len(seconds) // 4, 1))))
+        """Makes a series with blocks of `BLOCK_S`, or shorter ones so that there are four.
 
-    def draw(self, random: np.random.Generator) -> list[np.ndarray]:
-        """As many moments again, in blocks that begin anywhere; the end goes on at the start."""
+        Args:
+          seconds: `[N]` moments, increasing.
+          *columns: values at these moments.
+        """
+        interval = float(np.median(np.diff(seconds))) if len(seconds) > 1 else BLOCK_S
+        block = round(BLOCK_S / max(interval, 1e-6))
+        return cls(columns, int(np.clip(block, 1, max(len(seconds) // 4, 1))))
+
+    def resample(self, random: np.random.Generator) -> list[np.ndarray]:
+        """Returns columns of the same length, made of random blocks of the original ones.
+
+        A block may begin at any moment; one that reaches the end continues at the start.
+        """
         count = len(self.columns[0])
         starts = random.integers(count, size=-(-count // self.block))
         chosen = (starts[:, None] + np.arange(self.block)).ravel()[:count] % count
         return [column[chosen] for column in self.columns]
 
-    def parts(self) -> list[list[np.ndarray]]:
-        """All but one block, for each block."""
+    def without_each_block(self) -> list[list[np.ndarray]]:
+        """Returns, for each block, the columns without this block."""
         count = len(self.columns[0])
-        number = np.arange(count) // self.block
-        return [[column[number != left_out] for column in self.columns]
-                for left_out in range(number[-1] + 1)]  # fmt: skip
+        block_of = np.arange(count) // self.block
+        return [
+            [column[block_of != left_out] for column in self.columns]
+            for left_out in range(block_of[-1] + 1)
+        ]
 
 
 def bootstrap(statistic: Callable[..., float], *samples: Series) -> Estimate:
-    """A statistic and the middle 95 % of what it is on samples drawn in blocks.
+    """Estimates a statistic, with the middle 95 % of its values on resampled blocks.
 
     Args:
-      statistic: of all columns of all samples, in order.
-      *samples: drawn independently of each other; columns of one are drawn together.
+      statistic: function of all columns of all samples, in order.
+      *samples: resampled independently of each other; the columns of one sample are resampled
+        together.
     """
     random = np.random.default_rng(_SEED)
-    drawn = [
-        statistic(*(column for sample in samples for column in sample.draw(random)))
+    resampled = [
+        statistic(*(column for sample in samples for column in sample.resample(random)))
         for _ in range(_RESAMPLES)
     ]
     value = statistic(*(column for sample in samples for column in sample.columns))
-    # Not between two of them: one may be infinite.
-    said = sorted(one for one in drawn if not np.isnan(one)) or [float("nan")]
-    outside = int(len(said) * (1 - CONFIDENCE) / 2)
-    return Estimate(float(value), float(said[outside]), float(said[-1 - outside]))
+    # The ends are values that occurred, and are not interpolated, because some may be infinite.
+    defined = sorted(one for one in resampled if not np.isnan(one)) or [float("nan")]
+    outside = int(len(defined) * (1 - CONFIDENCE) / 2)
+    return Estimate(float(value), float(defined[outside]), float(defined[-1 - outside]))
 
 
 def jackknife(statistic: Callable[..., float], sample: Series) -> Estimate:
-    """A statistic that repeated moments would change, with an interval by leaving blocks out.
+    """Estimates a statistic that repeated moments would bias, by leaving out each block in turn.
 
-    Distances of distributions are of this kind: a sample drawn with repetition is less varied
-    than the one it was drawn from, and so farther from everything.
+    Distances between distributions are such statistics: a sample with repetitions is less varied
+    than the original, and therefore farther from every other distribution.
 
     Args:
-      statistic: of all columns.
+      statistic: function of all columns.
       sample: at least two blocks.
     """
     value = statistic(*sample.columns)
-    without = np.array([statistic(*part) for part in sample.parts()])
+    # Leaving out one of many blocks changes little; the jackknife variance scales this up again.
+    without = np.array([statistic(*rest) for rest in sample.without_each_block()])
     count = len(without)
     spread = _DEVIATIONS * np.sqrt((count - 1) / count * np.square(without - without.mean()).sum())
     return Estimate(float(value), float(value - spread), float(value + spread))

@@ -1,41 +1,39 @@
-"""Figures of one or several evaluations as a table."""
+"""Table of the metrics of one or several evaluations."""
 
 from __future__ import annotations
 
 import dataclasses
-import functools
 import pathlib
 from collections.abc import Iterator, Sequence
 
 from sagan_jax.evaluation import results
 from sagan_jax.evaluation.bootstrap import Estimate
-from sagan_jax.evaluation.metric_definitions import METRICS, Better, Metric
-from sagan_jax.evaluation.results import Evaluation, Part
+from sagan_jax.evaluation.results import METRICS, Better, Evaluation, Metric, Part
 
 
 @dataclasses.dataclass(frozen=True)
 class Column:
-    """What is compared.
+    """One column of the table.
 
     Attributes:
-      title: of the column.
-      part: its figures.
-      of: what they are of; only columns of the same are ranked.
+      title: heading.
+      part: metrics to show.
+      group: name of the people measured; only columns of the same group are ranked.
     """
 
     title: str
     part: Part
-    of: str = ""
+    group: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
 class Cell:
-    """One figure of one column.
+    """One metric of one column.
 
     Attributes:
-      value: as text.
-      interval: of 95 %, as text; "" where there is none.
-      best: whether it is better than all others, and the intervals do not touch.
+      value: formatted value.
+      interval: formatted 95 % interval, "" where the metric was not measured.
+      best: whether the value is better than all others and the intervals do not overlap.
     """
 
     value: str
@@ -45,23 +43,25 @@ class Cell:
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """One figure of all columns."""
+    """One metric of all columns."""
 
-    figure: Metric
+    metric: Metric
     cells: tuple[Cell, ...]
 
 
 def read(paths: Sequence[pathlib.Path]) -> list[Column]:
-    """The columns of stored evaluations, in order.
+    """Reads stored evaluations; returns their columns in order.
 
     Raises:
-      InputError: if one of them cannot be read.
+      InputError: if a file cannot be read.
     """
     stems = [path.stem for path in paths]
     columns = []
     for path in paths:
+        # Files of the same name in several folders are told apart by the folder.
         name = path.stem if stems.count(path.stem) == 1 else f"{path.parent.name}/{path.stem}"
         parts = results.read(path).parts
+        # The parts of a checkpoint show different people and are not ranked against each other.
         if len(parts) == 1:
             columns += [Column(name, part) for part in parts.values()]
         else:
@@ -69,46 +69,61 @@ def read(paths: Sequence[pathlib.Path]) -> list[Column]:
     return columns
 
 
-def of(found: Evaluation) -> list[Column]:
-    """The columns of one evaluation; its parts are of different people."""
-    return [Column(title, part, title) for title, part in found.parts.items()]
+def columns_of(evaluation: Evaluation) -> list[Column]:
+    """Columns of one evaluation, each its own group: its parts show different people."""
+    return [Column(title, part, title) for title, part in evaluation.parts.items()]
 
 
 def rows(columns: Sequence[Column]) -> Iterator[Row]:
-    """Every figure that was measured in any of them."""
-    for name, figure in METRICS.items():
-        found = [column.part.figures.get(name) for column in columns]
-        if any(found):
-            rivals = [
-                [other for j, other in enumerate(found)
-                 if other and j != i and columns[j].of == columns[i].of]
-                for i in range(len(columns))
-            ]  # fmt: skip
-            yield Row(figure, tuple(map(functools.partial(_cell, figure), found, rivals)))
+    """Yields a row for every metric that was measured in at least one column."""
+    for name, metric in METRICS.items():
+        estimates = [column.part.metrics.get(name) for column in columns]
+        if any(estimates):
+            cells = [
+                _cell(metric, estimate, _rivals(i, columns, estimates))
+                for i, estimate in enumerate(estimates)
+            ]
+            yield Row(metric, tuple(cells))
 
 
 def markdown(columns: Sequence[Column]) -> str:
-    """The table as text."""
+    """Formats the table as Markdown; the best value of a row is bold."""
     lines = [["figure", *(column.title for column in columns)], ["---"] * (len(columns) + 1)]
     for row in rows(columns):
-        unit = f", {row.figure.unit}" if row.figure.unit else ""
-        cells = [f"{cell.value} {cell.interval}".strip() for cell in row.cells]
-        marked = [f"**{text}**" if cell.best else text
-                  for text, cell in zip(cells, row.cells, strict=True)]  # fmt: skip
-        lines.append([f"{row.figure.title}{unit}", *marked])
+        unit = f", {row.metric.unit}" if row.metric.unit else ""
+        lines.append([f"{row.metric.title}{unit}", *map(_markdown_cell, row.cells)])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _cell(figure: Metric, one: Estimate | None, rivals: Sequence[Estimate]) -> Cell:
-    if one is None or (value := results.known(one.value)) is None:
+def _markdown_cell(cell: Cell) -> str:
+    text = f"{cell.value} {cell.interval}".strip()
+    return f"**{text}**" if cell.best else text
+
+
+def _rivals(
+    i: int, columns: Sequence[Column], estimates: Sequence[Estimate | None]
+) -> list[Estimate]:
+    """Estimates of the other columns in the group of column `i`."""
+    return [
+        other
+        for j, other in enumerate(estimates)
+        if other and j != i and columns[j].group == columns[i].group
+    ]
+
+
+def _cell(metric: Metric, estimate: Estimate | None, rivals: Sequence[Estimate]) -> Cell:
+    if estimate is None or (value := results.finite_or_none(estimate.value)) is None:
         return Cell("-", "", False)
-    low, high = (figure.text(results.known(end)) for end in (one.low, one.high))
-    best = bool(rivals) and all(_clearly_ahead(figure, one, other) for other in rivals)
-    return Cell(figure.text(value), f"({low} to {high})", best)
+    low, high = (
+        metric.format(results.finite_or_none(end)) for end in (estimate.low, estimate.high)
+    )
+    best = bool(rivals) and all(_clearly_better(metric, estimate, rival) for rival in rivals)
+    return Cell(metric.format(value), f"({low} to {high})", best)
 
 
-def _clearly_ahead(figure: Metric, one: Estimate, other: Estimate) -> bool:
-    if figure.better is Better.NEITHER:
+def _clearly_better(metric: Metric, estimate: Estimate, other: Estimate) -> bool:
+    if metric.better is Better.NEITHER:
         return False
-    apart = one.low > other.high or one.high < other.low
-    return apart and figure.ahead(one.value, other.value)
+    # Overlapping intervals may be chance.
+    apart = estimate.low > other.high or estimate.high < other.low
+    return apart and metric.is_better(estimate.value, other.value)

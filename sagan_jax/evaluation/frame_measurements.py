@@ -1,59 +1,45 @@
-"""The one pass over the pixels of a target and its swap: what is seen in each frame."""
+"""Measurements of the frames of a target and its swap, in one pass over the pixels of both."""
 
 from __future__ import annotations
 
 import dataclasses
 import pathlib
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 
-from data_prep.even_spacing import spread
+from data_prep.even_spacing import evenly_spaced
 from data_prep.imaging import rasterise, sharpness, similarity, warp
 from data_prep.media import video_reader
 from data_prep.mesh import face_mesh
-from data_prep.records import CROP_SIZE, Face, Frame
+from data_prep.records import CROP_SIZE, Frame
 from data_prep.runtime.progress import Progress
 from data_prep.segmentation.face_masks import Masker
 from sagan_jax.evaluation import gallery, metrics, seam
+from sagan_jax.evaluation.face_pairs import Pair
 from sagan_jax.evaluation.gallery import Judges
 
-# Frames that the slow judges look at, and of these, how many are compared as distributions.
-_SAMPLED, _FEATURED = 128, gallery.PICTURES
-# Beyond the mesh the blend is feathered: pixels this near to the face are not "untouched".
+# Number of frames that the slow networks measure, and number of those that get features. As many
+# as a gallery has, because an FID depends on the number of images.
+_SAMPLED, _FEATURED = 128, gallery.GALLERY_SIZE
+# The blend is feathered beyond the mesh: pixels this near to the face, as a share of its width,
+# do not count as untouched.
 _FACE_MARGIN = 0.15
-_SHOWN = 160
-_STRIP, _STRIP_HEIGHT = 8, 220
-
-
-@dataclasses.dataclass(frozen=True)
-class Pair:
-    """A face of the target, and what is in its place in the swap.
-
-    Attributes:
-      before: of the target.
-      after: of the swap.
-      track_id: of the target.
-      transform: `[2, 3]`, from frame pixels to those of the target's crop.
-    """
-
-    before: Face
-    after: Face
-    track_id: int
-    transform: np.ndarray
+_CROP_SIDE = 160
+_STRIP_FRAMES, _STRIP_HEIGHT = 8, 220
 
 
 @dataclasses.dataclass(frozen=True)
 class EveryFrame:
-    """Measured in every frame that shows the face in both; each `[N]`.
+    """Measurements of every frame that shows the face in both videos, N of them.
 
     Attributes:
-      seconds: of the swap.
-      sharpness: of swap and target, inside the face, `[N, 2]`.
-      brightness: mean luma of the face in swap and target, `[N, 2]`.
-      background_error: mean squared error away from the face.
+      seconds: `[N]` times in the swap.
+      sharpness: `[N, 2]`, inside the face, of swap and target.
+      brightness: `[N, 2]`, mean luma of the face in swap and target.
+      background_error: `[N]`, mean squared error away from the face.
     """
 
     seconds: np.ndarray
@@ -64,15 +50,15 @@ class EveryFrame:
 
 @dataclasses.dataclass(frozen=True)
 class SampledFrames:
-    """What the slow judges saw in some of them, evenly spread; each `[M]`.
+    """Measurements by the slow networks, on M frames evenly spread over the clip.
 
     Attributes:
-      at: their positions in `EveryFrame`.
-      embeddings: of swap and target, `[M, 2, 128]`.
-      seam: see `seam.step`.
-      crops: swap and target, `[M, 2, 160, 160, 3]` uint8, to be looked at.
-      featured: positions, in these, of the frames that have features, `[L]`.
-      features: of swap and target, `[L, 2, D]`.
+      at: `[M]` positions in `EveryFrame`.
+      embeddings: `[M, 2, 128]`, of swap and target.
+      seam: `[M]`, see `seam.seam_strength`.
+      crops: `[M, 2, 160, 160, 3]` uint8, swap and target, for the report.
+      featured: `[L]` positions, among the M, of the frames that have features.
+      features: `[L, 2, D]`, of swap and target.
     """
 
     at: np.ndarray
@@ -84,76 +70,92 @@ class SampledFrames:
 
 
 @dataclasses.dataclass(frozen=True)
-class Observation:
-    """All of it.
+class ClipMeasurements:
+    """All measurements of a clip.
 
     Attributes:
-      every: frame.
-      sampled: frames.
-      strip: whole frames evenly spread over the clip: second, target above swap.
+      every: measurements of every frame.
+      sampled: measurements of some frames.
+      strip: whole frames evenly spread over the clip: time in seconds, and target above swap.
     """
 
     every: EveryFrame
     sampled: SampledFrames
     strip: tuple[tuple[float, np.ndarray], ...]
 
+    @property
+    def sampled_seconds(self) -> np.ndarray:
+        """Times of the sampled frames, `[M]`."""
+        return self.every.seconds[self.sampled.at]
+
+    @property
+    def featured_seconds(self) -> np.ndarray:
+        """Times of the frames that have features, `[L]`."""
+        return self.sampled_seconds[self.sampled.featured]
+
 
 def paired_frames(
     target: pathlib.Path, swapped: pathlib.Path, span: video_reader.Span
 ) -> Iterator[tuple[Frame, Frame]]:
-    """Frames of a target (or a part of it) and of its swap, side by side."""
+    """Reads the frames of a part of a target, each with the frame of its swap."""
     return zip(
         video_reader.read_frames(target, span), video_reader.read_frames(swapped), strict=False
     )
 
 
-def observe(
+def measure_frames(
     target: pathlib.Path,
     swapped: pathlib.Path,
     span: video_reader.Span,
     pairs: Mapping[int, Pair],
     count: int,
     judges: Judges,
-) -> Observation:
-    """Looks at every frame.
+) -> ClipMeasurements:
+    """Measures the frames of a clip.
 
     Args:
-      target: the video that was changed.
-      swapped: what came of it.
-      span: the part of the target that was converted.
-      pairs: by position of the frame in that part, in order.
-      count: of frames.
-      judges: that look at some of them.
+      target: the original video.
+      swapped: the converted video.
+      span: part of the target that was converted.
+      pairs: faces by position of their frame in that part, in order.
+      count: number of frames of the part.
+      judges: networks that measure some of the frames.
     """
-    sampled = spread(len(pairs), _SAMPLED)
-    featured = spread(len(sampled), _FEATURED)
-    wanted, strip_at = set(sampled.tolist()), set(spread(count, _STRIP).tolist())
-    with_features = set(sampled[featured].tolist())
-    close_look = _CloseLook(judges)
-    quick: list[tuple[Any, ...]] = []
+    # Which frames are measured in detail is settled before reading: the videos are read only once.
+    sampled = evenly_spaced(len(pairs), _SAMPLED)
+    featured = evenly_spaced(len(sampled), _FEATURED)
+    # Positions are looked up once a frame, so they are kept as sets.
+    sampled_at = set(sampled.tolist())
+    featured_at = set(sampled[featured].tolist())
+    strip_at = set(evenly_spaced(count, _STRIP_FRAMES).tolist())
+    sampler = _FrameSampler(judges)
+    measured: list[_FrameValues] = []
     strip = []
     with Progress("measuring", total=count, unit="frames") as bar:
         for index, (before, after) in enumerate(bar.track(paired_frames(target, swapped, span))):
             if index in strip_at:
-                strip.append((after.timestamp_us * 1e-6, _stacked(before.image, after.image)))
+                strip.append((after.timestamp_us * 1e-6, stack_pair(before.image, after.image)))
             if index not in pairs:
                 continue
-            position, pair = len(quick), pairs[index]
-            quick.append((after.timestamp_us * 1e-6, *_quick_look(before, after, pair)))
-            if position in wanted:
-                close_look(before.image, after.image, pair, position in with_features)
-    seconds, sharpness, brightness, errors = (
-        np.array(values) for values in zip(*quick, strict=True)
-    )
-    return Observation(
-        EveryFrame(seconds, sharpness, brightness, errors),
-        close_look.seen(sampled, featured),
-        tuple(strip),
-    )
+            # Samples are spread over the frames with a face, so they count these only.
+            position, pair = len(measured), pairs[index]
+            measured.append(_measure_frame(before, after, pair))
+            if position in sampled_at:
+                sampler.add(before.image, after.image, pair, position in featured_at)
+    every = EveryFrame(*(np.array(values) for values in zip(*measured, strict=True)))
+    return ClipMeasurements(every, sampler.result(sampled, featured), tuple(strip))
 
 
-class _CloseLook:
-    """The slow judges, frame after frame."""
+def stack_pair(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """Stacks a frame of the target above one of the swap, `[440, W, 3]` uint8."""
+    width = round(before.shape[1] * _STRIP_HEIGHT / before.shape[0])
+    size = (width, _STRIP_HEIGHT)
+    resized = [cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in (before, after)]
+    return np.vstack(resized)
+
+
+class _FrameSampler:
+    """Collects the measurements by the slow networks, frame by frame."""
 
     def __init__(self, judges: Judges):
         self._judges, self._masker = judges, Masker()
@@ -162,58 +164,76 @@ class _CloseLook:
         self._crops: list[list[np.ndarray]] = []
         self._features: list[list[np.ndarray]] = []
 
-    def __call__(
-        self, before: np.ndarray, after: np.ndarray, pair: Pair, with_features: bool
-    ) -> None:
+    def add(self, before: np.ndarray, after: np.ndarray, pair: Pair, with_features: bool) -> None:
+        """Measures a frame `[H, W, 3]` uint8 of the target, and the same frame of the swap."""
         crops = [warp.warp_crop(image, pair.transform, CROP_SIZE) for image in (after, before)]
+        # The mask is that of the target: it is where the swap has changed the frame.
         points = similarity.apply(pair.transform, pair.before.landmarks)
         mask = self._masker(crops[1], points, before, pair.transform)["face"]
-        self._embeddings.append([
+        # Each face is embedded by its own landmarks, because a swap may have moved them.
+        embeddings = [
             self._judges.recogniser(image, face_mesh.five_points(face.landmarks))
             for image, face in ((after, pair.after), (before, pair.before))
-        ])  # fmt: skip
-        self._seam.append(seam.step(crops[1], crops[0], mask))
-        size = (_SHOWN, _SHOWN)
+        ]
+        self._embeddings.append(embeddings)
+        self._seam.append(seam.seam_strength(crops[1], crops[0], mask))
+        # Crops are kept for the report until the end, so they are stored small.
+        size = (_CROP_SIDE, _CROP_SIDE)
         self._crops.append([cv2.resize(c, size, interpolation=cv2.INTER_AREA) for c in crops])
         if with_features:
             self._features.append([self._judges.features(crop, mask) for crop in crops])
 
-    def seen(self, at: np.ndarray, featured: np.ndarray) -> SampledFrames:
+    def result(self, at: np.ndarray, featured: np.ndarray) -> SampledFrames:
+        """Measurements of the frames added so far, with their positions."""
         return SampledFrames(
-            at, np.array(self._embeddings), np.array(self._seam), np.array(self._crops),
-            featured, np.array(self._features),
-        )  # fmt: skip
+            at,
+            np.array(self._embeddings),
+            np.array(self._seam),
+            np.array(self._crops),
+            featured,
+            np.array(self._features),
+        )
 
 
-def _quick_look(
-    before: Frame, after: Frame, pair: Pair
-) -> tuple[tuple[float, float], tuple[float, float], float]:
-    """Sharpness and brightness of swap and target, and the error away from the face."""
+class _FrameValues(NamedTuple):
+    """Measurements of one frame, in the order of `EveryFrame`; pairs are of swap and target."""
+
+    seconds: float
+    sharpness: tuple[float, float]
+    brightness: tuple[float, float]
+    background_error: float
+
+
+def _measure_frame(before: Frame, after: Frame, pair: Pair) -> _FrameValues:
     height, width = before.image.shape[:2]
     face = rasterise.fill_hull(pair.before.landmarks, (width, height))
-    place = _around(face)
+    # Only the surroundings of the face are measured: frames are large, faces are small.
+    place = _bounding_slices(face)
     inside = face[place]
-    images = [frame.image[place] for frame in (after, before)]
-    sharp = [sharpness.mean_laplacian(image, inside[..., None]) for image in images]
-    light = [cv2.mean(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), inside)[0] for image in images]
+    swapped, target = (frame.image[place] for frame in (after, before))
+    # Everything beyond the feathered edge should have survived the conversion unchanged.
     reach = 2 * round(_FACE_MARGIN * float(np.ptp(pair.before.landmarks[:, 0]))) + 1
     outside = cv2.dilate(face, np.ones((reach, reach), np.uint8)) == 0
     error = metrics.squared_error(before.image, after.image, outside) if outside.any() else 0.0
-    return (sharp[0], sharp[1]), (light[0], light[1]), error
+    return _FrameValues(
+        after.timestamp_us * 1e-6,
+        (
+            sharpness.mean_laplacian(swapped, inside[..., None]),
+            sharpness.mean_laplacian(target, inside[..., None]),
+        ),
+        (_mean_luma(swapped, inside), _mean_luma(target, inside)),
+        error,
+    )
 
 
-def _around(mask: np.ndarray) -> tuple[slice, slice]:
-    """Rows and columns of what is not 0, and a pixel more, which a Laplacian sees."""
+def _mean_luma(image: np.ndarray, mask: np.ndarray) -> float:
+    return cv2.mean(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), mask)[0]
+
+
+def _bounding_slices(mask: np.ndarray) -> tuple[slice, slice]:
+    """Rows and columns around a mask, with one more pixel on each side for the Laplacian."""
     left, top, width, height = cv2.boundingRect(mask)
     return (
         slice(max(top - 1, 0), top + height + 1),
         slice(max(left - 1, 0), left + width + 1),
     )
-
-
-def _stacked(before: np.ndarray, after: np.ndarray) -> np.ndarray:
-    width = round(before.shape[1] * _STRIP_HEIGHT / before.shape[0])
-    size = (width, _STRIP_HEIGHT)
-    return np.vstack([
-        cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in (before, after)
-    ])  # fmt: skip

@@ -1,8 +1,9 @@
-"""How each person is drawn as the other, on frames that were never trained on.
+"""Identity and expression of swaps of held-out crops, measured while a model is trained.
 
-To be watched while a model learns, and to choose its best checkpoint; nothing learns from it.
-Identity is that of the preparation (`identity.py`), not that of the judge; the mesh is also the
-judge's, on other clips. What a conversion adds (colour, edge, teeth, time) is not in it.
+The values are there to be watched, and to choose the best checkpoint; no gradient comes from them.
+Identity is measured by the network of the preparation (`data_prep.identity.embeddings`), not by the
+one that judges a finished swap; the face mesh is the same, but judges other clips. Everything that
+a conversion adds (colour matching, edge, teeth, smoothing over time) is not included.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from data_prep.identity import embeddings as embeddings_lib
+from data_prep.identity.embeddings import embed, face_chip
 from data_prep.mesh.face_mesh import FaceMesh, Region
 from sagan_jax.configs.config import ModelConfig
 from sagan_jax.configs.crop_window import CropWindow
@@ -24,94 +25,113 @@ from sagan_jax.networks.precision import Params
 from sagan_jax.rendering import alpha
 from sagan_jax.validation import reconstruction
 
-# Crops of each person: two seconds of a CPU.
-_SAMPLE = 24
-_FEWEST = 4
+# Number of crops of each person: two seconds on a CPU.
+_SAMPLES = 24
+_MIN_FACES = 4
 
 
-class Read(NamedTuple):
-    """What is read off crops.
+class FaceReadings(NamedTuple):
+    """Readings of N crops.
 
     Attributes:
-      there: `[N]` bool, whether the mesh sees a face.
+      present: `[N]` bool, whether the mesh finds a face.
       meshes: `[N, 478, 2]` pixels.
       embeddings: `[N, EMBEDDING_SIZE]`, of unit length.
     """
 
-    there: np.ndarray
+    present: np.ndarray
     meshes: np.ndarray
     embeddings: np.ndarray
 
 
 def make_measure(config: ModelConfig, held_out: reconstruction.HeldOut) -> reconstruction.Measure:
-    """A function of the averaged generator.
+    """Makes a function that measures swaps by a generator.
 
-    It returns, over at most 24 crops of each person, drawn by the other decoder at network
-    resolution and laid into their surroundings, `holdout_identity_a` (B drawn as A: 0 is B, 1 as
-    like A as other footage of A, see `metrics.identity_transfer`) and `holdout_expression_a`
-    (distance of the meshes of drawn and real, % of the eye distance), and both of A drawn as B.
-    What cannot be told, because no face is seen, is left out.
+    From the parameters of the generator, it computes over at most 24 crops of each person, rendered
+    by the other person's decoder at network resolution and composited into their surroundings:
+
+    - `holdout_identity_a`: identity of B rendered as A; 0 is B, 1 is as similar to A as other
+      footage of A, see `metrics.identity_transfer`.
+    - `holdout_expression_a`: distance of the meshes of the same swaps and the real crops, % of the
+      eye distance.
+    - `holdout_identity_b` and `holdout_expression_b`: the same for A rendered as B.
+
+    Values are left out if too few crops show a face.
+
+    Args:
+      config: configuration of the networks.
+      held_out: held-out crops of A and of B.
     """
-    samples = reconstruction.samples(config, held_out.crossed, _SAMPLE)
-    # The crops of B for A's decoder, those of A for B's.
-    inputs = jnp.stack([sample.seen for sample in samples[::-1]])
+    samples = reconstruction.samples(config, held_out.crossed, _SAMPLES)
+    # Decoder A gets the crops of B, decoder B those of A.
+    inputs = jnp.stack([sample.inputs for sample in samples[::-1]])
 
     @jax.jit
-    def draw(params: Params) -> tuple[jax.Array, jax.Array]:
+    def generate(params: Params) -> tuple[jax.Array, jax.Array]:
         out = Generator(config).apply({"params": params}, inputs)
         return out.rgb, out.mask
 
-    mesh, all_of_it = FaceMesh(), CropWindow(config.resolution)
+    # The real crops do not change during training, so they are read once. They are as large as the
+    # network's input; within them, the window is all of the image.
+    mesh, whole = FaceMesh(), CropWindow(config.resolution)
     real = [_read(mesh, sample.images, config.crop_window) for sample in samples]
 
     def measure(params: Params) -> dict[str, float]:
-        drawn = zip(*jax.device_get(draw(params)), strict=True)
+        # Only the two rendered batches leave the device.
+        outputs = zip(*jax.device_get(generate(params)), strict=True)
         values: dict[str, float] = {}
-        for to, (rgb, learned) in enumerate(drawn):
+        for to, (rgb, learned) in enumerate(outputs):
             images, masks, _ = samples[1 - to]
+            # Resizing made the masks soft; compositing expects 0 or 255.
             faces = (masks[..., None] > 127).astype(np.uint8) * 255
-            drawn_over = zip(images, faces, rgb, learned, strict=True)
-            swapped = (alpha.composite(*one, all_of_it) for one in drawn_over)
-            figures = compare(real[to], real[1 - to], _read(mesh, swapped, config.crop_window))
-            values |= {f"holdout_{name}_{'ab'[to]}": value for name, value in figures.items()}
+            layers = zip(images, faces, rgb, learned, strict=True)
+            swapped = (alpha.composite(*layer, whole) for layer in layers)
+            compared = compare(real[to], real[1 - to], _read(mesh, swapped, config.crop_window))
+            values |= {f"holdout_{name}_{'ab'[to]}": value for name, value in compared.items()}
         return values
 
     return measure
 
 
-def compare(source: Read, target: Read, swapped: Read) -> dict[str, float]:
-    """`identity` and `expression`, those that can be told.
+def compare(source: FaceReadings, target: FaceReadings, swapped: FaceReadings) -> dict[str, float]:
+    """Computes `identity` and `expression`, each only if enough crops show a face.
 
     Args:
-      source: the person to be seen, in order of time.
-      target: the person who was drawn over.
-      swapped: the same crops after that.
+      source: the person that the swap should show, in order of time.
+      target: the person that was replaced.
+      swapped: the target's crops after the swap.
     """
-    both, known = target.there & swapped.there, source.embeddings[source.there]
-    if both.sum() < _FEWEST:
+    # Only crops count that show a face before and after the swap.
+    both, person = target.present & swapped.present, source.embeddings[source.present]
+    if both.sum() < _MIN_FACES:
         return {}
     distances = metrics.mesh_distances(swapped.meshes[both], target.meshes[both])
-    figures = {"expression": float(distances.mean())}
-    if len(known) >= _FEWEST:
-        # Neighbours in time are too alike to say how alike pictures of one person are.
-        person, others = metrics.centroid(known[: len(known) // 2]), known[len(known) // 2 :]
-        figures["identity"] = metrics.identity_transfer(
-            swapped.embeddings[both] @ person, target.embeddings[both] @ person, others @ person
+    values = {"expression": float(distances.mean())}
+    if len(person) >= _MIN_FACES:
+        # The reference and the crops compared with it are split in time: neighbours are too
+        # similar to tell how similar images of one person are.
+        half = len(person) // 2
+        reference, others = metrics.centroid(person[:half]), person[half:]
+        values["identity"] = metrics.identity_transfer(
+            swapped.embeddings[both] @ reference,
+            target.embeddings[both] @ reference,
+            others @ reference,
         )
-    return figures
+    return values
 
 
-def _read(mesh: FaceMesh, views: Iterable[np.ndarray], crop_window: CropWindow) -> Read:
-    """Off the crops that were seen so, as large as no column is lost."""
+def _read(mesh: FaceMesh, views: Iterable[np.ndarray], crop_window: CropWindow) -> FaceReadings:
+    """Reads crops `[R, R, 3]` uint8 in a crop window, enlarged so that no column is lost."""
     presences, meshes, chips = [], [], []
     side = round(crop_window.resolution / crop_window.columns)
-    for seen in views:
-        image = crop_window.back(seen, side)
+    # Every crop is aligned to its face, so the mesh starts from the whole image.
+    for view in views:
+        image = crop_window.back(view, side)
         found = mesh(image, Region(np.full(2, (side - 1) / 2), side, 0.0))
         points = found.points[:, :2]
         presences.append(found.presence)
         meshes.append(points)
-        chips.append(embeddings_lib.chip(image, points))
-    embeddings = embeddings_lib.embed(np.stack(chips))
+        chips.append(face_chip(image, points))
+    embeddings = embed(np.stack(chips))
     embeddings /= np.linalg.norm(embeddings, axis=-1, keepdims=True)
-    return Read(np.array(presences) > 0.5, np.stack(meshes), embeddings)
+    return FaceReadings(np.array(presences) > 0.5, np.stack(meshes), embeddings)

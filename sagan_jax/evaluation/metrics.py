@@ -1,7 +1,7 @@
-"""What "good" means, in numbers: one pure function a figure.
+"""Metrics of a swap, one pure function each.
 
-Most figures are the mean of something measured in every frame; those functions return it for
-each frame, so that it can be drawn over time and its uncertainty be told (`bootstrap.py`).
+Most metrics are the mean of a value measured in every frame. Their functions return it for each
+frame, so that it can be plotted over time and its confidence interval estimated (`bootstrap.py`).
 """
 
 from __future__ import annotations
@@ -10,63 +10,63 @@ import cv2
 import numpy as np
 
 from data_prep.imaging import similarity
-from data_prep.mesh.topology import OUTER_CORNERS
+from data_prep.mesh.topology import OUTER_EYE_CORNERS
 
 
 def centroid(embeddings: np.ndarray) -> np.ndarray:
-    """The direction of a person: mean of unit embeddings `[N, D]`, of unit length, `[D]`."""
+    """Mean direction of a person's unit embeddings `[N, D]`: `[D]`, of unit length."""
     mean = embeddings.mean(0)
     return mean / np.linalg.norm(mean)
 
 
 def identity_transfer(swapped: np.ndarray, target: np.ndarray, ceiling: np.ndarray) -> float:
-    """How far the swap went from the target person to the source person.
+    """Measures how far a swap moved from the target person to the source person.
 
     Args:
-      swapped: cosine with the source of each swapped frame, `[N]`.
-      target: that of the target's own frames, `[M]`.
-      ceiling: that of held-out frames of the source, `[K]`.
+      swapped: `[N]` cosine of each swapped frame with the source.
+      target: `[M]` cosine of each of the target's own frames with the source.
+      ceiling: `[K]` cosine of held-out frames of the source with the source.
 
     Returns:
-      0 for no swap, 1 where the swap is as like the source as the source itself.
+      0 for no swap, 1 where the swap resembles the source as much as the source itself.
     """
-    none = target.mean()
-    return float((swapped.mean() - none) / (ceiling.mean() - none))
+    baseline = target.mean()
+    return float((swapped.mean() - baseline) / (ceiling.mean() - baseline))
 
 
 def source_wins(to_source: np.ndarray, to_target: np.ndarray) -> float:
     """Share of swapped frames nearer to the source than to the target, 0..1, higher is better.
 
     Args:
-      to_source: cosine of each frame with the source, `[N]`.
-      to_target: likewise with the target.
+      to_source: `[N]` cosine of each frame with the source.
+      to_target: `[N]` cosine of each frame with the target.
     """
     return float(np.mean(to_source > to_target))
 
 
-def retrieved(swapped: np.ndarray, gallery: np.ndarray, is_source: np.ndarray) -> np.ndarray:
-    """Whether the picture of the gallery that is nearest to a frame shows the source.
+def retrieves_source(swapped: np.ndarray, gallery: np.ndarray, is_source: np.ndarray) -> np.ndarray:
+    """Whether the gallery image that is nearest to a frame shows the source.
 
     Args:
       swapped: `[N, D]` unit embeddings.
-      gallery: `[G, D]`, of pictures of several people.
-      is_source: `[G]` bool.
+      gallery: `[G, D]` unit embeddings of images of several people.
+      is_source: `[G]` bool, whether an image shows the source.
 
     Returns:
-      `[N]` float64, 0 or 1; the mean is the top-1 retrieval, higher is better.
+      `[N]` float64, 0 or 1; its mean is the top-1 retrieval, higher is better.
     """
     return is_source[(swapped @ gallery.T).argmax(1)].astype(np.float64)
 
 
 def mesh_distances(swapped: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Distance of the face meshes after the best similarity, % of the eye distance.
+    """Distance of face meshes after the best similarity transform, % of the eye distance.
 
-    The eye distance is that of the outer corners in the target. 0 is best; two people with
-    the same expression differ by some 2 % because their faces do.
+    The eye distance is the one between the outer corners in the target. 0 is best; two people with
+    the same expression differ by about 2 % because their faces differ.
 
     Args:
       swapped: `[N, 478, 2]` pixels.
-      target: likewise, the same frames.
+      target: `[N, 478, 2]` pixels, in the same frames.
 
     Returns:
       `[N]`.
@@ -79,7 +79,7 @@ def mean_differences(swapped: np.ndarray, target: np.ndarray) -> np.ndarray:
 
     Args:
       swapped: `[N, C]`: yaw, pitch and roll in degrees, or blendshapes in 0..1.
-      target: likewise, the same frames.
+      target: `[N, C]`, in the same frames.
 
     Returns:
       `[N]`, in the unit of the input.
@@ -88,48 +88,49 @@ def mean_differences(swapped: np.ndarray, target: np.ndarray) -> np.ndarray:
 
 
 def correlation(swapped: np.ndarray, target: np.ndarray) -> float:
-    """Correlation over time, -1..1, higher is better; not a number where nothing moves.
+    """Correlation over time, -1..1, higher is better; NaN where nothing moves.
 
     Args:
-      swapped: `[N]` or `[N, C]`, whose columns count by how much they vary.
-      target: likewise.
+      swapped: `[N]` or `[N, C]`; columns are weighted by their variance.
+      target: array of the same shape, in the same frames.
     """
+    # All columns share one denominator, so that columns that hardly vary hardly count.
     a, b = (values - values.mean(0) for values in (swapped, target))
     spread = np.sqrt(np.square(a).sum() * np.square(b).sum())
     return float((a * b).sum() / spread) if spread > 0 else float("nan")
 
 
 def gain(swapped: np.ndarray, target: np.ndarray) -> float:
-    """How far one goes for what the other does: slope of the regression, 1 is as far.
+    """Slope of the regression of the swap on the target; 1 if both move equally far.
 
     Args:
       swapped: `[N]`.
-      target: `[N]`; not a number where it stands still.
+      target: `[N]`; the result is NaN if it does not move.
     """
     a, b = swapped - swapped.mean(), target - target.mean()
     spread = np.square(b).sum()
     return float((a * b).sum() / spread) if spread > 0 else float("nan")
 
 
-def neighbours(frame_index: np.ndarray, track_id: np.ndarray) -> np.ndarray:
-    """Which three following entries are neighbouring frames of one track, `[N - 2]` bool.
+def consecutive(frame_index: np.ndarray, track_id: np.ndarray) -> np.ndarray:
+    """Whether three entries in a row are neighbouring frames of one track, `[N - 2]` bool.
 
     Args:
       frame_index: `[N]`, increasing.
-      track_id: `[N]`, of the target: the jump of a scene cut is no restlessness.
+      track_id: `[N]`, tracks of the target: a jump at a scene cut is not jitter.
     """
     return (frame_index[2:] - frame_index[:-2] == 2) & (track_id[2:] == track_id[:-2])
 
 
-def restlessness(values: np.ndarray, where: np.ndarray) -> np.ndarray:
-    """Second differences over time: how far each moment is off the line of its neighbours.
+def second_differences(values: np.ndarray, where: np.ndarray) -> np.ndarray:
+    """Magnitude of the second difference over time: how far a value is off its neighbours' line.
 
     Args:
-      values: `[N, 478, 2]`, points in pixels, or `[N]`, brightness.
-      where: `[N - 2]` bool, from `neighbours`.
+      values: `[N, 478, 2]` points in pixels, or `[N]` brightness.
+      where: `[N - 2]` bool, from `consecutive`.
 
     Returns:
-      `[M]`, their length, for points the mean of all.
+      `[M]`, M the number of true values in `where`; for points, the mean over all points.
     """
     second = (values[2:] - 2 * values[1:-1] + values[:-2])[where]
     if values.ndim == 1:
@@ -138,9 +139,9 @@ def restlessness(values: np.ndarray, where: np.ndarray) -> np.ndarray:
 
 
 def ratio(swapped: np.ndarray, target: np.ndarray) -> float:
-    """Mean over mean; 1 is like the target. Not a number where the target has none of it."""
-    below = target.mean() if len(target) else 0.0
-    return float(swapped.mean() / below) if below > 0 else float("nan")
+    """Mean of the swap over mean of the target; NaN where the target's mean is 0."""
+    denominator = target.mean() if len(target) else 0.0
+    return float(swapped.mean() / denominator) if denominator > 0 else float("nan")
 
 
 def squared_error(a: np.ndarray, b: np.ndarray, where: np.ndarray) -> float:
@@ -150,12 +151,13 @@ def squared_error(a: np.ndarray, b: np.ndarray, where: np.ndarray) -> float:
 
 
 def psnr(errors: np.ndarray) -> float:
-    """Peak signal-to-noise ratio from squared errors of 8-bit values, dB; infinite for 0."""
+    """Peak signal-to-noise ratio of squared errors of 8-bit values, dB; infinite for 0."""
     error = np.mean(errors)
     return float(10 * np.log10(255**2 / error)) if error else float("inf")
 
 
 def _mesh_distance(swapped: np.ndarray, target: np.ndarray) -> float:
     fitted = similarity.apply(similarity.fit_similarity(swapped, target), swapped)
-    eyes = np.linalg.norm(target[OUTER_CORNERS[0]] - target[OUTER_CORNERS[1]])
+    # The eye distance makes the result independent of the size of the face.
+    eyes = np.linalg.norm(target[OUTER_EYE_CORNERS[0]] - target[OUTER_EYE_CORNERS[1]])
     return float(100 * np.linalg.norm(fitted - target, axis=-1).mean() / eyes)

@@ -1,7 +1,7 @@
-"""SFace, the judge of identity (Zhong et al., "SFace: Sigmoid-Constrained Hypersphere Loss
-for Robust Face Recognition", 2021; weights of the OpenCV Zoo, Apache-2.0).
+"""SFace, the face recogniser that judges identity (Zhong et al., "SFace: Sigmoid-Constrained
+Hypersphere Loss for Robust Face Recognition", 2021; weights of the OpenCV Zoo, Apache-2.0).
 
-It is for evaluation alone: no loss may use it, or its figures would mean nothing.
+It serves evaluation alone: a loss that used it would make its verdicts worthless.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from data_prep import weights
 
 
 class SFace:
-    """Faces to embeddings; 20 ms a face on a CPU."""
+    """Embeds faces; 20 ms a face on a CPU."""
 
     def __init__(self) -> None:
         self._network = cv2.FaceRecognizerSF.create(str(weights.locate(weights.SFACE)), "")
@@ -23,12 +23,12 @@ class SFace:
 
         Args:
           image: `[height, width, 3]` uint8 RGB.
-          points: `[5, 2]` in it, as `records.Detection.points`.
+          points: `[5, 2]` pixels of the image, in the order of `records.Detection.points`.
 
         Returns:
-          `[128]` float32, of unit length: the dot product of two is their cosine.
+          `[128]` float32, of unit length: the dot product of two embeddings is their cosine.
         """
-        # OpenCV wants a detector's row: box (unused here), the five points, score.
+        # OpenCV expects the row of a detector: box (not used here), five points, score.
         row = np.concatenate([np.zeros(4), points.reshape(-1), [1.0]]).astype(np.float32)
         bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
         embedding = self._network.feature(self._network.alignCrop(bgr, row))[0]

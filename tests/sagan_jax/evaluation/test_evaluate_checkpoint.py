@@ -1,4 +1,6 @@
-"""A checkpoint that draws every crop as it is: perfect again, and no swap at all."""
+"""A checkpoint that returns every crop unchanged: perfect reconstruction, and no swap at all."""
+
+import dataclasses
 
 import numpy as np
 import pytest
@@ -6,6 +8,8 @@ from skimage.metrics import structural_similarity
 
 from data_prep.dataset import identity_card
 from data_prep.errors import InputError
+from sagan_jax.checkpoints.facts import CheckpointFacts, IdentityFacts
+from sagan_jax.configs import presets
 from sagan_jax.configs.crop_window import CropWindow
 from sagan_jax.evaluation import evaluate_checkpoint, report
 from tests.support import data_sets
@@ -14,15 +18,15 @@ _SIDE = 128
 
 
 class _Copier:
-    """In the place of a `Swapper`: whatever it is shown it draws, for either person."""
+    """Stands in for a `Swapper`; returns its input, for either person."""
 
     crop_window, fingerprint, step, places = CropWindow(_SIDE), "0" * 64, 7, None
 
     def __init__(self, folders, to):
-        cards = [identity_card.read_card(folder) for folder in folders]
-        trained = [{"identity": c.identity, "fingerprint": c.fingerprint} for c in cards]
-        config = {"preset": "copier", "loss": {"perceptual_network": "vgg16"}}
-        self.facts = {"config": config, "identities": trained}
+        a, b = (IdentityFacts(identity_card.read_card(folder)) for folder in folders)
+        config = presets.demo64()
+        loss = dataclasses.replace(config.loss, perceptual_network="vgg16")
+        self.facts = CheckpointFacts(dataclasses.replace(config, loss=loss), (a, b))
 
     def __call__(self, crops, masks, mean, std):
         rgb = np.stack([self.crop_window.of(crop) for crop in crops]).astype(np.float32) / 255
@@ -31,7 +35,7 @@ class _Copier:
 
 @pytest.fixture(scope="module")
 def folders(crops, tmp_path_factory):
-    """Two data sets of the same man, in two stretches of time."""
+    """Two data sets of the same man, from two parts of a video."""
     root = tmp_path_factory.mktemp("reconstruct")
     return tuple(
         data_sets.write(root / name, name, part[::6], part[3::6])
@@ -46,7 +50,7 @@ def found(folders):
         return evaluate_checkpoint.evaluate_checkpoint("model", folders)
 
 
-def test_what_is_drawn_as_it_is_is_reconstructed_perfectly(found):
+def test_unchanged_crops_are_reconstructed_perfectly(found):
     evaluation, _ = found
     assert list(evaluation.parts) == ["A again", "A as B", "B again", "B as A"]
     for title in ("A again", "B again"):
@@ -54,34 +58,34 @@ def test_what_is_drawn_as_it_is_is_reconstructed_perfectly(found):
         assert part.value("ssim") == pytest.approx(1) and part.value("psnr") is None
         assert part.value("lpips") == pytest.approx(0, abs=1e-6)
         assert part.value("sharpness") == pytest.approx(1)
-    # Not by the network that this training used.
+    # The training used the other network.
     assert evaluation.subject["lpips_network"] == "alexnet"
 
 
-def test_what_is_drawn_as_it_is_performs_as_it_did(found):
+def test_unchanged_crops_keep_expression_and_pose(found):
     part = found[0].parts["A as B"]
     assert part.counts == {"faces": 6, "measured": 6} and part.value("faces_kept") == 1
-    # Drawn at half the size of the crop, so not to the last pixel.
+    # The output has half the size of the crop, so the errors are not exactly 0.
     assert part.value("expression_error") < 0.5 and part.value("pose_error") < 0.5
     assert part.value("similarity_target") > 0.9
-    assert "seam" not in part.figures and "jitter" not in part.figures
+    assert "seam" not in part.metrics and "jitter" not in part.metrics
 
 
-def test_the_page_shows_every_part_and_marks_its_pictures(found, tmp_path):
+def test_the_page_shows_every_part_and_labels_its_images(found, tmp_path):
     report.write_checkpoint(tmp_path / "page.html", *found)
     page = (tmp_path / "page.html").read_text()
     assert page.count("<img ") == 4 * 6 and "Every swapped face here is synthetic" in page
-    bare = np.zeros((3 * _SIDE, _SIDE, 3), np.uint8)
-    assert (report._labelled(bare) > 200).sum() > 100
+    blank = np.zeros((3 * _SIDE, _SIDE, 3), np.uint8)
+    assert (report._labelled(blank) > 200).sum() > 100
 
 
-def test_the_data_sets_have_to_be_those_of_the_training(folders, monkeypatch):
+def test_data_sets_other_than_those_of_the_training_are_refused(folders, monkeypatch):
     monkeypatch.setattr(evaluate_checkpoint, "Swapper", lambda workdir, to: _Copier(folders, to))
     with pytest.raises(InputError, match="is not the data set that model was trained on"):
         evaluate_checkpoint.evaluate_checkpoint("model", folders[::-1])
 
 
-def test_known_errors_have_known_figures():
+def test_known_errors_have_known_metrics():
     random = np.random.default_rng(0)
     real = random.integers(60, 190, (3, 64, 64, 3), np.uint8)
     mask = np.zeros((3, 64, 64), bool)
@@ -98,7 +102,9 @@ def test_known_errors_have_known_figures():
     ]
     assert evaluate_checkpoint.reconstruction_errors(real, rough, mask)[0] == pytest.approx(windows)
     noise = random.integers(0, 256, real.shape, np.uint8)
-    distances = [evaluate_checkpoint.perceptual_distances(real, drawn, mask, "alexnet")
-                 for drawn in (outside, real + np.uint8(10), noise)]  # fmt: skip
+    distances = [
+        evaluate_checkpoint.perceptual_distances(real, generated, mask, "alexnet")
+        for generated in (outside, real + np.uint8(10), noise)
+    ]
     assert distances[0] == pytest.approx(0, abs=1e-6)
     assert (distances[0] < distances[1]).all() and (distances[1] < distances[2]).all()

