@@ -1,8 +1,8 @@
 """Augmentation inside the compiled step: pure functions of (key, batch).
 
-Input and target show the same crop, turned, zoomed, shifted and mirrored alike; the input
-is warped besides, and the generator has to undo the warp (Lu's recipe of faceswap-GAN,
-2018). Each is sampled once, whatever is composed.
+Input and target show the same crop, rotated, zoomed, shifted and mirrored alike. Only the input is
+also warped, and the generator has to undo the warp (Lu's recipe of faceswap-GAN, 2018). Each is
+interpolated only once, however many maps are composed.
 """
 
 from __future__ import annotations
@@ -16,22 +16,23 @@ from sagan_jax.configs.config import AugmentConfig
 from sagan_jax.data import degrade, recolour
 from sagan_jax.inputs.generator_input import guide_channels
 
+# Points on a side of the grid that is jittered to warp the input.
 _GRID = 5
 
 
 class Augmented(NamedTuple):
-    """A batch, every leaf `[..., R, R, C]` float32.
+    """A batch of augmented crops, every leaf `[..., R, R, C]` float32.
 
     Attributes:
-      input: what the generator sees.
-      shown: the crop that this was made of (`sight.py`), 0..1.
-      guides: to it, 0..1 (`sight.py`).
-      target: what it should draw, 0..1.
-      masks: of the target, 0..1 (`sight.MASKS`).
+      input: the generator's input.
+      input_image: the warped crop that the input is made from (`generator_input.make_input`), 0..1.
+      guides: guides of the warped crop, 0..1 (`generator_input.make_guides`).
+      target: the image that the generator should reconstruct, 0..1.
+      masks: masks of the target, 0..1 (`generator_input.MASK_CHANNELS`).
     """
 
     input: jax.Array
-    shown: jax.Array
+    input_image: jax.Array
     guides: jax.Array
     target: jax.Array
     masks: jax.Array
@@ -45,64 +46,71 @@ def augment(
     warp: jax.Array | float,
     columns: float = 1.0,
 ) -> Augmented:
-    """A batch of crops, distorted.
+    """Distorts a batch of crops; `input` is a copy of `input_image` as yet.
 
     Args:
       key: random key.
       images: `[N, R, R, 3]` in 0..1.
-      masks: `[N, R, R, 4]` in 0..1.
-      config: ranges.
-      warp: that of the config at this point of the run.
-      columns: by how much pixels are narrower than high (`framing.py`).
+      masks: `[N, R, R, 4]` in 0..1, see `generator_input.MASK_CHANNELS`.
+      config: ranges of the distortions.
+      warp: value of `config.warp` at this point of the run.
+      columns: width of what a pixel shows over its height (`crop_window.py`).
     """
     key_affine, key_warp = jax.random.split(key)
     count, side = images.shape[:2]
     transforms = random_affine(key_affine, count, config, columns)
     grid = pixel_grid(side)
-    together = apply_affine(transforms, jnp.broadcast_to(grid, (count, side, side, 2)))
+    # Points of the crop that target and input show: the input's are displaced first.
+    affine = apply_affine(transforms, jnp.broadcast_to(grid, (count, side, side, 2)))
     warped = apply_affine(transforms, grid + random_warp(key_warp, count, side, warp))
-    target = sample(jnp.concatenate([images, masks], -1), together)
-    shown = sample(jnp.concatenate([images, guide_channels(masks)], -1), warped)
-    image, guides = shown[..., :3], shown[..., 3:]
-    return Augmented(image, image, guides, target[..., :3], target[..., 3:])
+    target = interpolate(jnp.concatenate([images, masks], -1), affine)
+    source = interpolate(jnp.concatenate([images, guide_channels(masks)], -1), warped)
+    input_image, guides = source[..., :3], source[..., 3:]
+    return Augmented(input_image, input_image, guides, target[..., :3], target[..., 3:])
 
 
 def degrade_input(key: jax.Array, batch: Augmented, config: AugmentConfig) -> Augmented:
-    """Worse light, lens, sight and codec for the input, in that order; what is covered is no
-    longer in the masks. Steps of range 0 are left out."""
+    """Degrades `input_image` by light, occlusion, motion, noise and codec, in that order.
+
+    Covered parts leave the masks. Steps whose range is 0 are left out.
+    """
     keys = jax.random.split(key, 5)
-    shown, masks = batch.shown, batch.masks
+    image, masks = batch.input_image, batch.masks
+    # From the scene to the file, as a camera would record it.
     if config.hue or config.saturation or config.exposure:
-        shown = recolour.jitter_light(
-            keys[0], shown,
-            hue=config.hue, saturation=config.saturation, exposure=config.exposure,
-        )  # fmt: skip
+        image = recolour.jitter_light(
+            keys[0],
+            image,
+            hue=config.hue,
+            saturation=config.saturation,
+            exposure=config.exposure,
+        )
     if config.occlusion:
-        shown, covered = degrade.occlude(keys[1], shown, config.occlusion)
+        image, covered = degrade.occlude(keys[1], image, config.occlusion)
         masks = masks * (1 - covered)
     if config.blur:
-        shown = degrade.motion_blur(
-            keys[2], shown, probability=config.blur, length=config.blur_length
+        image = degrade.motion_blur(
+            keys[2], image, probability=config.blur, length=config.blur_length
         )
     if config.noise:
-        shown = degrade.noise(keys[3], shown, config.noise)
+        image = degrade.noise(keys[3], image, config.noise)
     if config.compression:
-        shown = degrade.compress(
-            keys[4], shown, probability=config.compression, quality=config.compression_quality
+        image = degrade.compress(
+            keys[4], image, probability=config.compression, quality=config.compression_quality
         )
-    return batch._replace(shown=shown, masks=masks)
+    return batch._replace(input_image=image, masks=masks)
 
 
 def random_affine(
     key: jax.Array, count: int, config: AugmentConfig, columns: float = 1.0
 ) -> jax.Array:
-    """Similarities about the centre of the crop, mirrored or not.
+    """Samples similarities about the centre of the crop, mirrored or not.
 
     Args:
       key: random key.
-      count: N.
-      config: ranges.
-      columns: see `augment`; turned are the faces, not their narrow pixels.
+      count: number N of transforms.
+      config: ranges of rotation, zoom and shift, and the probability of mirroring.
+      columns: see `augment`; faces are rotated without skew, whatever their pixels' shape.
 
     Returns:
       `[N, 2, 3]` float32 from output to input coordinates, each -1..1 over the crop.
@@ -121,13 +129,13 @@ def random_affine(
 
 
 def random_warp(key: jax.Array, count: int, side: int, deviation: jax.Array | float) -> jax.Array:
-    """A smooth displacement from a jittered 5x5 grid.
+    """Samples smooth displacements from a jittered 5x5 grid.
 
     Args:
       key: random key.
-      count: N.
-      side: R, pixels.
-      deviation: standard deviation of the grid points, share of the crop.
+      count: number N of displacements.
+      side: side R of the crop, pixels.
+      deviation: standard deviation of the grid points, share of the crop's side.
 
     Returns:
       `[N, R, R, 2]` float32, in coordinates of -1..1 over the crop.
@@ -137,19 +145,19 @@ def random_warp(key: jax.Array, count: int, side: int, deviation: jax.Array | fl
 
 
 def pixel_grid(side: int) -> jax.Array:
-    """Centres of the pixels, `[R, R, 2]` (x, y), with -1 and 1 the edges of the crop."""
+    """Returns the centres of the pixels, `[R, R, 2]` (x, y); -1 and 1 are the crop's edges."""
     centres = (2 * jnp.arange(side, dtype=jnp.float32) + 1) / side - 1
     return jnp.stack(jnp.meshgrid(centres, centres), -1)
 
 
 def apply_affine(transforms: jax.Array, points: jax.Array) -> jax.Array:
-    """Points `[N, R, R, 2]` through `[N, 2, 3]`."""
+    """Maps points `[N, R, R, 2]` by transforms `[N, 2, 3]`."""
     linear, shift = transforms[:, None, None, :, :2], transforms[:, None, None, :, 2]
     return (linear * points[..., None, :]).sum(-1) + shift
 
 
-def sample(images: jax.Array, points: jax.Array) -> jax.Array:
-    """Bilinear interpolation; beyond the crop its edge goes on.
+def interpolate(images: jax.Array, points: jax.Array) -> jax.Array:
+    """Interpolates images bilinearly at points; beyond the crop its edge is repeated.
 
     Args:
       images: `[N, R, R, C]`.
@@ -163,6 +171,7 @@ def sample(images: jax.Array, points: jax.Array) -> jax.Array:
     low = jnp.minimum(jnp.floor(position), side - 2)
     share = (position - low)[..., None, :]
     column, row = (low[..., i].astype(jnp.int32) for i in (0, 1))
+    # Gathers from one flat list of pixels.
     flat = images.reshape(-1, channels)
     start = (jnp.arange(count, dtype=jnp.int32) * side * side)[:, None, None]
     corner = start + row * side + column
@@ -172,7 +181,13 @@ def sample(images: jax.Array, points: jax.Array) -> jax.Array:
 
 
 def colour_jitter(key: jax.Array, inputs: jax.Array, deviation: float) -> jax.Array:
-    """Another gain and offset for each colour of each normalised image `[N, R, R, 3 or more]`."""
+    """Changes gain and offset of each colour channel of each generator input.
+
+    Args:
+      key: random key.
+      inputs: `[N, R, R, 3 or more]`; channels after the first three stay as they are.
+      deviation: standard deviation of gain and offset.
+    """
     key_gain, key_offset = jax.random.split(key)
     image, others = inputs[..., :3], inputs[..., 3:]
     shape = (inputs.shape[0], 1, 1, 3)

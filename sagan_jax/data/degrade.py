@@ -1,7 +1,7 @@
-"""What cameras, codecs and hands do to the picture of a face: pure functions of (key, batch).
+"""Degradations by cameras, codecs and hands in front of the face: pure functions of (key, batch).
 
-Pictures are `[N, R, R, 3]` float32 RGB in 0..1. They harm the network's input alone; the target
-stays clean, so that the generator learns to look past them.
+Images are `[N, R, R, 3]` float32 RGB in 0..1. Only the generator's input is degraded; the target
+stays clean, so that the generator learns to see through the degradation.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ _FROM_YCC = np.linalg.inv(_TO_YCC).astype(np.float32)
 def motion_blur(
     key: jax.Array, images: jax.Array, *, probability: float, length: float
 ) -> jax.Array:
-    """Smears some pictures along a straight line of random direction.
+    """Smears some images along a straight line of random direction.
 
     Args:
       key: random key.
-      images: pictures.
-      probability: of being smeared.
+      images: `[N, R, R, 3]` in 0..1.
+      probability: probability of smearing an image.
       length: longest line, share of the side.
     """
     count, side = images.shape[:2]
@@ -50,12 +50,12 @@ def motion_blur(
 
 
 def line_kernels(angle: jax.Array, length: jax.Array, radius: int) -> jax.Array:
-    """Antialiased line segments through the centre, each of sum 1.
+    """Renders antialiased line segments through the centre, each with sum 1.
 
     Args:
       angle: `[N]`, radians, from right to down.
       length: `[N]`, pixels.
-      radius: half the size of the kernels.
+      radius: pixels on either side of the kernels' centre.
 
     Returns:
       `[N, 2 * radius + 1, 2 * radius + 1]`.
@@ -70,10 +70,8 @@ def line_kernels(angle: jax.Array, length: jax.Array, radius: int) -> jax.Array:
 
 
 def filter_each(images: jax.Array, kernels: jax.Array) -> jax.Array:
-    """Correlates each picture with its own kernel `[N, K, K]`; beyond the edge it goes on.
-
-    As shifted multiply-adds: a depthwise convolution is ten times slower on a CPU.
-    """
+    """Correlates each image with its own kernel `[N, K, K]`; its edge is repeated beyond it."""
+    # Shifted multiply-adds: a depthwise convolution is ten times slower on a CPU.
     side, size = images.shape[1], kernels.shape[-1]
     padded = jnp.pad(images, ((0, 0), (size // 2,) * 2, (size // 2,) * 2, (0, 0)), mode="edge")
     total = jnp.zeros_like(images)
@@ -87,33 +85,33 @@ def filter_each(images: jax.Array, kernels: jax.Array) -> jax.Array:
 def compress(
     key: jax.Array, images: jax.Array, *, probability: float, quality: tuple[float, float]
 ) -> jax.Array:
-    """Gives some pictures the blocks and ringing of JPEG.
+    """Compresses some images like JPEG, with its blocks and ringing.
 
     Args:
       key: random key.
-      images: pictures; R a multiple of 8.
-      probability: of being compressed.
+      images: `[N, R, R, 3]` in 0..1, R a multiple of 8.
+      probability: probability of compressing an image.
       quality: lowest and highest JPEG quality, 1..100.
     """
     key_chosen, key_quality = jax.random.split(key)
     shape = (images.shape[0],)
-    drawn = jax.random.uniform(key_quality, shape, minval=quality[0], maxval=quality[1])
+    qualities = jax.random.uniform(key_quality, shape, minval=quality[0], maxval=quality[1])
     chosen = jax.random.bernoulli(key_chosen, probability, (*shape, 1, 1, 1))
-    return jnp.where(chosen, jpeg(images, drawn), images)
+    return jnp.where(chosen, jpeg(images, qualities), images)
 
 
 def jpeg(images: jax.Array, quality: jax.Array) -> jax.Array:
-    """What baseline JPEG without chroma subsampling leaves of pictures.
+    """Compresses images by baseline JPEG without chroma subsampling, and decodes them again.
 
     Args:
-      images: R a multiple of 8.
+      images: `[N, R, R, 3]` in 0..1, R a multiple of 8.
       quality: `[N]`, 1..100, on libjpeg's scale.
     """
     count, side = images.shape[:2]
     scale = jnp.where(quality < 50, 5000 / quality, 200 - 2 * quality) / 100
     tables = jnp.clip(jnp.round(scale[:, None, None, None] * _TABLES), 1.0, 255.0)
     tables = tables[:, None, :, None]
-    # The codec works on whole levels: of the colours, and of what comes back.
+    # The codec works on whole levels: of the colours, and of the decoded values.
     levels = jnp.round(jnp.round(255 * images) @ _TO_YCC.T) - _MIDDLE
     blocks = levels.reshape(count, side // _BLOCK, _BLOCK, side // _BLOCK, _BLOCK, 3)
     basis = _cosines()
@@ -125,20 +123,22 @@ def jpeg(images: jax.Array, quality: jax.Array) -> jax.Array:
 
 
 def noise(key: jax.Array, images: jax.Array, largest: float) -> jax.Array:
-    """Adds Gaussian noise of a random deviation, up to `largest`, to each picture."""
+    """Adds Gaussian noise of a random deviation, up to `largest`, to each image."""
     key_strength, key_noise = jax.random.split(key)
     strength = largest * jax.random.uniform(key_strength, (images.shape[0], 1, 1, 1))
     return jnp.clip(images + strength * jax.random.normal(key_noise, images.shape), 0.0, 1.0)
 
 
 def occlude(key: jax.Array, images: jax.Array, probability: float) -> tuple[jax.Array, jax.Array]:
-    """Lays an ellipse of something else over some pictures.
+    """Covers some images with an ellipse of something else.
 
-    What is laid over is another picture of the batch, upside down and tinted: hands,
-    microphones and hair are textured, too.
+    Args:
+      key: random key.
+      images: `[N, R, R, 3]` in 0..1.
+      probability: probability of covering an image.
 
     Returns:
-      The pictures, and where they are covered, `[N, R, R, 1]` in 0..1.
+      The images, and the mask of what is covered, `[N, R, R, 1]` in 0..1.
     """
     count, side = images.shape[:2]
     keys = jax.random.split(key, 4)
@@ -148,15 +148,17 @@ def occlude(key: jax.Array, images: jax.Array, probability: float) -> tuple[jax.
     covered = ellipses(side, centre * side, half_axes * side, np.pi * angle[:, 0])
     chosen = jax.random.bernoulli(keys[3], probability, (count, 1, 1, 1))
     covered = covered * chosen.astype(jnp.float32)
-    thing = jnp.roll(images, 1, axis=0)[:, ::-1] * 0.5 + 0.5 * tint[:, None, None]
-    return images + covered * (thing - images), covered
+    # The ellipse shows another image of the batch, upside down and tinted, because hands,
+    # microphones and hair are textured, too.
+    occluder = jnp.roll(images, 1, axis=0)[:, ::-1] * 0.5 + 0.5 * tint[:, None, None]
+    return images + covered * (occluder - images), covered
 
 
 def ellipses(side: int, centre: jax.Array, half_axes: jax.Array, angle: jax.Array) -> jax.Array:
-    """Filled ellipses, `[N, R, R, 1]` in 0..1, about a pixel soft at the edge.
+    """Renders filled ellipses, `[N, R, R, 1]` in 0..1, with an edge about a pixel soft.
 
     Args:
-      side: R.
+      side: side R of the images, pixels.
       centre: `[N, 2]` (x, y), pixels, the centre of the first pixel at 0.5.
       half_axes: `[N, 2]`, pixels.
       angle: `[N]` radians from the x axis to the first half axis, right to down.
@@ -172,7 +174,7 @@ def ellipses(side: int, centre: jax.Array, half_axes: jax.Array, angle: jax.Arra
 
 
 def _cosines() -> np.ndarray:
-    """The orthonormal DCT-II of eight samples, `[frequency, sample]`."""
+    """Basis of the orthonormal DCT-II of eight samples, `[frequency, sample]`."""
     frequency, sample = np.mgrid[:_BLOCK, :_BLOCK]
     basis = np.cos(np.pi * (2 * sample + 1) * frequency / (2 * _BLOCK)) / 2
     basis[0] /= np.sqrt(2)

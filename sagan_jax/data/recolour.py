@@ -1,6 +1,6 @@
-"""Other colours for the same picture: pure functions of (key, batch).
+"""Augmentation of colours and light: pure functions of (key, batch).
 
-Pictures are `[N, R, R, 3]` float32 RGB in 0..1.
+Images are `[N, R, R, 3]` float32 RGB in 0..1.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ def match_colours(
     other_masks: jax.Array,
     probability: float,
 ) -> jax.Array:
-    """Moves each face's colour statistics towards those of another person's.
+    """Moves each face's colour statistics towards those of another person's face.
 
     Mean and deviation of every channel inside the face go a random part of the way (Reinhard
-    et al., 2001; in training, Lu's faceswap-GAN, 2018). The whole picture is changed alike.
+    et al., 2001; in training, Lu's faceswap-GAN, 2018). The whole image is changed alike.
 
     Args:
       key: random key.
-      images: to be recoloured.
-      masks: `[N, R, R, 1]` of the face, 0..1.
-      others: where to, one for each.
-      other_masks: likewise.
-      probability: of a picture being recoloured at all.
+      images: `[N, R, R, 3]`, the images to recolour.
+      masks: `[N, R, R, 1]`, their face masks, 0..1.
+      others: `[N, R, R, 3]`, an image of the other person for each.
+      other_masks: `[N, R, R, 1]`, face masks of `others`, 0..1.
+      probability: probability of recolouring an image at all.
     """
     key_chosen, key_share = jax.random.split(key)
     chosen = jax.random.bernoulli(key_chosen, probability, (images.shape[0], 1, 1, 1))
@@ -43,11 +43,11 @@ def match_colours(
 def jitter_light(
     key: jax.Array, images: jax.Array, *, hue: float, saturation: float, exposure: float
 ) -> jax.Array:
-    """Another hue, saturation and exposure for each picture.
+    """Changes hue, saturation and exposure of each image.
 
     Args:
       key: random key.
-      images: pictures.
+      images: `[N, R, R, 3]` in 0..1.
       hue: largest turn, degrees.
       saturation: largest change, share.
       exposure: largest change, stops.
@@ -60,10 +60,11 @@ def jitter_light(
 
 
 def rgb_to_hsv(rgb: jax.Array) -> jax.Array:
-    """Hue (turns), saturation and value, each 0..1 (Smith, 1978)."""
+    """Converts RGB to hue (turns), saturation and value, each 0..1 (Smith, 1978)."""
     red, green, blue = (rgb[..., i] for i in range(3))
     value, spread = rgb.max(-1), rgb.max(-1) - rgb.min(-1)
     safe = jnp.maximum(spread, 1e-9)
+    # The hue in sixths of a turn, from the largest channel. Greys have no hue: `safe` makes it 0.
     sixths = jnp.where(
         value == red,
         (green - blue) / safe,
@@ -73,15 +74,16 @@ def rgb_to_hsv(rgb: jax.Array) -> jax.Array:
 
 
 def hsv_to_rgb(hsv: jax.Array) -> jax.Array:
-    """The inverse; any number of turns is a hue."""
+    """Converts hue, saturation and value to RGB; the hue may be any number of turns."""
     hue, saturation, value = (hsv[..., i : i + 1] for i in range(3))
-    # How far each channel is from its own sector of the circle.
+    # How far the hue is from the sector of the circle where each channel is largest.
     ramp = jnp.abs((6 * hue + jnp.array([0.0, 4.0, 2.0])) % 6 - 3) - 1
     return value * (1 - saturation * (1 - jnp.clip(ramp, 0.0, 1.0)))
 
 
 def _statistics(images: jax.Array, masks: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Mean and standard deviation of each channel inside the face, `[N, 1, 1, 3]`."""
+    # The constants keep an empty mask and a face of one colour from dividing by 0.
     area = masks.sum((1, 2), keepdims=True) + 1e-3
     mean = (masks * images).sum((1, 2), keepdims=True) / area
     variance = (masks * jnp.square(images - mean)).sum((1, 2), keepdims=True) / area

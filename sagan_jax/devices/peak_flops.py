@@ -1,4 +1,4 @@
-"""How fast a device can multiply at best: what a step's speed is held against."""
+"""Peak multiplication speed of a device, which the speed of a training step is compared with."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import time
 import jax
 import jax.numpy as jnp
 
-# Dense bfloat16 (where there is none, float16) operations a second by the makers' data sheets,
-# without sparsity; a multiply-add is two. The longest name that fits the device's counts.
+# Dense bfloat16 operations a second (float16 without bfloat16) by the makers' data sheets,
+# without sparsity; a multiply-add is two. The longest name contained in the device's counts.
 _DATA_SHEETS = {
     "H200": 989e12,
     "H100": 989e12,
@@ -29,43 +29,45 @@ _DATA_SHEETS = {
     "TPU v5p": 459e12,
     "TPU v6 lite": 918e12,
 }
+# Side of the matrices of a measurement, and its repetitions.
 _SIDE, _ROUNDS = 1536, 4
 
 
 @dataclasses.dataclass(frozen=True)
 class Peak:
-    """What a device can do at best.
+    """Peak speed of devices.
 
     Attributes:
-      flops: operations a second; a multiply-add is two.
-      source: how that is known.
+      flops: floating-point operations a second; a multiply-add is two.
+      source: data sheet or measurement that the number is from.
     """
 
     flops: float
     source: str
 
 
-def of(devices: list[jax.Device]) -> Peak:
-    """The peak of all of some equal devices together.
+def peak_of(devices: list[jax.Device]) -> Peak:
+    """Returns the peak speed of equal devices together.
 
-    That of known accelerators is the data sheet's for bfloat16. Any other, such as a CPU, is
-    measured in half a second: the best of some float32 matrix products. Virtual devices of one
-    CPU share it, so it counts once a process.
+    Known accelerators have the data sheet's peak for bfloat16. Any other device, such as a CPU, is
+    measured in half a second: the fastest of a few float32 matrix products.
     """
     kind = devices[0].device_kind
     known = [name for name in _DATA_SHEETS if name in kind]
     if known:
         flops = _DATA_SHEETS[max(known, key=len)]
         return Peak(len(devices) * flops, "data sheet, bfloat16")
+    # Virtual devices of one CPU share it, so a CPU counts once for each process.
     processes = {device.process_index for device in devices}
     count = len(processes) if devices[0].platform == "cpu" else len(devices)
     ours = next(device for device in devices if device.process_index == jax.process_index())
-    return Peak(count * _measured(ours), f"best {_SIDE}x{_SIDE} float32 matrix product")
+    return Peak(count * _measure(ours), f"best {_SIDE}x{_SIDE} float32 matrix product")
 
 
-def _measured(device: jax.Device) -> float:
+def _measure(device: jax.Device) -> float:
     x = jax.device_put(jnp.ones((_SIDE, _SIDE), jnp.float32), device)
     product = jax.jit(jnp.matmul)
+    # The first call compiles.
     product(x, x).block_until_ready()
     seconds = []
     for _ in range(_ROUNDS):

@@ -1,15 +1,15 @@
-"""What one person's eyes and mouth do, in the places of another's.
+"""Retargeting: one person's eyes and mouth, moved to the places of another person's.
 
-A sketch of the target's features (`sight.py`) has their size and lies where they do; drawn after
-it, the source would have the target's eyes and mouth. So they are brought to where the source's
-usually are, and to their width: what is told is how far they are open, not whose they are. Usual is
-the median over the footage that was trained on, since smiles move them; over the clip it would be
-as good, but for one that shows nothing else. `demo64`, as A and as B: identity transfer 0.71 and
-0.66 without, 0.74 and 0.69 with it, and mouth and eyes open as far.
+A sketch of the target's features (`sketch.py`) has their size and position; a source generated from
+it would have the target's eyes and mouth. So the features are first moved to where the source's
+usually are, and scaled to their width: the sketch then tells how far they are open, not whose they
+are. "Usual" is the median over the footage that was trained on, because smiles move features; over
+the clip it would be as good, except for a clip that shows nothing else. `demo64`, as A and as B:
+identity transfer 0.71 and 0.66 without, 0.74 and 0.69 with it, and mouth and eyes open as far.
 
 A turned head moves the mouth as well, and one person's camera may stand lower than the other's: of
-the demo's two people one looks up by 7 degrees and the other down by 2. So what is compared is
-where the mouth would be if both looked straight ahead.
+the demo's two people one looks up by 7 degrees and the other down by 2. So places are compared as
+they would be if both people looked straight ahead.
 """
 
 from __future__ import annotations
@@ -23,69 +23,68 @@ from data_prep.mesh.topology import EYE_CORNERS, INNER_LIPS, IRISES, LEFT_EYE, R
 
 _FEATURES = ((*LEFT_EYE, *IRISES[0]), (*RIGHT_EYE, *IRISES[1]), INNER_LIPS)
 _CORNERS = np.array([*EYE_CORNERS, (78, 308)])
-# The mouth stands out before the eyes: crop pixels by which it moves across and down for a degree
-# of yaw and of pitch. Within the footage of two people 0.51 and 0.37 are seen.
-_MOUTH_A_DEGREE = 0.4
+# The mouth stands out in front of the eyes: crop pixels that it moves across for a degree of yaw,
+# and down for a degree of pitch. The footage of two people gives 0.51 and 0.37.
+_MOUTH_SHIFT_PER_DEGREE = 0.4
 
 
-class Places(NamedTuple):
-    """Where the features usually are, medians of `places`.
+class UsualPlaces(NamedTuple):
+    """Usual places of both people's features, medians of `measure_places`.
 
     Attributes:
-      replaced: `[3, 3]`, of whom is replaced.
-      rendered: `[3, 3]`, of whom is rendered.
+      replaced: `[3, 3]`, places of the person who is replaced (the target).
+      rendered: `[3, 3]`, places of the person who is rendered (the source).
     """
 
     replaced: np.ndarray
     rendered: np.ndarray
 
 
-def places(landmarks: np.ndarray, pose: np.ndarray) -> np.ndarray:
-    """Where eyes and mouth would be if the head looked straight ahead.
+def measure_places(landmarks: np.ndarray, pose: np.ndarray) -> np.ndarray:
+    """Measures where eyes and mouth would be if the head looked straight ahead.
 
     Args:
       landmarks: `[..., 478, 2]` crop pixels.
       pose: `[..., 2]` yaw and pitch in degrees.
 
     Returns:
-      `[..., 3, 3]`: of the left eye, the right eye and the mouth x and y of the middle between the
-      corners, and the distance of these; crop pixels.
+      `[..., 3, 3]`: a row each for left eye, right eye and mouth, with x and y of the middle
+      between the corners and the distance of the corners; crop pixels.
     """
     corners = landmarks[..., _CORNERS, :]
     width = np.linalg.norm(corners[..., 1, :] - corners[..., 0, :], axis=-1, keepdims=True)
     middle = corners.mean(-2)
-    middle[..., 2, :] -= np.float32(_MOUTH_A_DEGREE) * pose
+    middle[..., 2, :] -= np.float32(_MOUTH_SHIFT_PER_DEGREE) * pose
     return np.concatenate([middle, width], -1)
 
 
-def moves(usual: Places) -> np.ndarray:
-    """The similarities by which the left eye, the right eye and the mouth are brought from where
-    those of whom is replaced are to where those of whom is rendered are.
+def feature_transforms(usual: UsualPlaces) -> np.ndarray:
+    """Computes the similarities that move left eye, right eye and mouth to the rendered person's.
 
     Args:
-      usual: of both.
+      usual: usual places of both people.
 
     Returns:
-      `[3, 2, 3]`, crop pixels to crop pixels; none of them turns.
+      `[3, 2, 3]`, from crop pixels to crop pixels: a scale and a shift each, without rotation.
     """
     scale = usual.rendered[:, 2:] / usual.replaced[:, 2:]
     shift = usual.rendered[:, :2] - scale * usual.replaced[:, :2]
     return np.concatenate([scale[..., None] * np.eye(2), shift[..., None]], -1)
 
 
-def retargeted(landmarks: np.ndarray, usual: Places | None) -> np.ndarray:
-    """Landmarks of whom is replaced, eyes and mouth where those of whom is rendered are.
+def retarget(landmarks: np.ndarray, usual: UsualPlaces | None) -> np.ndarray:
+    """Moves the replaced person's eyes and mouth to the places of the rendered person's.
 
     Args:
       landmarks: `[478, 2]` crop pixels.
-      usual: of both; None leaves all where it is.
+      usual: usual places of both people; None leaves everything where it is.
 
     Returns:
-      Like `landmarks`.
+      `[478, 2]` crop pixels; all other landmarks are unchanged.
     """
     if usual is None:
         return landmarks
     moved = landmarks.copy()
-    for feature, move in zip(_FEATURES, moves(usual), strict=True):
-        moved[list(feature)] = similarity.apply(move, landmarks[list(feature)])
+    for feature, transform in zip(_FEATURES, feature_transforms(usual), strict=True):
+        moved[list(feature)] = similarity.apply(transform, landmarks[list(feature)])
     return moved

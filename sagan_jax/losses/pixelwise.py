@@ -1,7 +1,7 @@
-"""One function a loss term.
+"""Loss terms that compare pixel by pixel, one function each.
 
-Images are float32 in 0..1, `[..., H, W, C]`; every term is a mean, float32, 0 at best
-unless it says otherwise.
+Images are float32 in 0..1, `[..., H, W, C]`; every term is a mean, float32, 0 at best unless its
+docstring says otherwise.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ def reconstruction(
     eyes_weight: float,
     mouth_weight: float,
 ) -> jax.Array:
-    """Absolute difference, where it matters: a weighted mean over the pixels.
+    """Absolute difference, as a weighted mean over the pixels.
 
     Args:
       images: `[..., H, W, 3]`.
-      target: likewise.
-      masks: `[..., H, W, 4]`, 0..1, see `sight.MASKS`.
-      background_weight: of a pixel outside the face; one inside has weight 1.
-      eyes_weight: added inside the eyes.
-      mouth_weight: added inside the mouth.
+      target: `[..., H, W, 3]`.
+      masks: `[..., H, W, 4]`, 0..1, see `generator_input.MASK_CHANNELS`.
+      background_weight: weight of a pixel outside the face; one inside has weight 1.
+      eyes_weight: weight added inside the eyes.
+      mouth_weight: weight added inside the mouth.
     """
     face, eyes, _, mouth = (masks[..., i] for i in range(4))
     weight = background_weight + (1 - background_weight) * face
@@ -37,21 +37,22 @@ def reconstruction(
     return (weight * difference).sum() / weight.sum()
 
 
-def edges(images: jax.Array, target: jax.Array) -> jax.Array:
+def edge_difference(images: jax.Array, target: jax.Array) -> jax.Array:
     """Mean difference between the strengths of the edges, both axes added."""
-    rows, columns = (
-        jnp.abs(jnp.abs(jnp.diff(images, axis=axis)) - jnp.abs(jnp.diff(target, axis=axis))).mean()
-        for axis in (-3, -2)
-    )
-    return rows + columns
+
+    def along(axis: int) -> jax.Array:
+        ours, theirs = (jnp.abs(jnp.diff(x, axis=axis)) for x in (images, target))
+        return jnp.abs(ours - theirs).mean()
+
+    return along(-3) + along(-2)
 
 
-def within(images: jax.Array, target: jax.Array, region: jax.Array) -> jax.Array:
+def region_difference(images: jax.Array, target: jax.Array, region: jax.Array) -> jax.Array:
     """Mean absolute difference inside a region, whatever its area; 0 where it is empty.
 
     Args:
       images: `[..., H, W, C]`.
-      target: likewise.
+      target: `[..., H, W, C]`.
       region: `[..., H, W, 1]`, 0..1; one mean over the regions of all images.
     """
     difference = jnp.abs(images - target).mean(-1, keepdims=True)
@@ -71,5 +72,5 @@ def total_variation(images: jax.Array) -> jax.Array:
 
 
 def mask_hinge(mask: jax.Array, margin: jax.Array) -> jax.Array:
-    """How far a mask lies below a margin, mean over the pixels (Lu, faceswap-GAN, 2018)."""
+    """Shortfall of a mask below a margin, mean over the pixels (Lu, faceswap-GAN, 2018)."""
     return jax.nn.relu(margin - mask).mean()

@@ -1,4 +1,4 @@
-"""What every decoder returns."""
+"""The output type of every decoder."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from typing import NamedTuple
 
 import jax
 
-# A decoder to more than this also draws a picture at each resolution from here on.
-SMALLEST_PICTURE = 64
+# A decoder to a larger resolution also outputs an image at each resolution from this one on.
+SMALLEST_OUTPUT = 64
 
 
 class DecoderOutput(NamedTuple):
-    """What a decoder draws.
+    """Image and mask that a decoder generates.
 
     Attributes:
       rgb: `[..., R, R, 3]` in 0..1.
       mask_logits: `[..., R, R, 1]`, positive where the face is.
-      smaller: rgb at 64 px and every doubling below R, which steady the training of deep
-        decoders; nothing up to 64 px.
+      smaller: `rgb` at 64 px and every doubling below R, whose losses steady the training of deep
+        decoders; empty for R up to 64 px.
     """
 
     rgb: jax.Array
@@ -26,5 +26,5 @@ class DecoderOutput(NamedTuple):
 
     @property
     def mask(self) -> jax.Array:
-        """`[..., R, R, 1]` in 0..1."""
+        """Opacity of the face, `[..., R, R, 1]` in 0..1."""
         return jax.nn.sigmoid(self.mask_logits)

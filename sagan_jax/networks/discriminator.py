@@ -1,4 +1,4 @@
-"""The critic: is this patch of a face a photograph, given what the generator was shown?"""
+"""The discriminator: is this patch of a face a photograph, given the generator's input?"""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from sagan_jax.networks.layers import SelfAttention, leaky_relu
 
 
 class Discriminator(nn.Module):
-    """A conditional patch critic with self-attention, one for each person.
+    """A conditional patch discriminator with self-attention, one for each person.
 
-    To be applied with `layers.spectral_normalise_tree(params, ...)`, which bounds every
+    Its parameters go through `spectral_norm.spectral_normalise_tree` first, which bounds every
     kernel's gain (SAGAN, Zhang et al., 2019; PatchGAN, Isola et al., 2017).
     """
 
@@ -23,11 +23,11 @@ class Discriminator(nn.Module):
 
     @nn.compact
     def __call__(self, images: jax.Array, condition: jax.Array) -> jax.Array:
-        """Scores, higher for real.
+        """Scores patches of images, higher for real ones.
 
         Args:
           images: `[N, R, R, 3]` in 0..1, real or generated.
-          condition: `[N, *input_shape]` what it was generated from.
+          condition: `[N, *input_shape]`, the input that the images were generated from.
 
         Returns:
           `[N, h, w, 1]`, unbounded.
@@ -39,6 +39,7 @@ class Discriminator(nn.Module):
 
 
 def make_discriminator(config: ModelConfig) -> nn.Module:
-    """The critic of an architecture; `(images, condition)` to scores."""
-    ours = config.architecture == "sagan"
-    return Discriminator(config) if ours else faceswap_gan.Discriminator(config)
+    """Returns the discriminator of an architecture: `(images, condition)` to scores."""
+    if config.architecture == "sagan":
+        return Discriminator(config)
+    return faceswap_gan.Discriminator(config)

@@ -1,8 +1,8 @@
-"""The networks of faceswap-GAN v2.2 (Lu, 2018), layer for layer, to compare ours with.
+"""The networks of faceswap-GAN v2.2 (Lu, 2018), layer for layer, as a baseline.
 
 At 64 px with its standard widths: encoder 59,130,506 parameters, each decoder 6,300,924, each
-critic 747,845. Rebuilt from a description of the layers. Two things follow this project
-instead: the input is normalised by the person's colours, and pictures are 0..1 outside.
+discriminator 747,845. Rebuilt from a description of the layers. Two things follow this project
+instead: the input is normalised by the person's colours, and images are 0..1 outside.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ import jax.numpy as jnp
 
 from sagan_jax.configs.config import ModelConfig
 from sagan_jax.networks.convolution import Conv
-from sagan_jax.networks.decoder_output import SMALLEST_PICTURE, DecoderOutput
+from sagan_jax.networks.decoder_output import SMALLEST_OUTPUT, DecoderOutput
 from sagan_jax.networks.layers import SelfAttention, leaky_relu, stage
 from sagan_jax.networks.resampling import depth_to_space, icnr
 
 _BLOCK = nn.initializers.he_normal()
-# Its attention is over every position, however many, and its logits are not scaled.
+# The original attends to every position, however many there are, and does not scale the logits.
 _EVERY_POSITION = 1 << 30
 
 
 class MapNorm(nn.Module):
-    """All of a feature map to mean 0 and deviation 1, with one learned gain and offset."""
+    """Normalises a whole feature map to mean 0 and deviation 1; one learned gain and offset."""
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -38,7 +38,10 @@ class MapNorm(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Normalised crops `[N, R, R, 3]` to the shared map, an upscaling after the last width."""
+    """Encodes normalised crops `[N, R, R, 3]` into the shared map.
+
+    A dense bottleneck and an upscaling follow the last width.
+    """
 
     config: ModelConfig
 
@@ -48,6 +51,7 @@ class Encoder(nn.Module):
         x = Conv(first, 5, use_bias=False)(x)
         for i, width in enumerate(widths):
             x = nn.relu(_conv(width, 3, stride=2)(x))
+            # The original leaves the first block of each network without a norm.
             if i > 0:
                 x = MapNorm()(x)
             if x.shape[1] in self.config.encoder_attention:
@@ -60,10 +64,10 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """The shared map to one person.
+    """Decodes the shared map into one person.
 
-    The first three widths lead to 64 px; what follows at 64 px (residual block, attention)
-    is there once, whatever the resolution.
+    The first three widths lead to 64 px. The residual block and the attention at 64 px occur once,
+    whatever the resolution.
     """
 
     config: ModelConfig
@@ -74,14 +78,14 @@ class Decoder(nn.Module):
         for width in self.config.decoder_widths:
             x = _Upscale(width)(x)
             side = x.shape[1]
-            if side == SMALLEST_PICTURE:
+            if side == SMALLEST_OUTPUT:
                 x = _Residual()(x)
-            elif side > SMALLEST_PICTURE:
+            elif side > SMALLEST_OUTPUT:
                 x = nn.relu(_conv(width, 3)(x))
             if side in self.config.decoder_attention:
                 x = _attention()(x)
             x = stage(x)
-            if SMALLEST_PICTURE <= side < self.config.resolution:
+            if SMALLEST_OUTPUT <= side < self.config.resolution:
                 smaller.append(_to_unit(Conv(3, 5, name=f"pixels_{side}")(x)))
         mask_logits = Conv(1, 5, kernel_init=_glorot(), name="mask")(x)
         rgb = _to_unit(Conv(3, 5, kernel_init=_glorot(), name="pixels")(x))
@@ -89,7 +93,7 @@ class Decoder(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """The conditional patch critic; arguments as `discriminator.Discriminator`."""
+    """The conditional patch discriminator, called like `discriminator.Discriminator`."""
 
     config: ModelConfig
 
@@ -139,5 +143,5 @@ def _glorot() -> nn.initializers.Initializer:
 
 
 def _to_unit(x: jax.Array) -> jax.Array:
-    """Tanh, on the scale 0..1."""
+    """Squashes to 0..1 by a tanh."""
     return 0.5 * (jnp.tanh(x.astype(jnp.float32)) + 1)

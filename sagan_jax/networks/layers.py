@@ -1,6 +1,6 @@
-"""Building blocks of both networks.
+"""Building blocks of generator and discriminator.
 
-Feature maps are `[N, H, W, C]`, of the dtype of the parameters they meet (`precision.py`).
+Feature maps are `[N, H, W, C]`, in the dtype of the parameters (`precision.py`).
 """
 
 from __future__ import annotations
@@ -12,16 +12,17 @@ from jax.ad_checkpoint import checkpoint_name
 
 from sagan_jax.networks.attention import attend
 from sagan_jax.networks.convolution import Conv
-from sagan_jax.networks.resampling import depth_to_space, icnr, pooled
+from sagan_jax.networks.resampling import depth_to_space, icnr, pool
 
-# What feature maps are called that rematerialisation keeps.
+# Name of the feature maps that rematerialisation keeps.
 STAGE = "stage"
 
 
 class RMSNorm(nn.Module):
-    """Each pixel's channels to unit mean square, then a learned gain (Zhang & Sennrich, 2019).
+    """Scales each pixel's channels to unit mean square, then by a learned gain.
 
-    Unlike batch and instance norm it keeps the mean colour of an image.
+    Unlike batch and instance norm, RMSNorm (Zhang & Sennrich, 2019) keeps the mean colour of an
+    image.
     """
 
     @nn.compact
@@ -34,12 +35,12 @@ class RMSNorm(nn.Module):
 class SelfAttention(nn.Module):
     """Self-attention of SAGAN (Zhang et al., 2019), added with a gain that starts at 0.
 
-    Keys and values are averaged over patches where the map has more positions than
-    `max_keys`, which bounds the cost at high resolution.
+    Where the map has more than `max_keys` positions, keys and values are averaged over patches,
+    which bounds the cost at high resolution.
 
     Attributes:
-      max_keys: positions attended to.
-      scaled: whether logits are divided by the root of the query's width.
+      max_keys: largest number of positions that are attended to.
+      scaled: whether the logits are divided by the root of the query's width.
     """
 
     max_keys: int = 1024
@@ -48,12 +49,12 @@ class SelfAttention(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         count, height, width, channels = x.shape
-        context = pooled(x, self.max_keys)
+        context = pool(x, self.max_keys)
         query = Conv(channels // 8, 1, name="query")(x)
         key = Conv(channels // 8, 1, name="key")(context)
         value = Conv(channels, 1, name="value")(context)
-        # One head; the query has fewer channels than the value, which
-        # `jax.nn.dot_product_attention` does not take.
+        # Not `jax.nn.dot_product_attention`, which does not allow a query with fewer channels than
+        # the value. There is one head.
         query, key, value = (t.reshape(count, -1, t.shape[-1]) for t in (query, key, value))
         if self.scaled:
             query = query * (channels // 8) ** -0.5
@@ -63,7 +64,7 @@ class SelfAttention(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions beside the identity."""
+    """Two 3x3 convolutions, added to their input."""
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -73,10 +74,13 @@ class ResidualBlock(nn.Module):
 
 
 class Upscale(nn.Module):
-    """Twice the resolution by a convolution and a pixel shuffle (Shi et al., 2016).
+    """Doubles the resolution by a convolution and a pixel shuffle (Shi et al., 2016).
 
-    Initialised as nearest-neighbour upsampling (ICNR, Aitken et al., 2017), so that no
-    checkerboard has to be unlearned.
+    Starts as nearest-neighbour upsampling (ICNR, Aitken et al., 2017), so that no checkerboard has
+    to be unlearned.
+
+    Attributes:
+      features: channels of the result.
     """
 
     features: int
@@ -88,10 +92,10 @@ class Upscale(nn.Module):
 
 
 def stage(x: jax.Array) -> jax.Array:
-    """Marks a feature map from which the backward pass can compute what follows it again."""
+    """Marks a feature map to keep, from which the backward pass can recompute what follows."""
     return checkpoint_name(x, STAGE)
 
 
 def leaky_relu(x: jax.Array) -> jax.Array:
-    """Slope 0.2 below 0."""
+    """Applies a leaky ReLU with slope 0.2 below 0."""
     return jax.nn.leaky_relu(x, 0.2)

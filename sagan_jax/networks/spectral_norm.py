@@ -1,4 +1,8 @@
-"""Spectral normalisation without state of its own (Miyato et al., 2018)."""
+"""Spectral normalisation as pure functions (Miyato et al., 2018).
+
+The caller keeps the vectors of the power iteration, so that networks and parameters have no extra
+state.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +13,14 @@ import jax.numpy as jnp
 
 
 def spectral_normalise(kernel: jax.Array, u: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """A kernel divided by its largest singular value (Miyato et al., 2018).
+    """Divides a kernel by its largest singular value.
 
-    One power iteration from the stored vector; the gradient flows through the singular
-    value but not through the vectors. The stored kernel is not changed.
+    The value is estimated by one power iteration from `u`. The gradient flows through the singular
+    value but not through the vectors.
 
     Args:
       kernel: `[..., out]` float32.
-      u: `[out]` float32, unit.
+      u: `[out]` float32, unit, an estimate of the leading singular vector.
 
     Returns:
       The normalised kernel and the vector for the next step.
@@ -29,11 +33,11 @@ def spectral_normalise(kernel: jax.Array, u: jax.Array) -> tuple[jax.Array, jax.
 
 
 def spectral_normalise_tree(params: Any, vectors: Any) -> tuple[Any, Any]:
-    """`spectral_normalise` for every kernel of a network.
+    """Applies `spectral_normalise` to every kernel of a network.
 
     Args:
       params: parameter tree; leaves with two axes or more are kernels.
-      vectors: from `init_power_vectors`.
+      vectors: power iteration vectors, first from `init_power_vectors`.
 
     Returns:
       The normalised tree and the vectors for the next step.
@@ -45,9 +49,15 @@ def spectral_normalise_tree(params: Any, vectors: Any) -> tuple[Any, Any]:
 
 
 def init_power_vectors(key: jax.Array, params: Any, iterations: int = 15) -> Any:
-    """Vectors near the leading singular ones, so that the first step is already normalised.
+    """Returns vectors for the power iteration of every kernel.
 
-    Leaves that are no kernels get a zero, never read.
+    They are near the leading singular vectors, so that the first step is already normalised. Leaves
+    that are no kernels get a zero that is never read.
+
+    Args:
+      key: random key.
+      params: parameter tree.
+      iterations: power iterations from a random vector.
     """
     leaves, structure = jax.tree.flatten(params)
     keys = jax.random.split(key, len(leaves))

@@ -1,4 +1,4 @@
-"""Crops on the device: whole data sets, windows of them, and how both are drawn from."""
+"""Crops on the devices: whole data sets, windows of them, and sampling from both."""
 
 import dataclasses
 
@@ -24,28 +24,28 @@ def folders(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def small_windows(monkeypatch):
-    """Of 16 crops, so of 4 steps."""
+    """Shrinks windows to 16 crops, that is 4 steps."""
     monkeypatch.setattr(crop_source, "_WINDOW", 16)
 
 
-def _config(where, **changes):
-    return dataclasses.replace(CONFIG, execution=ExecutionConfig(data=where), **changes)
+def _config(kind, **changes):
+    return dataclasses.replace(CONFIG, execution=ExecutionConfig(data=kind), **changes)
 
 
-def _open(where, folders, **changes):
+def _open(kind, folders, **changes):
     mesh = distributed.device_mesh(CONFIG.batch)
-    return crop_source.open_source(_config(where, **changes), folders, mesh)
+    return crop_source.open_source(_config(kind, **changes), folders, mesh)
 
 
 def _crops(people):
-    """By person, the crops as bytes."""
+    """Returns the crops of each person as bytes."""
     return [
         [(image.tobytes(), mask.tobytes()) for image, mask in zip(p.images, p.masks, strict=True)]
         for p in jax.device_get(people)
     ]
 
 
-def test_a_stream_shows_every_crop_once_an_epoch_as_the_resident_data_have_it(folders):
+def test_a_stream_has_every_resident_crop_once_an_epoch(folders):
     resident, stream = _open("resident", folders), _open("stream", folders)
     for a, b in zip(resident.identity_stats, stream.identity_stats, strict=True):
         for one, other in zip(a, b, strict=True):
@@ -53,16 +53,16 @@ def test_a_stream_shows_every_crop_once_an_epoch_as_the_resident_data_have_it(fo
     whole = _crops(resident.at(0))
     windows = [_crops(stream.at(4 * i)) for i in range(5)]  # two epochs
     for person in (0, 1):
-        shown = [crop for window in windows for crop in window[person]]
-        assert len(set(whole[person])) == _CROPS and len(shown) == 2 * _CROPS
-        first, second = shown[:_CROPS], shown[_CROPS:]
+        streamed = [crop for window in windows for crop in window[person]]
+        assert len(set(whole[person])) == _CROPS and len(streamed) == 2 * _CROPS
+        first, second = streamed[:_CROPS], streamed[_CROPS:]
         assert sorted(first) == sorted(second) == sorted(whole[person])
         assert first != second and first != whole[person]
     assert stream.at(16) is stream.at(19)
     stream.close()
 
 
-def test_a_stream_goes_on_where_it_was_left(folders):
+def test_a_continued_stream_has_the_same_windows(folders):
     whole, continued = _open("stream", folders), _open("stream", folders)
     windows = [_crops(whole.at(step)) for step in (0, 4, 8, 12)]
     assert _crops(continued.at(13)) == windows[3]
@@ -73,7 +73,7 @@ def test_a_stream_goes_on_where_it_was_left(folders):
 @pytest.mark.parametrize(
     ("memory", "kind"), [(10**6, crop_source.Stream), (10**7, crop_source.Resident)]
 )
-def test_what_does_not_fit_is_streamed(folders, monkeypatch, memory, kind):
+def test_data_sets_that_do_not_fit_are_streamed(folders, monkeypatch, memory, kind):
     # Two people, 40 crops of 32 x 32 pixels of 6 bytes: 0.49 MB, and a quarter may be used.
     monkeypatch.setattr(crop_source, "_memory", lambda device: memory)
     assert isinstance(_open("auto", folders), kind)
@@ -85,20 +85,22 @@ def test_only_tfrecord_is_streamed(folders, tmp_path):
         _open("stream", (folders[0], other)).at(0)
 
 
-def test_crops_are_drawn_as_often_as_they_should_be():
+def test_crops_are_sampled_as_often_as_their_weights_say():
     images = np.broadcast_to(np.arange(4, dtype=np.uint8)[:, None, None, None], (4, 1, 1, 3))
     share, colour = np.array([0.1, 0.2, 0.3, 0.4]), np.ones(3, np.float32)
     for cumulative, expected in ((None, np.full(4, 0.25)), (np.cumsum(share), share)):
-        wanted = None if cumulative is None else cumulative.astype(np.float32)
-        person = identity_crops.Identity(images, images, colour, colour, wanted)
-        drawn, masks = identity_crops.sample_crops(jax.random.key(0), jax.device_put(person), 4000)
-        np.testing.assert_array_equal(drawn, masks)
-        counts = np.bincount(np.asarray(255 * drawn[:, 0, 0, 0]).round().astype(int))
+        weights = None if cumulative is None else cumulative.astype(np.float32)
+        person = identity_crops.IdentityCrops(images, images, colour, colour, weights)
+        sampled, masks = identity_crops.sample_crops(
+            jax.random.key(0), jax.device_put(person), 4000
+        )
+        np.testing.assert_array_equal(sampled, masks)
+        counts = np.bincount(np.asarray(255 * sampled[:, 0, 0, 0]).round().astype(int))
         assert stats.chisquare(counts, 4000 * expected).pvalue > 1e-3
 
 
 @pytest.mark.parametrize(("kind", "crops"), [("resident", _CROPS), ("stream", 16)])
-def test_the_data_say_how_they_are_drawn(folders, kind, crops):
+def test_both_sources_have_sampling_weights(folders, kind, crops):
     for sampling in ("matched", "yaw"):
         people = jax.device_get(_open(kind, folders, sampling=sampling).at(0))
         assert all(p.cumulative.shape == (crops,) and p.cumulative[-1] == 1 for p in people)

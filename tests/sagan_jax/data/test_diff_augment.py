@@ -1,4 +1,4 @@
-"""Augmentation of what the critics see, against SciPy and closed forms."""
+"""Augmentation of the discriminators' input, against SciPy and closed forms."""
 
 import jax
 import jax.numpy as jnp
@@ -17,9 +17,9 @@ def images():
 def test_translation_equals_scipy(images):
     shifts = jnp.array([[0, 0], [2, -1], [-3, 3], [1, 0]], jnp.int32)
     ours = diff_augment.translate(images, shifts)
-    for image, shift, made in zip(np.asarray(images), shifts, ours, strict=True):
+    for image, shift, result in zip(np.asarray(images), shifts, ours, strict=True):
         expected = ndimage.shift(image, (*shift, 0), order=0, cval=0.0)
-        np.testing.assert_allclose(made, expected, atol=1e-6)
+        np.testing.assert_allclose(result, expected, atol=1e-6)
 
 
 def test_shifts_reach_an_eighth_both_ways():
@@ -27,32 +27,32 @@ def test_shifts_reach_an_eighth_both_ways():
     assert shifts.min() == -8 and shifts.max() == 8
 
 
-def test_a_hole_is_at_most_half_by_half():
-    holes = 1 - np.asarray(diff_augment.hole(jax.random.key(0), 300, 16))
+def test_a_hole_has_at_most_half_the_side():
+    holes = 1 - np.asarray(diff_augment.cutout_mask(jax.random.key(0), 300, 16))
     areas = holes.sum((1, 2, 3))
     assert areas.max() == 64 and areas.min() >= 16 and set(np.unique(holes)) == {0.0, 1.0}
 
 
-def test_recolouring_is_the_published_chain(images):
+def test_jittered_colours_equal_the_published_chain(images):
     key = jax.random.key(3)
-    ours = diff_augment.recolour(key, images)
-    draws = np.asarray(jax.random.uniform(key, (3, 4, 1, 1, 1)))
-    # The paper's are for -1..1: brightness u - 0.5, saturation 2 u, contrast u + 0.5.
-    x = 2 * np.asarray(images) - 1 + draws[0] - 0.5
-    x = (x - x.mean(-1, keepdims=True)) * 2 * draws[1] + x.mean(-1, keepdims=True)
+    ours = diff_augment.jitter_colours(key, images)
+    uniform = np.asarray(jax.random.uniform(key, (3, 4, 1, 1, 1)))
+    # The paper's operations are for -1..1: brightness u - 0.5, saturation 2 u, contrast u + 0.5.
+    x = 2 * np.asarray(images) - 1 + uniform[0] - 0.5
+    x = (x - x.mean(-1, keepdims=True)) * 2 * uniform[1] + x.mean(-1, keepdims=True)
     whole = x.mean((1, 2, 3), keepdims=True)
-    x = (x - whole) * (draws[2] + 0.5) + whole
+    x = (x - whole) * (uniform[2] + 0.5) + whole
     np.testing.assert_allclose(ours, (x + 1) / 2, atol=1e-5)
 
 
-def test_the_condition_moves_along_and_gradients_come_back(images):
+def test_the_condition_moves_along_and_gradients_flow_back(images):
     def total(images):
-        seen, condition = diff_augment.diff_augment(jax.random.key(5), images, images)
-        return seen.sum(), (seen, condition)
+        augmented, condition = diff_augment.diff_augment(jax.random.key(5), images, images)
+        return augmented.sum(), (augmented, condition)
 
-    gradient, (seen, condition) = jax.grad(total, has_aux=True)(images)
+    gradient, (augmented, condition) = jax.grad(total, has_aux=True)(images)
     blank = np.asarray(condition == 0).all(-1)
     assert blank.any() and not blank.all()
-    # Blank is mid grey in the picture.
-    np.testing.assert_allclose(np.asarray(seen)[blank], 0.5, atol=1e-6)
+    # Blank is mid grey in the image.
+    np.testing.assert_allclose(np.asarray(augmented)[blank], 0.5, atol=1e-6)
     assert np.abs(gradient).sum() > 0 and np.isfinite(gradient).all()

@@ -1,4 +1,4 @@
-"""Colour changes against TensorFlow, scikit-image and the statistics they promise."""
+"""Changes of colour and light, against TensorFlow, scikit-image and their own statistics."""
 
 import jax
 import jax.numpy as jnp
@@ -33,33 +33,33 @@ def test_hue_and_saturation_equal_tensorflow(images):
 
 def test_light_jitter_stays_in_its_ranges(images):
     many = jnp.tile(0.4 * images[:1], (200, 1, 1, 1))
-    made = recolour.jitter_light(jax.random.key(1), many, hue=18.0, saturation=0.0, exposure=0.5)
-    before, after = (np.asarray(recolour.rgb_to_hsv(x)) for x in (many, made))
+    result = recolour.jitter_light(jax.random.key(1), many, hue=18.0, saturation=0.0, exposure=0.5)
+    before, after = (np.asarray(recolour.rgb_to_hsv(x)) for x in (many, result))
     turn = (after[..., 0] - before[..., 0] + 0.5) % 1 - 0.5
     stops = np.log2(after[..., 2] / before[..., 2])
     for change, largest in ((turn, 0.05), (stops, 0.5)):
-        by_picture = np.median(change, axis=(1, 2))
-        assert np.abs(change - by_picture[:, None, None]).max() < 1e-2  # the same all over it
-        assert 0.9 * largest < np.abs(by_picture).max() <= largest + 1e-3
+        by_image = np.median(change, axis=(1, 2))
+        assert np.abs(change - by_image[:, None, None]).max() < 1e-2  # the same for all its pixels
+        assert 0.9 * largest < np.abs(by_image).max() <= largest + 1e-3
     np.testing.assert_allclose(before[..., 1], after[..., 1], atol=1e-3)
 
 
 def test_no_jitter_changes_nothing(images):
-    made = recolour.jitter_light(jax.random.key(1), images, hue=0.0, saturation=0.0, exposure=0.0)
-    np.testing.assert_allclose(made, images, atol=1e-5)
+    result = recolour.jitter_light(jax.random.key(1), images, hue=0.0, saturation=0.0, exposure=0.0)
+    np.testing.assert_allclose(result, images, atol=1e-5)
 
 
 def test_matched_faces_have_statistics_on_the_way_to_the_other():
     face = jnp.zeros((64, 16, 16, 1)).at[:, 4:12, 4:12].set(1.0)
     dark = 0.2 + 0.1 * jax.random.uniform(jax.random.key(0), (64, 16, 16, 3))
     bright = 0.5 + 0.3 * jax.random.uniform(jax.random.key(1), (64, 16, 16, 3))
-    made = recolour.match_colours(jax.random.key(2), dark, face, bright, face, 0.5)
+    result = recolour.match_colours(jax.random.key(2), dark, face, bright, face, 0.5)
 
     def mean(x):
         return np.asarray(x)[:, 4:12, 4:12].mean((1, 2, 3))
 
-    way = (mean(made) - mean(dark)) / (mean(bright) - mean(dark))
+    way = (mean(result) - mean(dark)) / (mean(bright) - mean(dark))
     recoloured = way > 1e-3
     assert 0.3 < recoloured.mean() < 0.7
     assert way.min() > -1e-3 and way.max() <= 1 and way[recoloured].std() > 0.15
-    np.testing.assert_allclose(made[~recoloured], dark[~recoloured], atol=1e-5)
+    np.testing.assert_allclose(result[~recoloured], dark[~recoloured], atol=1e-5)

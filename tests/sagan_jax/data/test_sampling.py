@@ -1,4 +1,4 @@
-"""How often crops are drawn, of footage whose poses and expressions are known."""
+"""How often crops are sampled, for footage whose poses and expressions are known."""
 
 import numpy as np
 import pytest
@@ -15,12 +15,14 @@ def _shares(cumulative):
 
 
 def _matched(own, other):
-    return _shares(sampling.matched(np.array(own, np.float32), np.array(other, np.float32)))
+    return _shares(
+        sampling.match_performance(np.array(own, np.float32), np.array(other, np.float32))
+    )
 
 
-def test_rare_directions_are_drawn_as_often_as_common_ones_within_bounds():
+def test_rare_directions_are_sampled_as_often_as_common_ones_within_bounds():
     def shares(yaws):
-        return _shares(sampling.balanced(np.array(yaws)))
+        return _shares(sampling.balance_yaw(np.array(yaws)))
 
     even = shares([0.0] * 90 + [30.0] * 10)
     assert even[:90].sum() == pytest.approx(0.5, abs=1e-5)
@@ -37,49 +39,51 @@ def test_half_of_the_crops_do_what_the_other_person_does():
     assert shares[:80] == pytest.approx(0.005, rel=1e-4)
 
 
-def test_of_like_footage_all_crops_are_drawn_alike():
+def test_crops_of_equal_footage_are_sampled_equally_often():
     footage = np.random.default_rng(0).normal(0, [10, 5, 0.03, 0.05], (300, 4))
     assert _matched(footage, footage) == pytest.approx(1 / 300, rel=1e-4)
 
 
-def test_what_the_other_never_does_is_still_drawn_and_nothing_in_common_is_no_reason():
+def test_footage_with_nothing_in_common_is_sampled_equally_often():
     left, right = [[-60.0, 0.0, 0.0, _OPEN]] * 40, [[60.0, 0.0, 0.0, _OPEN]] * 40
     assert _matched(left, right) == pytest.approx(1 / 40, rel=1e-4)
 
 
-def test_one_crop_is_not_drawn_all_the_time():
+def test_a_single_rare_crop_is_sampled_within_bounds():
     rest, laugh = [0.0, 0.0, 0.0, _OPEN], [0.0, 0.0, 0.15, _OPEN]
     shares = _matched([rest] * 999 + [laugh], [laugh] * 10)
     assert 0.009 < shares[-1] <= 0.0101 and shares.sum() == pytest.approx(1)
 
 
-def test_the_ratio_is_that_of_kernel_densities():
-    """Against SciPy, with kernels of the same widths; eyes apart from the rest."""
+def test_the_ratio_equals_that_of_kernel_densities():
+    """SciPy has kernels of the same widths; eyes count apart from the rest."""
     random = np.random.default_rng(1)
     own = random.normal([0, 0, 0.03, 0.3], [8, 4, 0.02, 0.03], (400, 4)).astype(np.float32)
     other = random.normal([5, -3, 0.05, 0.27], [6, 5, 0.03, 0.04], (250, 4)).astype(np.float32)
 
-    def density(of, columns):
-        kernels = [multivariate_normal(one[columns], np.diag(_WIDTHS[columns] ** 2)) for one in of]
+    def density(samples, columns):
+        kernels = [
+            multivariate_normal(one[columns], np.diag(_WIDTHS[columns] ** 2)) for one in samples
+        ]
         return np.mean([kernel.pdf(own[:, columns]) for kernel in kernels], 0)
 
     head, eyes = ([0, 1, 2], [3])
     ratio = np.prod([density(other, c) / density(own, c) for c in (head, eyes)], 0)
     expected = 0.5 / len(own) + 0.5 * ratio / ratio.sum()
-    assert expected.max() < 9 / len(own)  # none is held back
+    assert expected.max() < 9 / len(own)  # no bound applies
     np.testing.assert_allclose(_matched(own, other), expected, rtol=1e-3)
 
 
-def test_many_crops_are_told_by_a_part_of_them():
+def test_densities_of_many_crops_are_estimated_from_a_part():
     random = np.random.default_rng(2)
     own = random.normal(0, [8, 4, 0.02, 0.03], (10_000, 4))
     other = random.normal([4, 0, 0, 0], [8, 4, 0.02, 0.03], (9_000, 4))
     shares = _matched(own, other)
-    # The other is turned by 4 degrees more, of which kernels as wide as 3 leave 64 / 73.
+    # The other person is turned by 4 degrees more, of which kernels 3 wide leave 64 / 73.
     assert (shares * own[:, 0]).sum() == pytest.approx(0.5 * 4 * 64 / 73, abs=0.3)
 
 
-def test_a_blink_is_drawn_as_often_as_the_other_blinks_though_in_another_pose():
+def test_a_blink_is_sampled_as_often_as_the_other_blinks_in_any_pose():
     ahead, ahead_shut = [0.0, 0.0, 0.0, _OPEN], [0.0, 0.0, 0.0, _SHUT]
     aside_shut = [12.0, 0.0, 0.0, _SHUT]
     shares = _matched([ahead] * 80 + [ahead_shut] * 20, [ahead] * 60 + [aside_shut] * 40)

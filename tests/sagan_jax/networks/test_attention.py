@@ -1,4 +1,4 @@
-"""Attention by rows against the softmax of SciPy and against attention at once."""
+"""Attention by rows, against SciPy's softmax and against attention at once."""
 
 import jax
 import jax.numpy as jnp
@@ -10,36 +10,36 @@ from jax.test_util import check_grads
 from sagan_jax.networks import attention
 
 
-def _only_by_rows(monkeypatch):
+def _use_rows_only(monkeypatch):
     monkeypatch.setattr(attention, "_WHOLE", 0)
     monkeypatch.setattr(attention, "_ROWS", 4)
 
 
 @pytest.fixture
 def by_rows(monkeypatch):
-    _only_by_rows(monkeypatch)
+    _use_rows_only(monkeypatch)
 
 
-def _inputs(size=1.0, dtype=jnp.float32):
+def _inputs(scale=1.0, dtype=jnp.float32):
     keys = jax.random.split(jax.random.key(0), 3)
     shapes = (2, 12, 3), (2, 16, 3), (2, 16, 5)
     return [
-        (size * jax.random.normal(key, shape)).astype(dtype)
+        (scale * jax.random.normal(key, shape)).astype(dtype)
         for key, shape in zip(keys, shapes, strict=True)
     ]
 
 
-@pytest.mark.parametrize("size", [1.0, 30.0])  # 30: products whose exponential overflows
-def test_values_are_those_of_scipy(by_rows, size):
-    query, key, value = _inputs(size)
+@pytest.mark.parametrize("scale", [1.0, 30.0])  # 30: products whose exponential overflows
+def test_values_equal_scipy(by_rows, scale):
+    query, key, value = _inputs(scale)
     logits = np.einsum("nqc,nkc->nqk", np.float64(query), np.float64(key))
     expected = scipy.special.softmax(logits, -1) @ np.float64(value)
-    np.testing.assert_allclose(attention.attend(query, key, value), expected, atol=1e-5 * size)
+    np.testing.assert_allclose(attention.attend(query, key, value), expected, atol=1e-5 * scale)
 
 
-@pytest.mark.parametrize("size", [1.0, 3.0])
-def test_gradients_are_those_of_attention_at_once(monkeypatch, size):
-    inputs = _inputs(size)
+@pytest.mark.parametrize("scale", [1.0, 3.0])
+def test_gradients_equal_those_of_attention_at_once(monkeypatch, scale):
+    inputs = _inputs(scale)
     weight = jax.random.normal(jax.random.key(1), (2, 12, 5))
 
     def gradients():
@@ -49,7 +49,7 @@ def test_gradients_are_those_of_attention_at_once(monkeypatch, size):
         return jax.grad(loss, argnums=(0, 1, 2))(*inputs)
 
     whole = gradients()
-    _only_by_rows(monkeypatch)
+    _use_rows_only(monkeypatch)
     for ours, expected in zip(gradients(), whole, strict=True):
         np.testing.assert_allclose(ours, expected, rtol=1e-4, atol=1e-5)
 

@@ -1,4 +1,4 @@
-"""Our convolution against XLA's own, and its gradients against those that JAX derives."""
+"""Convolution and its gradients, against XLA's own and Flax's layer."""
 
 import flax.linen as nn
 import jax
@@ -16,7 +16,7 @@ def _xla(x, kernel, stride):
     )
 
 
-# Results of at most 4x4 are computed in another way than larger ones.
+# Results of at most 4x4 are computed in a different way from larger ones.
 _CASES = [
     # height, width, size, stride
     (12, 10, 3, 1),
@@ -32,7 +32,7 @@ _CASES = [
 
 
 @pytest.mark.parametrize(("height", "width", "size", "stride"), _CASES)
-def test_values_and_gradients_are_those_of_xla(height, width, size, stride):
+def test_values_and_gradients_equal_xla(height, width, size, stride):
     keys = jax.random.split(jax.random.key(0), 3)
     x = jax.random.normal(keys[0], (3, height, width, 5))
     kernel = jax.random.normal(keys[1], (size, size, 5, 7))
@@ -50,13 +50,13 @@ def test_gradients_of_gradients_are_right(side):
     kernel = jax.random.normal(jax.random.key(1), (4, 4, 2, 3))
 
     def penalty(x, kernel):
-        # R1 is the gradient of such a thing.
+        # R1 takes the gradient of a squared gradient.
         return jnp.square(jax.grad(lambda x: jnp.sin(convolve(x, kernel, 2)).sum())(x)).sum()
 
     check_grads(penalty, (x, kernel), order=1, modes=["rev"], rtol=2e-2)
 
 
-def test_the_layer_is_that_of_flax():
+def test_the_layer_equals_flax():
     x = jax.random.normal(jax.random.key(0), (2, 9, 9, 4))
     theirs, key = nn.Conv(6, (3, 3), strides=2), jax.random.key(1)
     params = theirs.init(key, x)

@@ -1,4 +1,4 @@
-"""The arithmetic of the networks: who decides, and what stays float32 whatever they compute in."""
+"""The choice of the networks' arithmetic, and what stays float32 in either."""
 
 import dataclasses
 from types import SimpleNamespace
@@ -9,7 +9,7 @@ import pytest
 
 from sagan_jax.networks import precision
 from sagan_jax.training import train_state
-from tests.support.tiny_run import SMALLEST, updated
+from tests.support.tiny_run import SMALLEST, state_after_updates
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
 
@@ -17,26 +17,32 @@ pytestmark = pytest.mark.usefixtures("compiled_quickly")
 @pytest.mark.parametrize(
     ("platform", "chosen"), [("cpu", "float32"), ("gpu", "bfloat16"), ("tpu", "bfloat16")]
 )
-def test_the_device_decides_unless_the_user_does(platform, chosen):
+def test_the_device_decides_on_auto_only(platform, chosen):
     device = SimpleNamespace(platform=platform)
-    assert precision.resolved(SMALLEST, device).execution.precision == chosen
-    asked = dataclasses.replace(
+    assert precision.resolve(SMALLEST, device).execution.precision == chosen
+    chosen_by_user = dataclasses.replace(
         SMALLEST, execution=dataclasses.replace(SMALLEST.execution, precision="float32")
     )
-    assert precision.resolved(asked, device) is asked
+    assert precision.resolve(chosen_by_user, device) is chosen_by_user
 
 
 def _updated(arithmetic):
     execution = dataclasses.replace(SMALLEST.execution, precision=arithmetic)
-    return updated(dataclasses.replace(SMALLEST, execution=execution))
+    return state_after_updates(dataclasses.replace(SMALLEST, execution=execution))
 
 
 def test_bfloat16_steps_stay_near_float32_ones_and_keep_a_float32_state():
-    (exact, true), (rounded, near) = _updated("float32"), _updated("bfloat16")
+    (exact, metrics), (rounded, rounded_metrics) = _updated("float32"), _updated("bfloat16")
     assert {leaf.dtype.name for leaf in jax.tree.leaves(rounded)} == {"float32", "int32"}
-    for name in ("generator", "reconstruction", "critic", "critic_real", "gradient_norm"):
-        assert near[name] == pytest.approx(true[name], rel=0.03, abs=0.02), name
-    assert near["reconstruction"] != true["reconstruction"]  # it was computed otherwise
+    for name in (
+        "generator",
+        "reconstruction",
+        "discriminator",
+        "discriminator_real",
+        "gradient_norm",
+    ):
+        assert rounded_metrics[name] == pytest.approx(metrics[name], rel=0.03, abs=0.02), name
+    assert rounded_metrics["reconstruction"] != metrics["reconstruction"]  # it was rounded
 
     def flat(tree):
         return np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(tree)])
