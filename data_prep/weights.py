@@ -1,9 +1,9 @@
-"""Where the weights of every face model come from, and what licence they carry.
+"""Origin, hash and licence of the weights of every face model.
 
-They ship inside packages that are installed without their dependencies and never imported
-(`requirements-weights.txt`; what excludes commercial use, fetched only when asked for, in
-`requirements-weights-noncommercial.txt`). Each file is checked against its SHA-256 before it
-is opened, pickles before they are unpickled.
+Weights ship inside packages that are installed without their dependencies and never imported:
+those in `requirements-weights.txt`, and those that exclude commercial use, which are installed on
+request only, in `requirements-weights-noncommercial.txt`. Each file is checked against its SHA-256
+before it is opened, pickles before they are unpickled.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import io
 import pathlib
 import pickle
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import joblib
@@ -32,10 +32,10 @@ class WeightFile:
     Attributes:
       package: distribution that ships it; its import name has `_` for `-`.
       version: the version whose file has this hash.
-      path: within the package.
+      path: path of the file within the package.
       sha256: hex digest.
-      licence: of the weights.
-      purpose: what the model does here.
+      licence: licence of the weights.
+      purpose: task of the model in this project.
       non_commercial: whether the licence excludes commercial use.
     """
 
@@ -108,7 +108,7 @@ SFACE = WeightFile(
     "identity in evaluation only (SFace)",
 )
 
-# What data sets, models and videos say that were made with weights which are so licensed.
+# The notice in data sets, models and videos that were made with non-commercial weights.
 NON_COMMERCIAL = (
     "For non-commercial research only: made with model weights that are licensed for nothing else."
 )
@@ -129,7 +129,7 @@ LPIPS = {
 
 @functools.cache
 def locate(weight: WeightFile) -> pathlib.Path:
-    """The verified file.
+    """Returns the path of the file, verified once in a process.
 
     Raises:
       InputError: if the package is not installed or its file is not the expected one.
@@ -150,7 +150,7 @@ def verify(path: pathlib.Path, weight: WeightFile) -> None:
     """Checks a file against its hash.
 
     Raises:
-      InputError: if it is absent or different.
+      InputError: if the file is absent or different.
     """
     if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != weight.sha256:
         raise InputError(
@@ -164,21 +164,25 @@ def _install(weight: WeightFile) -> str:
 
 
 def load_mtcnn() -> dict[str, list[np.ndarray]]:
-    """Arrays of `pnet`, `rnet` and `onet` in the order of their Keras layers, float32."""
+    """Returns the float32 arrays of each MTCNN network in the order of its Keras layers."""
     return {name: joblib.load(locate(weight)) for name, weight in MTCNN.items()}
 
 
 def load_lpips(network: str) -> dict[str, Any]:
-    """Nested parameters of `alexnet` or `vgg16` and of the five weightings of LPIPS, float32."""
+    """Returns the parameters of `alexnet` or `vgg16` and of the five weightings of LPIPS.
+
+    Returns:
+      Nested dictionaries of float32 arrays.
+    """
     return _ArrayUnpickler(io.BytesIO(locate(LPIPS[network]).read_bytes())).load()
 
 
 class _ArrayUnpickler(pickle.Unpickler):
-    """Knows NumPy arrays in plain containers and nothing else."""
+    """Unpickles NumPy arrays in plain containers, and refuses everything else."""
 
     def find_class(self, module: str, name: str) -> Any:
         known = {
-            # What NumPy 1, whose pickles these are, called them.
+            # The pickles are of NumPy 1, and these are its names.
             ("numpy.core.multiarray", "_reconstruct"): np.empty(0).__reduce__()[0],
             ("numpy", "ndarray"): np.ndarray,
             ("numpy", "dtype"): np.dtype,
@@ -189,22 +193,17 @@ class _ArrayUnpickler(pickle.Unpickler):
 
 
 def landmark_model() -> bytes:
-    """The TFLite file of the face mesh."""
+    """Returns the TFLite file of the face mesh."""
     with zipfile.ZipFile(io.BytesIO(locate(FACE_LANDMARKER).read_bytes())) as bundle:
         return bundle.read("face_landmarks_detector.tflite")
 
 
 def blendshape_model() -> bytes:
-    """The TFLite file that reads expressions from the mesh; in the same verified bundle."""
+    """Returns the TFLite file that reads expressions from the mesh, of the same verified bundle."""
     with zipfile.ZipFile(io.BytesIO(locate(FACE_LANDMARKER).read_bytes())) as bundle:
         return bundle.read("face_blendshapes.tflite")
 
 
-def licences(files: Iterable[WeightFile]) -> list[dict[str, Any]]:
-    """Weight files with their origin and licence, for cards and reports."""
-    return [dataclasses.asdict(weight) for weight in files]
-
-
-def non_commercial(models: Iterable[Mapping[str, Any]]) -> bool:
-    """Whether any of some models, as `licences` lists them, excludes commercial use."""
-    return any(model["non_commercial"] for model in models)
+def non_commercial(models: Iterable[WeightFile]) -> bool:
+    """Whether the licence of any of these models excludes commercial use."""
+    return any(model.non_commercial for model in models)

@@ -1,4 +1,4 @@
-"""What every entry point shares: errors for people, and exit codes."""
+"""Shared by all entry points: errors for people, exit codes, lists of files."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def run(main: Callable[[Sequence[str]], None], *, takes_files: bool = False) -> 
 
     Args:
       main: the program.
-      takes_files: whether it wants arguments that are no flags.
+      takes_files: whether it accepts arguments that are no flags.
     """
     app.run(_guarded(main, takes_files), flags_parser=_parse)
 
 
 def require_writable_folder(folder: pathlib.Path) -> None:
-    """Makes a folder, and makes sure that files can be written into it.
+    """Makes a folder and checks that files can be written into it.
 
     Raises:
       InputError: if not.
@@ -44,7 +44,7 @@ def require_writable_folder(folder: pathlib.Path) -> None:
 
 
 def text(value: str) -> str:
-    """A flag's text, or that of the file it names with @.
+    """The text of a flag, or of the file that it names with @.
 
     Raises:
       InputError: if there is no such file.
@@ -58,9 +58,9 @@ def text(value: str) -> str:
 
 
 def files(values: Sequence[str]) -> Iterator[pathlib.Path]:
-    """The files a flag names: by name, by pattern, or @FILE, a list of either, one a line.
+    """Yields the files a flag names: by name, by pattern, or @FILE, a list of either, one a line.
 
-    A pattern that matches nothing is passed on as it is, for the one who opens it to complain.
+    A pattern that matches nothing is passed on as it is; opening it will fail with its name.
     """
     for value in values:
         if value.startswith("@"):
@@ -84,7 +84,7 @@ def _guarded(
                 raise InputError(f"unknown argument '{argv[1]}'; flags begin with --")
             main(argv)
         except InputError as error:
-            _fail(str(error))
+            _fail(_with_flag(error))
         except KeyboardInterrupt:
             print("stopped", file=sys.stderr)
             sys.exit(130)
@@ -92,8 +92,28 @@ def _guarded(
     return guarded
 
 
+# Flag by name of the setting that a library asks to change, where the two differ.
+_FLAGS = {
+    "min_face_size": "min_face",
+    "overwrite": "force",
+    "mask_source": "masks",
+    "file_format": "format",
+    "gain_db": "audio_gain",
+    "tempo": "audio_tempo",
+    "pitch": "audio_pitch",
+    "processes": "workers",
+}
+
+
+def _with_flag(error: InputError) -> str:
+    """The message of an error, with the flag of the setting that would have to change."""
+    names = (error.setting, _FLAGS.get(error.setting or ""))
+    known = [name for name in names if name and name in flags.FLAGS]
+    return f"{error} (--{known[0]})" if known else str(error)
+
+
 def _concerns_the_user(record: stdlib_logging.LogRecord) -> bool:
-    """Our own messages, and the warnings of others."""
+    """Whether a message is one of ours, or a warning of another library."""
     return record.levelno > stdlib_logging.INFO or "site-packages" not in record.pathname
 
 

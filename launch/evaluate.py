@@ -1,7 +1,7 @@
 """Measures a swapped video, or a checkpoint on its held-out crops, or compares measurements.
 
-A video: --source --target --swapped. A checkpoint: --checkpoint --a --b. A comparison: --compare.
-Beside the figures of --out, FILE.json, stands a page to look at, FILE.html.
+A video takes --source, --target and --swapped; a checkpoint --checkpoint, --a and --b; a comparison
+--compare. Metrics are written to --out, FILE.json, and a page to look at beside it, FILE.html.
 """
 
 from __future__ import annotations
@@ -13,35 +13,48 @@ from typing import TYPE_CHECKING
 from absl import flags
 
 from data_prep.errors import InputError
+from data_prep.media.video_reader import WHOLE
 from launch import cli
 
 if TYPE_CHECKING:
     from sagan_jax.evaluation.results import Evaluation
 
-SOURCE = flags.DEFINE_string("source", None, "Data set of the person to be seen.")
-TARGET = flags.DEFINE_string("target", None, "Video that was changed.")
-SWAPPED = flags.DEFINE_string("swapped", None, "Video that launch.convert made of it.")
+SOURCE = flags.DEFINE_string(
+    "source", None, "Measure against the data set of the person who is rendered."
+)
+TARGET = flags.DEFINE_string("target", None, "Compare with this video, which was converted.")
+SWAPPED = flags.DEFINE_string(
+    "swapped", None, "Measure this video, which launch.convert made of the target."
+)
 TARGET_START = flags.DEFINE_float(
-    "target_start", 0.0, "First second of the target that was converted.", lower_bound=0.0
+    "target_start",
+    WHOLE.start_s,
+    "Begin at this second of the target, where the conversion began.",
+    0.0,
 )
 TARGET_END = flags.DEFINE_float(
-    "target_end", None, "Second at which the conversion stopped; default: the end.",
-    lower_bound=0.0,
-)  # fmt: skip
+    "target_end", WHOLE.end_s, "Stop at this second of the target; default: the end.", 0.0
+)
 GALLERY = flags.DEFINE_list(
-    "gallery", [], "Data sets of other people, by commas: among them and the target the source "
-    "has to be found (top-1 retrieval of a swapped video).",
-)  # fmt: skip
-CHECKPOINT = flags.DEFINE_string("checkpoint", None, "Folder of a training (its --workdir).")
-A = flags.DEFINE_string("a", None, "Data set of A that it was trained on.")
-B = flags.DEFINE_string("b", None, "Data set of B that it was trained on.")
+    "gallery",
+    [],
+    "Find the source among the people of these data sets, separated by commas, and the target "
+    "(top-1 retrieval of a swapped video).",
+)
+CHECKPOINT = flags.DEFINE_string(
+    "checkpoint", None, "Measure the newest checkpoint of this training folder."
+)
+A = flags.DEFINE_string("a", None, "Use this data set of A, on which the model was trained.")
+B = flags.DEFINE_string("b", None, "Use this data set of B, on which the model was trained.")
 COMPARE = flags.DEFINE_list(
-    "compare", [], "Figures that were measured before (--out), by commas, to set side by side."
+    "compare", [], "Compare these JSON files of earlier measurements, separated by commas."
 )
 OUT = flags.DEFINE_string(
-    "out", None, "JSON file for the figures; the page stands beside it (.html). With --compare "
-    "there is only the page, and without --out only what is printed.",
-)  # fmt: skip
+    "out",
+    None,
+    "Write the metrics to this JSON file and a page beside it (.html). With --compare only the "
+    "page is written; without --out the comparison is only printed.",
+)
 
 
 def main(argv: Sequence[str]) -> None:
@@ -54,7 +67,7 @@ def main(argv: Sequence[str]) -> None:
     if COMPARE.value:
         _compare(out)
     elif out is None:
-        raise InputError("--out is missing: the JSON file for the figures")
+        raise InputError("--out is missing: the JSON file for the metrics")
     elif CHECKPOINT.value:
         _measure_checkpoint(out)
     else:
@@ -66,10 +79,9 @@ def _measure_clip(out: pathlib.Path) -> None:
     from sagan_jax.evaluation import evaluate_clip, report
 
     source, target, swapped = (_path(flag) for flag in (SOURCE, TARGET, SWAPPED))
-    found, seen = evaluate_clip.evaluate_clip(
-        source, target, swapped, Span(TARGET_START.value, TARGET_END.value),
-        [pathlib.Path(other) for other in GALLERY.value],
-    )  # fmt: skip
+    span = Span(TARGET_START.value, TARGET_END.value)
+    others = [pathlib.Path(other) for other in GALLERY.value]
+    found, seen = evaluate_clip.evaluate_clip(source, target, swapped, span, others)
     report.write_clip(out.with_suffix(".html"), found, seen)
     _finish(out, found)
 
@@ -77,8 +89,10 @@ def _measure_clip(out: pathlib.Path) -> None:
 def _measure_checkpoint(out: pathlib.Path) -> None:
     from sagan_jax.evaluation import evaluate_checkpoint, report
 
-    found, drawn = evaluate_checkpoint.evaluate_checkpoint(_path(CHECKPOINT), (_path(A), _path(B)))
-    report.write_checkpoint(out.with_suffix(".html"), found, drawn)
+    found, generated = evaluate_checkpoint.evaluate_checkpoint(
+        _path(CHECKPOINT), (_path(A), _path(B))
+    )
+    report.write_checkpoint(out.with_suffix(".html"), found, generated)
     _finish(out, found)
 
 
@@ -92,17 +106,19 @@ def _compare(out: pathlib.Path | None) -> None:
 
 
 def _finish(out: pathlib.Path, found: Evaluation) -> None:
-    """The figures last: where they are, the page is."""
+    """Writes and prints the metrics; last, so that a file of metrics always has its page."""
+    from data_prep import json_records
     from data_prep.dataset.footage_verdict import Verdict
+    from data_prep.runtime.files import write_atomically
     from sagan_jax.evaluation import comparison
 
-    aside = out.with_name(f".{out.name}.partial")
-    aside.write_text(found.to_json())
-    aside.replace(out)
-    print(comparison.markdown(comparison.of(found)))
+    with write_atomically(out) as aside:
+        aside.write_text(found.to_json())
+    print(comparison.markdown(comparison.columns_of(found)))
     source = found.subject.get("source", {})
     if source.get("footage"):
-        print(f"Footage of {source['identity']}: {Verdict(**source['footage']).text}")
+        verdict = json_records.from_json(Verdict, source["footage"])
+        print(f"Footage of {source['identity']}: {verdict.text}")
     print(out, out.with_suffix(".html"), sep="\n")
 
 

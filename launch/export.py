@@ -1,4 +1,4 @@
-"""Writes a trained model as a small folder of its own, for launch.convert on other machines."""
+"""Writes a trained model as a small folder of its own, to convert with on other machines."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from absl import flags
 
 from launch import cli
 
-CHECKPOINT = flags.DEFINE_string("checkpoint", None, "Training folder.", required=True)
+CHECKPOINT = flags.DEFINE_string(
+    "checkpoint", None, "Export the model of this training folder.", required=True
+)
 CHECKPOINT_STEP = flags.DEFINE_string(
-    "checkpoint_step", "latest",
-    "Which checkpoint: latest, best (on held-out crops), or the number of a step.",
-)  # fmt: skip
-OUT = flags.DEFINE_string("out", None, "Folder to be written; it must not exist.", required=True)
+    "checkpoint_step",
+    "latest",
+    "Choose the checkpoint: latest, best (on held-out crops), or the number of a step.",
+)
+OUT = flags.DEFINE_string("out", None, "Write this folder, which must not exist.", required=True)
 
 
 def main(argv: Sequence[str]) -> None:
@@ -25,7 +28,7 @@ def main(argv: Sequence[str]) -> None:
     cli.require_writable_folder(out.parent)
     model = exported_model.export(pathlib.Path(CHECKPOINT.value), out, CHECKPOINT_STEP.value)
     size = sum(path.stat().st_size for path in out.iterdir())
-    names = " and ".join(one["identity"] for one in model.facts["identities"])
+    names = " and ".join(model.facts.names)
     print(f"{out}: {names}, step {model.step}, {size / 1e6:.1f} MB; see its MODEL_CARD.md")
 
 

@@ -10,10 +10,10 @@ from absl import flags
 from launch import cli
 
 IDENTITY = flags.DEFINE_string(
-    "identity", None, "Name of the person, as given to launch.prep.", required=True
+    "identity", None, "Forget the person with this name, as given to launch.prep.", required=True
 )
-ROOT = flags.DEFINE_string("root", ".", "Folder to look through, with all below it.")
-DRY_RUN = flags.DEFINE_bool("dry_run", False, "Only say what would be removed.")
+ROOT = flags.DEFINE_string("root", ".", "Look through this folder and everything below it.")
+DRY_RUN = flags.DEFINE_bool("dry_run", False, "List what would be removed, and remove nothing.")
 
 
 def main(argv: Sequence[str]) -> None:

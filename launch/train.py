@@ -1,109 +1,141 @@
 """Trains a model on two prepared identities; the same command continues a stopped run.
 
-A new person for a trained model, whose old person is Ada: --a=data/ada --b=data/new
---init_from=runs/ab --freeze=encoder,decoder_a leaves all that draws Ada as it is, bit for bit.
+To give a trained model of Ada a new second person, --a=data/ada --b=data/new --init_from=runs/ab
+--freeze=encoder,decoder_a leaves everything that renders Ada as it is, bit for bit.
 """
 
 from __future__ import annotations
 
 import json
 import pathlib
+import typing
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from absl import flags
 
 from data_prep.errors import InputError
 from launch import cli
+from sagan_jax.checkpoints.keep import Keep
+from sagan_jax.configs.config import Config, ExecutionConfig
 from sagan_jax.configs.presets import PRESETS
 from sagan_jax.configs.warm_start import Take
 
-if TYPE_CHECKING:
-    from sagan_jax.checkpoints.checkpoint import Keep
-    from sagan_jax.configs.config import Config
+_EXECUTION = typing.get_type_hints(ExecutionConfig)
+_KEEP = Keep()
 
-PRESET = flags.DEFINE_enum("preset", "demo64", sorted(PRESETS), "Named configuration.")
-A = flags.DEFINE_string("a", None, "Folder of identity A, made by launch.prep.", required=True)
-B = flags.DEFINE_string("b", None, "Folder of identity B, made by launch.prep.", required=True)
-WORKDIR = flags.DEFINE_string("workdir", None, "Folder for everything that is made.", required=True)
+PRESET = flags.DEFINE_enum("preset", "demo64", sorted(PRESETS), "Train this preset.")
+A = flags.DEFINE_string("a", None, "Train A on this data set, made by launch.prep.", required=True)
+B = flags.DEFINE_string("b", None, "Train B on this data set, made by launch.prep.", required=True)
+WORKDIR = flags.DEFINE_string(
+    "workdir", None, "Write checkpoints and everything else to this folder.", required=True
+)
 IMAGES = flags.DEFINE_integer(
-    "images", None, "Length of the run in images of both identities; default: the preset's.",
+    "images",
+    None,
+    "Train on this many images of both identities; default: the preset's.",
     lower_bound=1,
-)  # fmt: skip
+)
 WIDTH = flags.DEFINE_float(
-    "width", 1.0, "Factor of every network width of the preset.", lower_bound=0.1, upper_bound=8.0
+    "width", 1.0, "Multiply every network width of the preset by this factor.", 0.1, 8.0
 )
 SET = flags.DEFINE_multi_string(
-    "set", [],
-    "Any other field of the config, e.g. --set=loss.perceptual=0.5 or "
+    "set",
+    [],
+    "Set any other field of the config, e.g. --set=loss.perceptual=0.5 or "
     "--set='loss.edges=[[0, 0], [8000, 0.1]]' (images seen, value); may be repeated.",
-)  # fmt: skip
+)
 PRECISION = flags.DEFINE_enum(
-    "precision", None, ["auto", "float32", "bfloat16"],
-    "Arithmetic of the networks; auto is bfloat16 on GPUs and TPUs, float32 on a CPU.",
-)  # fmt: skip
+    "precision",
+    None,
+    typing.get_args(_EXECUTION["precision"]),
+    "Compute the networks in this precision; auto is bfloat16 on GPUs and TPUs, float32 on a CPU.",
+)
 DATA = flags.DEFINE_enum(
-    "data", None, ["auto", "resident", "stream"],
-    "Where the crops are: all on every device, or read from the shards meanwhile; auto goes by "
-    "the device's memory.",
-)  # fmt: skip
+    "data",
+    None,
+    typing.get_args(_EXECUTION["data"]),
+    "Keep all crops on every device, or stream them from the shards; auto goes by the memory of "
+    "the device.",
+)
 ACCUMULATE = flags.DEFINE_integer(
-    "accumulate", None, "Parts in which the batch of a step is computed, to need less memory.",
+    "accumulate",
+    None,
+    "Compute the batch of a step in this many parts, to need less memory.",
     lower_bound=1,
-)  # fmt: skip
+)
 REMATERIALISE = flags.DEFINE_boolean(
     "rematerialise", None, "Compute feature maps twice, to need less memory."
 )
 COORDINATOR = flags.DEFINE_string(
-    "coordinator", None,
-    "host:port of process 0, for a run of several processes; each is started with the same "
-    "flags but for --process_id, and all see --workdir and the data sets.",
-)  # fmt: skip
+    "coordinator",
+    None,
+    "Join a run of several processes through this address, host:port of process 0. Each process is "
+    "started with the same flags but for --process_id, and all see --workdir and the data sets.",
+)
 PROCESSES = flags.DEFINE_integer(
-    "num_processes", None, "How many processes the run has.", lower_bound=1
+    "num_processes", None, "Wait for this many processes.", lower_bound=1
 )
-PROCESS = flags.DEFINE_integer("process_id", None, "Which of them this is, from 0.", lower_bound=0)
+PROCESS = flags.DEFINE_integer("process_id", None, "Number this process, from 0.", lower_bound=0)
 CACHE = flags.DEFINE_string(
-    "compilation_cache", None,
-    "Folder where compiled programs are kept for the next start; default: "
+    "compilation_cache",
+    None,
+    "Keep compiled programs for the next start in this folder; default: "
     "$JAX_COMPILATION_CACHE_DIR, or sagan-jax in the user's cache.",
-)  # fmt: skip
-BATCH = flags.DEFINE_integer(
-    "batch", None, "Images of each identity in one step; default: the preset's.", lower_bound=1
 )
-SEED = flags.DEFINE_integer("seed", None, "Of everything random; default: the preset's.")
+BATCH = flags.DEFINE_integer(
+    "batch",
+    None,
+    "Train on this many images of each identity in one step; default: the preset's.",
+    lower_bound=1,
+)
+SEED = flags.DEFINE_integer(
+    "seed", None, "Seed everything random with this number; default: the preset's."
+)
 INIT_FROM = flags.DEFINE_string(
-    "init_from", None, "Training folder of another run to start from; its networks must be alike."
+    "init_from", None, "Start from the training in this folder, which must have the same networks."
 )
 INIT_STEP = flags.DEFINE_string(
-    "init_step", "latest", "Which of its checkpoints: latest, best, or the number of a step."
+    "init_step",
+    "latest",
+    "Choose its checkpoint: latest, best, or the number of a step.",
 )
 INIT_TAKE = flags.DEFINE_enum_class(
-    "init_take", Take.PEOPLE, Take,
-    "What of it: the encoder; that and the decoders of the people in both runs, by their names; "
-    "or all, so that who is new starts as the one whose place is taken.",
-)  # fmt: skip
+    "init_take",
+    Take.PEOPLE,
+    Take,
+    "Take its encoder; the encoder and the decoders of the people in both runs, by their names; or "
+    "everything, so that a new person starts as the one whose place is taken.",
+)
 FREEZE = flags.DEFINE_list(
-    "freeze", [], "Parts kept as they are in --init_from: encoder, decoder_a, decoder_b."
+    "freeze", [], "Freeze these parts as they are in --init_from: encoder, decoder_a, decoder_b."
 )
 KEEP = flags.DEFINE_integer(
-    "keep", 2, "Newest checkpoints that stay, besides the best one.", lower_bound=1
+    "keep",
+    _KEEP.latest,
+    "Keep this many newest checkpoints, besides the best one.",
+    lower_bound=1,
 )
 SNAPSHOTS = flags.DEFINE_integer(
-    "snapshot_every", None,
-    "Images after which a checkpoint is kept for good, a multiple of the config's "
-    "checkpoint_every; default: never.", lower_bound=1,
-)  # fmt: skip
-PROFILE_AT = flags.DEFINE_integer(
-    "profile_at", None, "Images after which steps are profiled, into WORKDIR/profile.",
+    "snapshot_every",
+    _KEEP.every,
+    "Keep a checkpoint for good every so many images, a multiple of the config's checkpoint_every; "
+    "default: never.",
     lower_bound=1,
-)  # fmt: skip
-PROFILE_STEPS = flags.DEFINE_integer("profile_steps", 5, "How many steps.", lower_bound=1)
+)
+PROFILE_AT = flags.DEFINE_integer(
+    "profile_at",
+    None,
+    "Profile steps after this many images, into WORKDIR/profile.",
+    lower_bound=1,
+)
+PROFILE_STEPS = flags.DEFINE_integer("profile_steps", 5, "Profile this many steps.", lower_bound=1)
 FIND_LR = flags.DEFINE_bool(
-    "find_lr", False,
-    "Do not train: find the learning rate by a range test on a model that is thrown away, and "
-    "write it to WORKDIR/find_lr.json and .svg.",
-)  # fmt: skip
+    "find_lr",
+    False,
+    "Find the learning rate by a range test on a model that is thrown away, write it to "
+    "WORKDIR/find_lr.json and .svg, and train nothing.",
+)
 
 
 def main(argv: Sequence[str]) -> None:
@@ -117,7 +149,7 @@ def main(argv: Sequence[str]) -> None:
     from sagan_jax.devices import compilation_cache
 
     _join_processes()
-    logging.info("Compiled programs are kept in %s.", compilation_cache.keep(CACHE.value))
+    logging.info("Compiled programs are kept in %s.", compilation_cache.enable(CACHE.value))
     changes: dict[str, Any] = {"batch": BATCH.value, "seed": SEED.value}
     config = PRESETS[PRESET.value]()
     config = config_lib.lengthened(config, IMAGES.value or config.images)
@@ -150,13 +182,13 @@ def _train(config: Config) -> None:
     from sagan_jax.configs.warm_start import Start
     from sagan_jax.evaluation import holdout_swap
     from sagan_jax.training import train
-    from sagan_jax.training.monitor import Window
+    from sagan_jax.training.monitor import ProfileWindow
     from sagan_jax.validation import reconstruction
 
     start = None
     if INIT_FROM.value:
         start = Start(pathlib.Path(INIT_FROM.value), INIT_STEP.value, INIT_TAKE.value)
-    window = Window(PROFILE_AT.value, PROFILE_STEPS.value) if PROFILE_AT.value else None
+    window = ProfileWindow(PROFILE_AT.value, PROFILE_STEPS.value) if PROFILE_AT.value else None
     train.train(
         config,
         (pathlib.Path(A.value), pathlib.Path(B.value)),
@@ -169,9 +201,6 @@ def _train(config: Config) -> None:
 
 
 def _keep(config: Config) -> Keep:
-    from data_prep.errors import InputError
-    from sagan_jax.checkpoints.checkpoint import Keep
-
     if SNAPSHOTS.value is None:
         return Keep(KEEP.value)
     per_step = 2 * config.batch
@@ -186,9 +215,11 @@ def _keep(config: Config) -> Keep:
 def _execution() -> list[str]:
     """The flags of `ExecutionConfig` as assignments."""
     values = {
-        "precision": PRECISION.value, "data": DATA.value, "accumulate": ACCUMULATE.value,
+        "precision": PRECISION.value,
+        "data": DATA.value,
+        "accumulate": ACCUMULATE.value,
         "rematerialise": REMATERIALISE.value,
-    }  # fmt: skip
+    }
     return [f"execution.{k}={json.dumps(v)}" for k, v in values.items() if v is not None]
 
 

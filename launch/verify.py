@@ -1,6 +1,6 @@
-"""Says whether videos and pictures are marked as synthetic, by whom, and whether that holds.
+"""Checks whether videos and images are marked as synthetic, by whom, and whether that holds.
 
-Of a data set it says whether every shard is whole, and names those that are not.
+A data set is checked shard by shard; damaged shards are named.
 
 Exit code: 0 marked and unchanged, 3 changed since, 4 watermark without a manifest,
 5 no mark, 1 not readable; of several files the highest.
@@ -19,8 +19,10 @@ from absl import flags
 
 from launch import cli
 
-JSON = flags.DEFINE_bool("json", False, "Print one JSON object a file, and no words.")
-KEY = flags.DEFINE_string("watermark_key", None, "Whose watermark to look for; default: anyone's.")
+JSON = flags.DEFINE_bool("json", False, "Print one JSON object a file instead of sentences.")
+KEY = flags.DEFINE_string(
+    "watermark_key", None, "Look for the watermark with this key; default: the public one."
+)
 
 
 def main(argv: Sequence[str]) -> None:
@@ -33,22 +35,23 @@ def main(argv: Sequence[str]) -> None:
 
 
 def _file(path: pathlib.Path) -> int:
-    """Says what a file is; returns its exit code."""
+    """Reports on a file; returns the exit code."""
     from sagan_jax.provenance import verify, watermark
 
     report = verify.verify(path, KEY.value or watermark.PUBLIC_KEY)
-    print(json.dumps(_plain(report)) if JSON.value else report.words(), flush=True)
+    print(json.dumps(_plain(report)) if JSON.value else report.summary(), flush=True)
     return report.verdict
 
 
 def _data_set(folder: pathlib.Path) -> int:
-    """Says whether a data set is whole; returns its exit code."""
+    """Reports whether a data set is whole; returns the exit code."""
     from data_prep.dataset import identity_card, reader
     from data_prep.runtime.progress import Progress
     from sagan_jax.provenance.verify import Verdict
 
     every = list(identity_card.read_card(folder).shards())
-    with Progress("reading shards", total=sum(s["bytes"] for s in every), unit="bytes") as bar:
+    total = sum(shard.bytes for shard in every)
+    with Progress("reading shards", total=total, unit="bytes") as bar:
         problems = reader.verify(folder, bar.advance)
     if JSON.value:
         print(json.dumps({"path": str(folder), "shards": len(every), "damaged": problems}))

@@ -55,7 +55,7 @@ def _programs() -> set[str]:
 
 
 def _anchors(path: pathlib.Path) -> set[str]:
-    """What the headings of a page are called in links."""
+    """Anchors of the headings of a page."""
     headings = re.findall(r"^#+ (.*)$", path.read_text(), re.MULTILINE)
     plain = (re.sub(r"[^\w\s-]", "", heading).strip().lower() for heading in headings)
     return {re.sub(r"[\s-]+", "-", heading) for heading in plain}

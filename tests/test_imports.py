@@ -1,6 +1,7 @@
 """The arrows of the design, which hold for files that are not written yet, too."""
 
 import ast
+import functools
 import pathlib
 
 import pytest
@@ -15,7 +16,8 @@ _MODULES = {
 }
 
 
-def _imports(path: pathlib.Path, *, at_the_top: bool = False) -> set[str]:
+@functools.cache
+def _imports(path: pathlib.Path, *, at_the_top: bool = False) -> frozenset[str]:
     """Every module a file imports, `from a import b` as both `a` and `a.b`.
 
     Args:
@@ -30,10 +32,11 @@ def _imports(path: pathlib.Path, *, at_the_top: bool = False) -> set[str]:
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    return found
+    return frozenset(found)
 
 
-def _reaches(start: str, *, at_the_top: bool = False) -> set[str]:
+@functools.cache
+def _reaches(start: str, *, at_the_top: bool = False) -> frozenset[str]:
     """Modules that one brings in, ours and the first names of others."""
     seen, todo = set(), [start]
     while todo:
@@ -43,7 +46,7 @@ def _reaches(start: str, *, at_the_top: bool = False) -> set[str]:
         seen.add(module)
         if module in _MODULES:
             todo += _imports(_MODULES[module], at_the_top=at_the_top)
-    return seen
+    return frozenset(seen)
 
 
 def _within(package: str) -> list[str]:
@@ -99,9 +102,59 @@ def test_no_package_imports_one_that_imports_it():
     assert not packages
 
 
+def _outside_imports(package: str) -> set[str]:
+    """Modules of a package that the sources of other packages import."""
+    return {
+        other
+        for module, path in _MODULES.items()
+        for other in _imports(path) & _MODULES.keys()
+        if _package(other) == package != _package(module)
+    }
+
+
+# The packages of the programs have no face: nothing below them imports them.
+_PACKAGES = sorted({_package(module) for module in _MODULES if module.count(".") > 1})
+_LIBRARIES = [package for package in _PACKAGES if not package.startswith("launch.")]
+
+
+@pytest.mark.parametrize("package", _LIBRARIES)
+def test_a_package_has_a_public_face(package):
+    tree = ast.parse((ROOT / package.replace(".", "/") / "__init__.py").read_text())
+    lines = (ast.get_docstring(tree) or "").splitlines()
+    assert 1 < len(lines) <= 7
+    # Nothing is imported there, so that using one module does not load the others.
+    assert not [n for n in ast.walk(tree) if isinstance(n, ast.Import | ast.ImportFrom)]
+    (names,) = [
+        ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
+    ]
+    assert list(names) == sorted(names) and 1 <= len(names) <= 6
+    assert {f"{package}.{name}" for name in names} <= _MODULES.keys()
+
+
+@pytest.mark.parametrize("package", _LIBRARIES)
+def test_from_outside_only_the_public_modules_are_imported(package):
+    tree = ast.parse((ROOT / package.replace(".", "/") / "__init__.py").read_text())
+    public = {
+        f"{package}.{name}"
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        for name in ast.literal_eval(node.value)
+    }
+    assert not _outside_imports(package) - public
+
+
+def test_no_private_name_is_imported():
+    for module, path in _MODULES.items():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom):
+                assert not [a.name for a in node.names if a.name.startswith("_")], module
+
+
 def test_media_are_read_in_one_place():
     users = {module for module, path in _MODULES.items() if "av" in _imports(path)}
-    # What is compared with coding a video anew by PyAV alone.
+    # The benchmark compares with coding a video anew by PyAV alone.
     assert {m for m in users if _package(m) != "data_prep.media"} == {
         "launch.benchmarks.conversion"
     }
@@ -134,11 +187,11 @@ def test_the_weights_of_a_judge_are_opened_in_one_place(names, users):
 def test_the_judges_serve_evaluation_alone():
     judges = {f"{_EVALUATION}.sface", f"{_EVALUATION}.fid_kid", "data_prep.mesh.blendshapes"}
     users = {m for m, path in _MODULES.items() if _imports(path) & judges}
-    assert users == {f"{_EVALUATION}.gallery", f"{_EVALUATION}.evaluate_clip"}
+    assert users == {f"{_EVALUATION}.gallery", f"{_EVALUATION}.scoring"}
 
 
 _JUDGES = {"data_prep.mesh.face_mesh", "data_prep.mesh.blendshapes"}
-# What a loss or its gradient can be made of; `training.train` brings in all of it.
+# Packages that a loss or its gradient can be made of; `training.train` brings in all of them.
 _LEARNING = ("training", "losses", "networks", "data", "validation")
 
 
@@ -160,9 +213,9 @@ def test_a_loss_can_open_the_networks_of_lpips_and_dlib_and_no_others():
     users = {m for m in learning & _MODULES.keys() if "data_prep.weights" in _imports(_MODULES[m])}
     # But for `perceptual` these only say which licences there are.
     cards = {
+        "sagan_jax.checkpoints.facts",
         "sagan_jax.checkpoints.model_card",
         "sagan_jax.provenance.manifest",
-        "sagan_jax.training.train",
         "sagan_jax.training.train_report",
     }
     assert users == {perceptual} | cards

@@ -1,4 +1,4 @@
-"""What a data set says about itself, for people (`card.json` says it to programs)."""
+"""The card of a data set as text for people; `card.json` is for programs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Aligned face crops with masks and landmarks, made to train a face swap. Schema
 {% if non_commercial %}**{{ non_commercial }}** The table at the end says which.
 
 {% endif -%}
-These are pictures of a person. Use them for what was agreed to, and for nothing else.
+These are images of a person. Use them for what was agreed to, and for nothing else.
 `python -m launch.forget --identity "{{ card.identity }}" --root FOLDER` removes them together
 with every model that was trained on them.
 
@@ -67,15 +67,17 @@ Left out:
 
 
 def markdown(card: IdentityCard) -> str:
-    """The card as Markdown."""
+    """Returns the card as Markdown."""
     return jinja2.Template(_TEMPLATE).render(card=card, non_commercial=_limit(card))
 
 
 def description(card: IdentityCard) -> str:
-    """What TFDS shows of the data set."""
-    said = f"Aligned faces of {card.identity}. Consent: {card.consent}"
-    return "\n".join(filter(None, (said, _limit(card))))
+    """Returns the description of the data set that TFDS keeps, a line or two."""
+    text = f"Aligned faces of {card.identity}. Consent: {card.consent}"
+    limit = _limit(card)
+    return f"{text}\n{limit}" if limit else text
 
 
 def _limit(card: IdentityCard) -> str:
+    """Returns the sentence that excludes commercial use; empty if no model excludes it."""
     return weights.NON_COMMERCIAL if weights.non_commercial(card.models) else ""

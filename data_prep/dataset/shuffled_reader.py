@@ -1,4 +1,4 @@
-"""The training crops of a data set in random order, without end, read as they are needed."""
+"""Reading the training crops of a data set in random order, without end, as they are needed."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from data_prep.errors import InputError
 if TYPE_CHECKING:
     import tensorflow as tf
 
-# Records, some 100 KB each, among which the next is drawn; they come from so many shards.
-_AMONG = 2048
+# Size of the shuffle buffer, records of some 100 KB, and number of shards it is filled from.
+_BUFFER = 2048
 _SHARDS = 16
 
 
 def read(folder: str | pathlib.Path, seed: int, start: int = 0) -> Iterator[dict[str, Any]]:
-    """Every crop once in an order of its own, then all again in another, by `tf.data`.
+    """Reads every training crop once in random order, then all again in another order, and so on.
 
-    The order depends on the seed alone: to go on where one left off, start there. What lies
-    before is read but not decoded.
+    The order depends on the seed alone, so a stopped training continues by starting at the number
+    of crops it had read. Skipped crops are read from disk but not decoded.
 
     Args:
-      folder: the data set, in TFRecord.
-      seed: of the order.
-      start: how many crops to leave out, of all that ever come.
+      folder: folder of the data set, in TFRecord.
+      seed: seed of the order.
+      start: number of crops to skip.
 
     Yields:
-      `image`, `masks`, `pose` and `landmarks` of an example, as `shards.read` has them.
+      `image`, `masks`, `pose` and `landmarks` of an example, as in `reader.read`.
 
     Raises:
       InputError: if the folder is no data set, it has no training crops or is of another
@@ -41,19 +41,21 @@ def read(folder: str | pathlib.Path, seed: int, start: int = 0) -> Iterator[dict
     import tensorflow as tf
     import tensorflow_datasets as tfds
 
-    # TensorFlow only reads files here; it would otherwise take all of the GPU's memory.
+    # TensorFlow only reads files here; otherwise it would take all of the GPU's memory.
     tf.config.set_visible_devices([], "GPU")
     card = identity_card.read_card(folder)
     if card.file_format != "tfrecord":
         raise InputError(
-            f"{folder}: is in {card.file_format}, and only TFRecord is streamed; prepare it with "
-            "--format=tfrecord, or train with --data=resident"
+            f"{folder}: is in {card.file_format}, and only TFRecord is streamed; prepare it in "
+            "TFRecord, or train with all crops on the device (data=resident)",
+            setting="data",
         )
     if not card.count("train"):
         raise InputError(f"{folder}: the split 'train' is empty; prepare a longer video")
     builder = tfds.builder_from_directory(str(folder))
     first, before = divmod(start, card.count("train"))
-    with reader.damage_named(folder):
+    with reader.naming_damage(folder):
+        # Each epoch is shuffled by itself, so that the order at `start` needs none before it.
         for epoch in itertools.count(first):
             examples = _epoch(builder, seed, epoch).skip(before)
             yield from tfds.as_numpy(examples.map(_decoded, tf.data.AUTOTUNE).prefetch(_SHARDS))
@@ -61,28 +63,32 @@ def read(folder: str | pathlib.Path, seed: int, start: int = 0) -> Iterator[dict
 
 
 def _epoch(builder: Any, seed: int, epoch: int) -> tf.data.Dataset:
-    """All crops, pictures still as PNG."""
+    """Returns all crops in the order of one epoch, images still as PNG."""
     import tensorflow as tf
     import tensorflow_datasets as tfds
 
     (order,) = np.random.SeedSequence([seed, epoch]).generate_state(1)
+    # Threads must not decide which of two shards delivers first.
     options = tf.data.Options()
     options.deterministic = True
     masks = dict.fromkeys(identity_card.MASKS, True)
     wanted = {"image": True, "masks": masks, "pose": True, "landmarks": True}
-    left = tfds.decode.SkipDecoding
+    # PNGs are decoded after shuffling: they take a tenth of the memory in the buffer.
+    skip = tfds.decode.SkipDecoding
+    undecoded = {"image": skip(), "masks": dict.fromkeys(identity_card.MASKS, skip())}
     examples = builder.as_dataset(
         split="train",
         shuffle_files=True,
-        decoders=tfds.decode.PartialDecoding(
-            wanted, {"image": left(), "masks": dict.fromkeys(identity_card.MASKS, left())}
-        ),
+        decoders=tfds.decode.PartialDecoding(wanted, undecoded),
         read_config=tfds.ReadConfig(
-            options=options, shuffle_seed=int(order), interleave_cycle_length=_SHARDS,
-            interleave_block_length=1, skip_prefetch=True,
+            options=options,
+            shuffle_seed=int(order),
+            interleave_cycle_length=_SHARDS,
+            interleave_block_length=1,
+            skip_prefetch=True,
         ),
-    )  # fmt: skip
-    return examples.shuffle(_AMONG, seed=int(order))
+    )
+    return examples.shuffle(_BUFFER, seed=int(order))
 
 
 def _decoded(example: dict[str, Any]) -> dict[str, Any]:

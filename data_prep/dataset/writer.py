@@ -1,14 +1,13 @@
-"""Aligned faces to a TFDS data set, and back: one folder, one identity.
+"""Writing aligned faces as a TFDS data set: one folder, one identity.
 
-The folder is read by anyone with `tfds.builder_from_directory(folder)`. TensorFlow and TFDS
-are imported where they are used: they take seconds, and a wrong flag should not wait.
+Anyone can read the folder with `tfds.builder_from_directory(folder)`. TensorFlow and TFDS are
+imported where they are used: they take seconds, and a mistyped setting should not have to wait.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import itertools
-import json
 import os
 import pathlib
 import shutil
@@ -18,42 +17,47 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
+from data_prep import json_records
 from data_prep.dataset import dataset_card
-from data_prep.records import (
-    CROP_SIZE,
-    EMBEDDING_SIZE,
-    NUM_LANDMARKS,
-    AlignedFace,
+from data_prep.dataset.identity_card import (
+    CARD,
+    FORMATS,
+    MASKS,
+    SPLITS,
+    IdentityCard,
+    ShardCard,
+    VideoCard,
+    write_unfinished,
 )
+from data_prep.records import CROP_SIZE, EMBEDDING_SIZE, NUM_LANDMARKS, AlignedFace
 from data_prep.runtime import files, prefetch
 
 if TYPE_CHECKING:
     import tensorflow_datasets as tfds
-from data_prep.dataset.identity_card import CARD, FORMATS, MASKS, SPLITS, IdentityCard
 
 _NAME = "face_identity"
 _SHARD_EXAMPLES = 512
-# Runs suit what is left of both pictures and masks better than zlib's default strategy.
-_PNG = [
-    cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE,
-]  # fmt: skip
-# One filter for all rows, where libpng would try five for each. Against that, of 60 crops of three
-# people and their masks: a crop takes 1.95 instead of 2.83 ms to write and 1.1 instead of 2.2 to
-# read and is a tenth larger, a mask takes 0.09 instead of 0.38 ms and is a fifth smaller.
-_PICTURE_FILTER, _MASK_FILTER = cv2.IMWRITE_PNG_FILTER_UP, cv2.IMWRITE_PNG_FILTER_NONE
+# After the row filter both images and masks are full of runs, which suit this strategy better than
+# zlib's default.
+_PNG_COMPRESSION = [cv2.IMWRITE_PNG_COMPRESSION, 1]
+_PNG = [*_PNG_COMPRESSION, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE]
+# One filter for all rows; libpng would try five for each. Measured against that on 60 crops of
+# three people and their masks: a crop takes 1.95 instead of 2.83 ms to write and 1.1 instead of
+# 2.2 ms to read and is a tenth larger; a mask takes 0.09 instead of 0.38 ms and is a fifth smaller.
+_IMAGE_FILTER, _MASK_FILTER = cv2.IMWRITE_PNG_FILTER_UP, cv2.IMWRITE_PNG_FILTER_NONE
 
 
 class Writer:
     """Writes a data set aside and puts it in its place when it is whole.
 
-    A context manager; if the block fails, what was in the folder before stays. No shard holds
-    crops of two videos, so that it can be used again when a video is added.
+    A context manager; if the block fails, an earlier data set in the folder stays. No shard holds
+    crops of two videos, so that shards can be used again when a video is added.
 
     Args:
-      folder: the data set.
+      folder: folder of the data set.
       identity: name of the person.
       consent: statement of consent.
-      file_format: of the shards, one of `FORMATS`.
+      file_format: format of the shards, one of `FORMATS`.
     """
 
     def __init__(
@@ -61,33 +65,35 @@ class Writer:
     ):
         self._folder, self._aside = folder, _aside(folder)
         self._file_format = file_format
-        self._shards: dict[str, dict[str, list[dict[str, Any]]]] = {}
+        # Shards by SHA-256 of their video, then by split.
+        self._shards: dict[str, dict[str, list[ShardCard]]] = {}
         shutil.rmtree(self._aside, ignore_errors=True)
         self._aside.mkdir(parents=True)
-        # Whose crops these are is known from the first one on; the whole card comes last.
-        (self._aside / CARD).write_text(json.dumps({"identity": identity, "consent": consent}))
+        write_unfinished(self._aside, identity, consent)
 
-    def add(self, split: str, faces: Iterable[AlignedFace], video: dict[str, Any]) -> int:
-        """Writes the crops of one split of one video; returns their number."""
+    def add(self, split: str, faces: Iterable[AlignedFace], video: VideoCard) -> int:
+        """Writes the crops of one split of one video; returns the number of crops."""
         shards = self._shards_of(video)[split]
+        # Encoding PNGs takes longest, so it runs in threads, ahead of the shards.
         examples = _serialised(prefetch.map_ahead(lambda face: _example(face, video), faces))
         while records := list(itertools.islice(examples, _SHARD_EXAMPLES)):
-            path = self._aside / f"{video['sha256']}-{split}-{len(shards):05d}"
+            path = self._aside / f"{video.sha256}-{split}-{len(shards):05d}"
             shards.append(_write_shard(path, records, self._file_format))
-        return sum(shard["examples"] for shard in shards)
+        return sum(shard.examples for shard in shards)
 
-    def link(self, folder: pathlib.Path, video: dict[str, Any]) -> None:
+    def link(self, folder: pathlib.Path, video: VideoCard) -> None:
         """Takes over the shards of a video from another data set of the same format.
 
         Args:
-          folder: the other data set; it keeps them.
-          video: from its card.
+          folder: the other data set, which keeps its shards.
+          video: card of the video in the other data set.
         """
         for split in SPLITS:
-            for shard in video["shards"][split]:
-                name = f"{video['sha256']}-{shard['name']}"
-                _link(folder / shard["name"], self._aside / name)
-                self._shards_of(video)[split].append(shard | {"name": name})
+            # The other data set numbered its shards through; the video makes the names unique here.
+            for shard in video.shards.get(split, ()):
+                name = f"{video.sha256}-{shard.name}"
+                _link(folder / shard.name, self._aside / name)
+                self._shards_of(video)[split].append(dataclasses.replace(shard, name=name))
 
     def finish(
         self, card: IdentityCard, seal: Callable[[pathlib.Path], object] | None = None
@@ -95,19 +101,20 @@ class Writer:
         """Adds card and metadata and gives the folder its name.
 
         Args:
-          card: of the data set; its videos set the order of the shards.
-          seal: what is done to the whole folder before it gets its name.
+          card: card of the data set; its videos set the order of the shards.
+          seal: completes the whole folder before it gets its name.
 
         Returns:
-          the card, with the shards of every video.
+          The card, with the shards of every video.
         """
         videos = self._name_shards(card.videos)
         card = dataclasses.replace(card, videos=videos, file_format=self._file_format)
         _write_metadata(self._aside, card)
-        (self._aside / CARD).write_text(json.dumps(dataclasses.asdict(card), indent=2))
+        (self._aside / CARD).write_text(json_records.dumps(card))
         (self._aside / dataset_card.NAME).write_text(dataset_card.markdown(card))
         if seal:
             seal(self._aside)
+        # Two renames and a deletion: `recover` mends what a kill between them leaves.
         if self._folder.exists():
             self._folder.rename(_replaced(self._folder))
         self._aside.rename(self._folder)
@@ -120,23 +127,34 @@ class Writer:
     def __exit__(self, *_: object) -> None:
         shutil.rmtree(self._aside, ignore_errors=True)
 
-    def _shards_of(self, video: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
-        return self._shards.setdefault(video["sha256"], {split: [] for split in SPLITS})
+    def _shards_of(self, video: VideoCard) -> dict[str, list[ShardCard]]:
+        return self._shards.setdefault(video.sha256, {split: [] for split in SPLITS})
 
-    def _name_shards(self, videos: Iterable[dict[str, Any]]) -> tuple[dict[str, Any], ...]:
-        """Gives the shards the names TFDS expects; returns the videos with them."""
-        named = [video | {"shards": self._shards_of(video)} for video in videos]
+    def _name_shards(self, videos: Iterable[VideoCard]) -> tuple[VideoCard, ...]:
+        """Gives the shards the names TFDS expects; returns the videos with these shards."""
+        videos = tuple(videos)
         for split in SPLITS:
-            shards = [shard for video in named for shard in video["shards"][split]]
-            for index, shard in enumerate(shards):
-                name = f"{_NAME}-{split}.{self._file_format}-{index:05d}-of-{len(shards):05d}"
-                (self._aside / shard["name"]).rename(self._aside / name)
-                shard["name"] = name
-        return tuple(named)
+            # TFDS numbers the shards of a split through, whatever video they are of.
+            lists = [self._shards_of(video)[split] for video in videos]
+            total, index = sum(map(len, lists)), 0
+            for shards in lists:
+                for position, shard in enumerate(shards):
+                    name = f"{_NAME}-{split}.{self._file_format}-{index:05d}-of-{total:05d}"
+                    (self._aside / shard.name).rename(self._aside / name)
+                    shards[position] = dataclasses.replace(shard, name=name)
+                    index += 1
+        return tuple(
+            dataclasses.replace(
+                video,
+                shards={name: tuple(shards) for name, shards in self._shards_of(video).items()},
+            )
+            for video in videos
+        )
 
 
 def recover(folder: pathlib.Path) -> None:
-    """Finishes or undoes a replacement of a data set that was cut short."""
+    """Finishes or undoes a replacement of a data set that was cut short, see `Writer.finish`."""
+    # Only the older data set is there: the new one had not got its name yet.
     if _replaced(folder).exists() and not folder.exists():
         _replaced(folder).rename(folder)
     shutil.rmtree(_replaced(folder), ignore_errors=True)
@@ -153,7 +171,8 @@ def _replaced(folder: pathlib.Path) -> pathlib.Path:
 def _link(path: pathlib.Path, other: pathlib.Path) -> None:
     try:
         os.link(path, other)
-    except OSError:  # not every file system knows a second name for a file
+    except OSError:
+        # Not every file system has hard links.
         shutil.copyfile(path, other)
 
 
@@ -164,21 +183,21 @@ def _serialised(examples: Iterable[dict[str, Any]]) -> Iterator[bytes]:
     serializer = example_serializer.ExampleSerializer(features.get_serialized_info())
     for example in examples:
         record = serializer.get_tf_example(features.encode_example(example))
-        # Or else the features are in an order that differs from process to process.
+        # Otherwise the order of the features differs from process to process.
         yield record.SerializeToString(deterministic=True)
 
 
-def _write_shard(path: pathlib.Path, records: list[bytes], file_format: str) -> dict[str, Any]:
+def _write_shard(path: pathlib.Path, records: list[bytes], file_format: str) -> ShardCard:
     from tensorflow_datasets.core import file_adapters
 
     adapter = file_adapters.ADAPTER_FOR_FORMAT[file_adapters.FileFormat(file_format)]
     adapter.write_examples(path, enumerate(records))
-    return {
-        "name": path.name,
-        "examples": len(records),
-        "bytes": path.stat().st_size,
-        "sha256": files.sha256_of(path),
-    }
+    return ShardCard(
+        name=path.name,
+        examples=len(records),
+        bytes=path.stat().st_size,
+        sha256=files.sha256_of(path),
+    )
 
 
 def _write_metadata(folder: pathlib.Path, card: IdentityCard) -> None:
@@ -186,14 +205,18 @@ def _write_metadata(folder: pathlib.Path, card: IdentityCard) -> None:
 
     splits = []
     for split in SPLITS:
-        shards = [shard for video in card.videos for shard in video["shards"][split]]
-        lengths, size = [s["examples"] for s in shards], sum(s["bytes"] for s in shards)
+        shards = [shard for video in card.videos for shard in video.shards[split]]
+        lengths, size = [shard.examples for shard in shards], sum(shard.bytes for shard in shards)
         if shards:
             splits.append(tfds.core.SplitInfo(split, lengths, size))
     tfds.folder_dataset.write_metadata(
-        data_dir=folder, features=_features(), split_infos=splits, version=card.schema_version,
-        description=dataset_card.description(card), check_data=False,
-    )  # fmt: skip
+        data_dir=folder,
+        features=_features(),
+        split_infos=splits,
+        version=card.schema_version,
+        description=dataset_card.description(card),
+        check_data=False,
+    )
 
 
 def _features() -> tfds.features.FeaturesDict:
@@ -205,7 +228,7 @@ def _features() -> tfds.features.FeaturesDict:
     def floats(*shape: int) -> Any:
         return tfds.features.Tensor(shape=shape, dtype=np.float32)
 
-    return tfds.features.FeaturesDict({
+    features = {
         "image": image(3),
         "masks": {name: image(1) for name in MASKS},
         "landmarks": floats(NUM_LANDMARKS, 2),
@@ -219,12 +242,13 @@ def _features() -> tfds.features.FeaturesDict:
         "timestamp_us": np.int64,
         "track_id": np.int64,
         "video": {"name": tfds.features.Text(), "sha256": tfds.features.Text()},
-    })  # fmt: skip
+    }
+    return tfds.features.FeaturesDict(features)
 
 
-def _example(face: AlignedFace, video: dict[str, Any]) -> dict[str, Any]:
+def _example(face: AlignedFace, video: VideoCard) -> dict[str, Any]:
     return {
-        "image": _png(cv2.cvtColor(face.image, cv2.COLOR_RGB2BGR), _PICTURE_FILTER),
+        "image": _png(cv2.cvtColor(face.image, cv2.COLOR_RGB2BGR), _IMAGE_FILTER),
         "masks": {name: _png(face.masks[name], _MASK_FILTER) for name in MASKS},
         "landmarks": face.landmarks,
         "transform": face.transform,
@@ -236,7 +260,7 @@ def _example(face: AlignedFace, video: dict[str, Any]) -> dict[str, Any]:
         "frame_index": face.frame_index,
         "timestamp_us": face.timestamp_us,
         "track_id": face.track_id,
-        "video": {"name": video["name"], "sha256": video["sha256"]},
+        "video": {"name": video.name, "sha256": video.sha256},
     }
 
 

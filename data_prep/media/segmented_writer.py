@@ -31,7 +31,8 @@ from data_prep.media.video_reader import VideoInfo
 from data_prep.media.video_writer import VideoWriter
 from data_prep.runtime.files import Seal, write_atomically
 
-# 15 batches of 16 frames, about as far as x264 lets key frames lie apart by itself (250).
+# A multiple of the batches that are rendered at once, and about as far as x264 lets key frames lie
+# apart by itself (250).
 SEGMENT_FRAMES = 240
 
 
@@ -112,11 +113,8 @@ class SegmentFolder:
 
     def add(self, segment: Segment) -> None:
         """Marks the segment after the last one as complete."""
-        path = self.file(len(self.segments), ".json")
-        # The partial file of `write_atomically` would be counted by `_read` after a crash.
-        aside = path.with_suffix(".partial")
-        aside.write_text(json.dumps(dataclasses.asdict(segment)))
-        aside.replace(path)
+        with write_atomically(self.file(len(self.segments), ".json")) as aside:
+            aside.write_text(json.dumps(dataclasses.asdict(segment)))
         self.segments.append(segment)
 
     def create(self) -> None:
@@ -138,7 +136,8 @@ class SegmentFolder:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _read(self) -> Iterator[Segment]:
-        for index in range(len(list(self.folder.glob("*.json")))):
+        # A partial file that a crash left begins with a dot.
+        for index in range(len(list(self.folder.glob("[0-9]*.json")))):
             yield Segment(**json.loads(self.file(index, ".json").read_text()))
 
 

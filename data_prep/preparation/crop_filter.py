@@ -1,8 +1,8 @@
-"""How useful a crop is, and whether it is worth training on.
+"""Deciding which crops are worth training on.
 
-The limits are set to drop only what hurts: none of the sample clips loses a crop to anything
-but being the same as the one before it, and a crop spoilt on purpose is dropped. The figures
-behind each limit are in `QualitySettings`.
+The limits drop only what hurts: none of the sample clips loses a crop to anything but being the
+same as the crop before it, and a crop spoilt on purpose is dropped. The measurements behind each
+limit are in `QualitySettings`.
 """
 
 from __future__ import annotations
@@ -15,29 +15,25 @@ from collections.abc import Iterable, Iterator
 import cv2
 import numpy as np
 
-from data_prep.even_spacing import spread
+from data_prep.even_spacing import evenly_spaced
 from data_prep.imaging import similarity
 from data_prep.imaging.sharpness import blur_effect
 from data_prep.mesh import crop_alignment
+from data_prep.mesh.topology import BELOW_FOREHEAD
 from data_prep.records import AlignedFace
-from data_prep.reporting import thumbnails as thumbnails_lib
+from data_prep.reporting.thumbnails import thumbnail
 
-# The face without the forehead, over which hair may hang: jaw, cheeks, brows, tip of the nose.
-_BELOW_THE_FOREHEAD = [
-    127, 234, 93, 132, 58, 172, 136, 150, 149, 176, 148, 152, 377, 400, 378, 379, 365, 397, 288,
-    361, 323, 454, 356, 70, 105, 107, 336, 334, 300, 1, 4,
-]  # fmt: skip
-# Rows and columns in shares of the side. Brows to mouth: face at any pose, no background. And
-# the whole face, of which a part changes.
+# Rows and columns in shares of the side: brows to mouth, which is face at any pose and never
+# background, and the whole face, in which to look for changes.
 _CORE = ((0.28, 0.85), (0.25, 0.75))
 _FACE = ((0.16, 0.96), (0.2, 0.8))
 _BLACK, _WHITE = 6, 249
-_GLANCE, _TILES = (48, 64), (6, 8)
+_COARSE, _TILES = (48, 64), (6, 8)
 _THUMBNAILS = 8
 
 
 class Reason(enum.StrEnum):
-    """Why a crop is not worth training on, in the order in which it is asked."""
+    """Why a crop is not worth training on, in the order in which limits are checked."""
 
     DUPLICATE = "duplicate"
     SMALL = "small"
@@ -49,14 +45,14 @@ class Reason(enum.StrEnum):
     BLURRED = "blurred"
 
     @property
-    def words(self) -> str:
-        """For people."""
-        return _WORDS[self]
+    def text(self) -> str:
+        """The reason in words, part of a sentence."""
+        return _TEXTS[self]
 
 
-_WORDS = {
+_TEXTS = {
     Reason.SMALL: "the face is too small in the frame",
-    Reason.OUTSIDE: "the face hangs out of the picture",
+    Reason.OUTSIDE: "the face reaches beyond the frame",
     Reason.TURNED: "the head is turned further than the face mesh can follow",
     Reason.HIDDEN: "too much of the face is hidden",
     Reason.DARK: "the face is too dark",
@@ -68,7 +64,7 @@ _WORDS = {
 
 @dataclasses.dataclass(frozen=True)
 class QualitySettings:
-    """What is dropped. See `CropMeasurements` for what each limit is compared with.
+    """Limits beyond which crops are dropped; `CropMeasurements` defines the measured values.
 
     Attributes:
       min_height: frame pixels. A face that is 40 high comes out at 32 dB of itself in a crop of
@@ -100,17 +96,17 @@ class QualitySettings:
 
 @dataclasses.dataclass(frozen=True)
 class CropMeasurements:
-    """What one crop is judged by.
+    """Measurements of one crop that the limits apply to.
 
     Attributes:
-      height: of the face, forehead to chin, in frame pixels.
+      height: height of the face, forehead to chin, in frame pixels.
       outside: share of the mesh that lies outside of the frame.
       turn: the larger of yaw and pitch, degrees, without sign.
       hidden: share of the face below the brows that is not in the face mask.
       black: share of that face, over pixels and channels, that is crushed (below 6).
       white: share of it that is blown out (above 249).
-      light: of its brightest pixels: the 95th percentile of the luma, grey levels.
-      blur: see `blur`.
+      light: 95th percentile of the luma of that face, grey levels.
+      blur: see `sharpness.blur_effect`.
     """
 
     height: float
@@ -124,19 +120,21 @@ class CropMeasurements:
 
 
 def measure(face: AlignedFace, height: int, width: int) -> CropMeasurements:
-    """The figures of one crop.
+    """Measures one crop.
 
     Args:
       face: the crop.
-      height: of the frame it comes from, pixels.
-      width: as `height`.
+      height: height of the frame it comes from, pixels.
+      width: width of that frame, pixels.
     """
     size = face.image.shape[0]
     luma = cv2.cvtColor(face.image, cv2.COLOR_RGB2GRAY)
-    hull = cv2.convexHull(face.landmarks[_BELOW_THE_FOREHEAD].round().astype(np.int32))
+    hull = cv2.convexHull(face.landmarks[list(BELOW_FOREHEAD)].round().astype(np.int32))
+    # Hair hides a forehead without harm, so only the face below the brows has to be visible.
     skin = cv2.fillConvexPoly(np.zeros_like(luma), hull, 1)
     levels = _levels(face.image, skin)
     points = similarity.apply(similarity.inverse(face.transform), face.landmarks)
+    # A pixel reaches half a pixel to each side of its centre.
     inside = np.all((points >= -0.5) & (points <= [width - 0.5, height - 0.5]), -1)
     return CropMeasurements(
         height=crop_alignment.FACE_HEIGHT * size / similarity.scale_of(face.transform),
@@ -150,41 +148,48 @@ def measure(face: AlignedFace, height: int, width: int) -> CropMeasurements:
     )
 
 
-def defect(figures: CropMeasurements, settings: QualitySettings) -> Reason | None:
-    """The first limit that a crop does not keep, None if it keeps them all."""
+def defect(measured: CropMeasurements, settings: QualitySettings) -> Reason | None:
+    """Returns the first limit that a crop exceeds, None if it exceeds none."""
     broken = {
-        Reason.SMALL: figures.height < settings.min_height,
-        Reason.OUTSIDE: figures.outside > settings.max_outside,
-        Reason.TURNED: figures.turn > settings.max_turn,
-        Reason.HIDDEN: figures.hidden > settings.max_hidden,
-        Reason.DARK: figures.black > settings.max_clipped or figures.light < settings.min_light,
-        Reason.BRIGHT: figures.white > settings.max_clipped,
-        Reason.BLURRED: figures.blur > settings.max_blur,
+        Reason.SMALL: measured.height < settings.min_height,
+        Reason.OUTSIDE: measured.outside > settings.max_outside,
+        Reason.TURNED: measured.turn > settings.max_turn,
+        Reason.HIDDEN: measured.hidden > settings.max_hidden,
+        Reason.DARK: measured.black > settings.max_clipped or measured.light < settings.min_light,
+        Reason.BRIGHT: measured.white > settings.max_clipped,
+        Reason.BLURRED: measured.blur > settings.max_blur,
     }
     return next((reason for reason, holds in broken.items() if holds), None)
 
 
-def glance(image: np.ndarray) -> np.ndarray:
-    """The face in a crop `[S, S, 3]` uint8, too small for noise: its luma, `[64, 48]` float32."""
+def coarse_luma(image: np.ndarray) -> np.ndarray:
+    """Returns the luma of the face in a crop, too coarse for noise to show.
+
+    Args:
+      image: `[S, S, 3]` uint8 RGB.
+
+    Returns:
+      `[64, 48]` float32, grey levels.
+    """
     luma = cv2.cvtColor(_part(image, _FACE), cv2.COLOR_RGB2GRAY)
-    return cv2.resize(luma, _GLANCE, interpolation=cv2.INTER_AREA).astype(np.float32)
+    return cv2.resize(luma, _COARSE, interpolation=cv2.INTER_AREA).astype(np.float32)
 
 
 def _levels(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Shares of the 256 levels in an image `[H, W, ...]` uint8 where a mask is not 0: `[256]`."""
+    """Returns the shares of the 256 levels in an image where a mask is not 0, `[256]`."""
     channels = cv2.split(image)
     counts = np.sum([cv2.calcHist([c], [0], mask, [256], [0, 256])[:, 0] for c in channels], 0)
     return counts / max(counts.sum(), 1)
 
 
 def change(now: np.ndarray, before: np.ndarray) -> float:
-    """How far two crops differ: the largest of the mean differences of 8 x 6 tiles.
+    """Returns the largest mean difference of two crops over 8 x 6 tiles.
 
-    The largest and not the mean over the face, which a blink hardly moves.
+    A blink would hardly change the mean over the whole face.
 
     Args:
-      now: from `glance`.
-      before: the same.
+      now: `coarse_luma` of one crop.
+      before: `coarse_luma` of the other.
 
     Returns:
       Grey levels of 0..255.
@@ -199,16 +204,16 @@ def _part(image: np.ndarray, part: tuple[tuple[float, float], ...]) -> np.ndarra
 
 
 class QualityFilter:
-    """Keeps the crops of one video that are worth training on, and remembers the others.
+    """Keeps the crops of one video that are worth training on, and counts the others.
 
-    Memory does not grow with the video. Held-out crops are not for this filter: they measure
-    what a conversion will meet, blur and hands included, and what is measured over time
-    must have no holes.
+    Memory does not grow with the video. Held-out crops do not pass this filter: they stand for
+    what a conversion will meet, blur and hands included, and measurements over time must have no
+    holes.
 
     Args:
-      settings: what is dropped.
-      height: of the upright frame, pixels.
-      width: as `height`.
+      settings: limits.
+      height: height of the upright frame, pixels.
+      width: width of the upright frame, pixels.
     """
 
     def __init__(self, settings: QualitySettings, height: int, width: int):
@@ -216,78 +221,82 @@ class QualityFilter:
         self._frame = height, width
         self._before: np.ndarray | None = None
         self._dropped: collections.Counter[Reason] = collections.Counter()
-        self._pictures: dict[Reason, EvenlySpaced] = {}
+        self._examples: dict[Reason, EvenlySpaced] = {}
 
     def is_new(self, image: np.ndarray) -> bool:
         """Whether the next crop, in order of time, differs from the last one that did.
 
-        Asked before anything else, of the crop alone, `[S, S, 3]` uint8: masks take longer than
-        all that leads to the crop.
+        Only the image, `[S, S, 3]` uint8, is needed, so that no masks are made for duplicates:
+        masks take longer than everything before them.
         """
-        now = glance(image)
+        now = coarse_luma(image)
         new = self._before is None or change(now, self._before) >= self._settings.min_change
         if new:
             self._before = now
         else:
-            self._note(Reason.DUPLICATE, image)
+            self._count(Reason.DUPLICATE, image)
         return new
 
-    def fault(self, face: AlignedFace) -> Reason | None:
-        """Why a new crop is dropped; None if it is kept."""
+    def reason_to_drop(self, face: AlignedFace) -> Reason | None:
+        """Returns why a new crop is dropped; None if it is kept."""
         reason = defect(measure(face, *self._frame), self._settings)
         if reason:
-            self._note(reason, face.image)
+            self._count(reason, face.image)
         return reason
 
     def __call__(self, face: AlignedFace) -> Reason | None:
-        """Why the next crop, in order of time, is dropped; None if it is kept."""
-        return self.fault(face) if self.is_new(face.image) else Reason.DUPLICATE
+        """Returns why the next crop, in order of time, is dropped; None if it is kept."""
+        return self.reason_to_drop(face) if self.is_new(face.image) else Reason.DUPLICATE
 
     def kept(self, faces: Iterable[AlignedFace]) -> Iterator[AlignedFace]:
-        """The crops worth training on, of crops in order of time."""
+        """Yields the crops that are worth training on; takes them in order of time."""
         return (face for face in faces if self(face) is None)
 
     @property
     def dropped(self) -> dict[str, int]:
-        """How many crops were dropped, by `Reason`."""
+        """Number of dropped crops, by `Reason`."""
         return {str(reason): self._dropped[reason] for reason in Reason if self._dropped[reason]}
 
-    def thumbnails(self) -> dict[str, list[str]]:
-        """At most 8 of the dropped crops for each `Reason`, JPEG in base 64."""
+    def thumbnails(self) -> dict[str, tuple[str, ...]]:
+        """Returns at most 8 of the dropped crops, by `Reason`, JPEG in base 64."""
         return {
-            str(reason): self._pictures[reason].pictures()
+            str(reason): self._examples[reason].thumbnails()
             for reason in Reason
-            if reason in self._pictures
+            if reason in self._examples
         }
 
-    def _note(self, reason: Reason, image: np.ndarray) -> None:
+    def _count(self, reason: Reason, image: np.ndarray) -> None:
         self._dropped[reason] += 1
-        self._pictures.setdefault(reason, EvenlySpaced(_THUMBNAILS)).add(image)
+        self._examples.setdefault(reason, EvenlySpaced(_THUMBNAILS)).add(image)
 
 
 class EvenlySpaced:
-    """At most `limit` thumbnails of any number of crops, evenly spread over them.
+    """Collects at most `limit` thumbnails of any number of crops, evenly spaced.
 
-    It takes every crop until twice the limit is reached, then forgets every second one and
-    takes every second from there on, and so forth.
+    Takes every crop until there are twice as many as the limit, then forgets every second one and
+    takes only every second crop from there on, and so on.
+
+    Args:
+      limit: number of thumbnails.
     """
 
     def __init__(self, limit: int):
         self._limit = limit
         self._stride = 1
-        self._seen = 0
+        self._added = 0
         self._taken: list[str] = []
 
     def add(self, image: np.ndarray) -> None:
-        """Hands over the next crop, `[S, S, 3]` uint8."""
-        if self._seen % self._stride == 0:
+        """Adds the next crop, `[S, S, 3]` uint8."""
+        if self._added % self._stride == 0:
+            # Full: twice the stride, of which the crops taken so far already hold every one.
             if len(self._taken) == 2 * self._limit:
                 self._taken = self._taken[::2]
                 self._stride *= 2
-            if self._seen % self._stride == 0:
-                self._taken.append(thumbnails_lib.thumbnail(image))
-        self._seen += 1
+            if self._added % self._stride == 0:
+                self._taken.append(thumbnail(image))
+        self._added += 1
 
-    def pictures(self) -> list[str]:
-        """The thumbnails, JPEG in base 64, in the order they came in."""
-        return [self._taken[i] for i in spread(len(self._taken), self._limit)]
+    def thumbnails(self) -> tuple[str, ...]:
+        """Returns the thumbnails, JPEG in base 64, in order of time."""
+        return tuple(self._taken[i] for i in evenly_spaced(len(self._taken), self._limit))

@@ -1,7 +1,7 @@
-"""What was extracted, to look at: one self-contained HTML file in the data set's folder.
+"""The report of a data set: one self-contained HTML page in its folder.
 
-The figures come from the data set's card, and of the crops only those that are shown are
-read: an hour of video costs no more than a minute.
+Numbers come from the card, and only the crops on the page are read, so the report of an hour of
+video takes no longer than that of a minute.
 """
 
 from __future__ import annotations
@@ -15,83 +15,84 @@ import numpy as np
 
 from data_prep.dataset import identity_card, reader
 from data_prep.dataset.coverage import Coverage
-from data_prep.even_spacing import spread
+from data_prep.even_spacing import evenly_spaced
 from data_prep.preparation import report_plots
 from data_prep.preparation.crop_filter import Reason
 from data_prep.reporting import html_page
-from data_prep.reporting.thumbnails import inline
+from data_prep.reporting.thumbnails import data_url
 
 NAME = "report.html"
 _CROPS, _OVERLAYS = 27, 6
 _CROP_SIDE, _OVERLAY_SIDE = 128, 192
-_PICTURES = 16
+_DROPPED = 16
+_LABELS = {
+    "mouth": "gap between the lips, face heights",
+    "eyes": "height over width of the eyes",
+    "sharpness": "fine detail, grey levels",
+    "height": "height in the frame, pixels",
+}
 _TEMPLATE = html_page.template(pathlib.Path(__file__).parent, "report.html.jinja")
 
 
 def write(folder: pathlib.Path) -> pathlib.Path:
     """Writes `report.html` for a finished data set and returns its path."""
     card = identity_card.read_card(folder)
-    coverage = Coverage.from_json(card.coverage)
-    crops = list(_evenly_spaced(folder, card, _CROPS))
+    coverage = Coverage.of(card.coverage) if card.coverage else Coverage()
+    crops = list(_crops_over_time(folder, card, _CROPS))
     path = folder / NAME
-    path.write_text(
-        _TEMPLATE.render(
-            card=card,
-            crops=[_tile(one, one["image"], _CROP_SIDE) for one in crops],
-            overlays=[
-                _tile(one, _overlay(one), _OVERLAY_SIDE) for one in _spread(crops, _OVERLAYS)
-            ],
-            plots={
-                "timeline": report_plots.timeline(card.videos),
-                "pose": report_plots.pose(coverage),
-                "mouth": report_plots.histogram(
-                    coverage, "mouth", "gap between the lips, face heights"
-                ),
-                "eyes": report_plots.histogram(coverage, "eyes", "height over width of the eyes"),
-                "sharpness": report_plots.histogram(
-                    coverage, "sharpness", "fine detail, grey levels"
-                ),
-                "height": report_plots.histogram(coverage, "height", "height in the frame, pixels"),
-            },
-            dropped=list(_dropped(card)),
-        )
+    page = _TEMPLATE.render(
+        card=card,
+        crops=[_tile(one, one["image"], _CROP_SIDE) for one in crops],
+        overlays=[
+            _tile(one, _overlay(one), _OVERLAY_SIDE)
+            for one in _evenly_spaced_items(crops, _OVERLAYS)
+        ],
+        plots={
+            "timeline": report_plots.timeline(card.videos),
+            "pose": report_plots.pose(coverage),
+            **{name: report_plots.histogram(coverage, name, _LABELS[name]) for name in _LABELS},
+        },
+        dropped=list(_dropped(card)),
     )
+    path.write_text(page)
     return path
 
 
-def _evenly_spaced(
+def _crops_over_time(
     folder: pathlib.Path, card: identity_card.IdentityCard, count: int
 ) -> Iterable[dict[str, Any]]:
-    """Training crops, evenly spread over all of them; only these are decoded."""
-    positions = _spread(range(card.count("train")), count)
+    """Reads training crops evenly spaced over all of them; only these are decoded."""
+    positions = _evenly_spaced_items(range(card.count("train")), count)
     return reader.read(folder, "+".join(f"train[{at}:{at + 1}]" for at in positions))
 
 
-def _spread(things: Sequence[Any], count: int) -> list[Any]:
-    """At most `count` of a sequence, evenly spaced, first and last among them."""
-    return [things[i] for i in spread(len(things), count)]
+def _evenly_spaced_items(items: Sequence[Any], count: int) -> list[Any]:
+    """Returns at most `count` evenly spaced items of a sequence, with its first and last."""
+    return [items[i] for i in evenly_spaced(len(items), count)]
 
 
 def _tile(example: dict[str, Any], image: np.ndarray, side: int) -> dict[str, str]:
+    """Returns an image for the page with a caption: time and video of a crop."""
     seconds = example["timestamp_us"] // 1_000_000
     small = cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA)
     name = example["video"]["name"].decode()
-    return {"image": inline(small), "caption": f"{seconds // 60}:{seconds % 60:02d} {name}"}
+    return {"image": data_url(small), "caption": f"{seconds // 60}:{seconds % 60:02d} {name}"}
 
 
 def _overlay(example: dict[str, Any]) -> np.ndarray:
+    """Returns a crop tinted by its masks: face in red, eyes in green, mouth in blue."""
     tint = np.concatenate([example["masks"][name] for name in identity_card.MASKS], -1)
     return cv2.addWeighted(example["image"], 0.7, tint, 0.3, 0)
 
 
 def _dropped(card: identity_card.IdentityCard) -> Iterable[dict[str, Any]]:
-    """For each reason the number of crops, in words why, and some of them."""
+    """Yields number of dropped crops, the reason in words, and some of them, by reason."""
     for reason in Reason:
-        count = sum(video["dropped"].get(reason, 0) for video in card.videos)
-        pictures = [p for v in card.videos for p in v["dropped_thumbnails"].get(reason, [])]
+        count = sum(video.dropped.get(reason, 0) for video in card.videos)
+        dropped = [one for video in card.videos for one in video.dropped_thumbnails.get(reason, ())]
         if count:
             yield {
                 "count": count,
-                "words": reason.words,
-                "pictures": _spread(pictures, _PICTURES),
+                "text": reason.text,
+                "thumbnails": _evenly_spaced_items(dropped, _DROPPED),
             }

@@ -30,8 +30,8 @@ from sagan_jax.conversion.convert_settings import (
 )
 from sagan_jax.provenance import signing
 from sagan_jax.provenance.marking import FrameMarker, Marks
-from sagan_jax.rendering.renderer import BATCH, RenderedFrame, Renderer
-from sagan_jax.rendering.swapper import Swapper
+from sagan_jax.rendering.renderer import RenderedFrame, Renderer
+from sagan_jax.rendering.swapper import BATCH, Swapper
 
 _ROUNDS = 3
 _STAGED_FRAMES = 12 * BATCH

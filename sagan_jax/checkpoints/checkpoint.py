@@ -1,13 +1,11 @@
 """Checkpoints: one atomic bundle of arrays and the facts needed to use them (Orbax).
 
-Knows pytrees, not models. A bundle holds `training` (what only a resumed run needs),
-`ema` (what is rendered with) and `facts` (JSON: schema version, config, the two identities
-with their consent, fingerprints of the data).
+A checkpoint knows pytrees, not models. It holds `training` (arrays that only a resumed run needs),
+`ema` (the averaged generator, for rendering) and `facts` (JSON, see `facts.CheckpointFacts`).
 """
 
 from __future__ import annotations
 
-import dataclasses
 import pathlib
 from typing import Any
 
@@ -22,45 +20,28 @@ from orbax.checkpoint.checkpoint_managers import (
 )
 
 from data_prep.errors import InputError
-
-SCHEMA_VERSION = "1.6.0"
-# 1.2.0 lacks what only a resumed run needs, 1.3.0 was made with other crops, and up to 1.5.0 places
-# of features were not brought to one pose: all can still be rendered with.
-_RENDERABLE = ("1.2.0", "1.3.0", "1.4.0", "1.5.0", SCHEMA_VERSION)
-
-Facts = dict[str, Any]
-
-
-@dataclasses.dataclass(frozen=True)
-class Keep:
-    """Which checkpoints stay on disk, besides the best one.
-
-    Attributes:
-      latest: how many of the newest.
-      every: all whose step is a multiple of this, None for none.
-    """
-
-    latest: int = 2
-    every: int | None = None
+from sagan_jax.checkpoints import migrations
+from sagan_jax.checkpoints.facts import CheckpointFacts
+from sagan_jax.checkpoints.keep import Keep
 
 
 class Checkpoints:
     """The checkpoints of one training folder.
 
     Args:
-      workdir: the training folder.
-      create: whether this is for writing.
-      keep: which stay, if it is.
+      workdir: training folder.
+      create: whether checkpoints are going to be written.
+      keep: which checkpoints stay; only matters for writing.
 
     Raises:
-      InputError: if nothing is to be created and there is no checkpoint.
+      InputError: if nothing is going to be written and there is no checkpoint.
     """
 
     def __init__(self, workdir: str | pathlib.Path, *, create: bool = False, keep: Keep = Keep()):
         self._workdir = pathlib.Path(workdir)
         folder = self._workdir.resolve() / "checkpoints"
         if not create and not folder.is_dir():
-            raise InputError(f"{workdir}: no checkpoint here; give the --workdir of a training")
+            raise InputError(f"{workdir}: no checkpoint here; give the folder of a training")
         self._manager = ocp.CheckpointManager(
             folder,
             item_names=("training", "ema", "facts"),
@@ -85,11 +66,11 @@ class Checkpoints:
 
     @property
     def best(self) -> int | None:
-        """Step of the checkpoint of the highest quality, None if there is none."""
+        """Step of the checkpoint with the highest quality, None if there is none."""
         return self._manager.best_step()
 
     def find(self, which: int | str) -> int:
-        """The step of a checkpoint.
+        """Step of a checkpoint.
 
         Args:
           which: `latest`, `best`, or the number of a step.
@@ -112,18 +93,23 @@ class Checkpoints:
         return step
 
     def save(
-        self, step: int, training: Any, ema: Any, facts: Facts, quality: float | None = None
+        self,
+        step: int,
+        training: Any,
+        ema: Any,
+        facts: CheckpointFacts,
+        quality: float | None = None,
     ) -> None:
-        """Writes in the background; a checkpoint exists wholly or not at all.
+        """Writes a checkpoint in the background; it exists wholly or not at all.
 
-        A step that is already there is left as it is.
+        A checkpoint of this step that exists already is left as it is.
 
         Args:
           step: steps done.
-          training: what only a resumed run needs.
-          ema: what is rendered with.
-          facts: JSON.
-          quality: by which the best is kept, higher is better; None if that is not known.
+          training: arrays that only a resumed run needs.
+          ema: parameters of the averaged generator.
+          facts: what the checkpoint states about itself.
+          quality: the checkpoint with the highest quality is kept; None if it is not known.
         """
         if step in self._manager.all_steps():
             return
@@ -132,42 +118,42 @@ class Checkpoints:
             args=ocp.args.Composite(
                 training=ocp.args.StandardSave(training),
                 ema=ocp.args.StandardSave(ema),
-                facts=ocp.args.JsonSave(facts | {"schema_version": SCHEMA_VERSION}),
+                facts=ocp.args.JsonSave(facts.to_json()),
             ),
             metrics=None if quality is None else {"quality": quality},
         )
 
     def wait(self) -> None:
-        """Returns when everything handed to `save` is on disk."""
+        """Waits until everything passed to `save` is on disk."""
         self._manager.wait_until_finished()
 
     def close(self) -> None:
-        """Waits and closes."""
+        """Waits until everything is on disk, and closes."""
         self._manager.close()
 
-    def facts(self, which: int | str = "latest", *, to_continue: bool = False) -> Facts:
-        """The facts of a checkpoint.
+    def facts(self, which: int | str = "latest", *, to_continue: bool = False) -> CheckpointFacts:
+        """Reads the facts of a checkpoint.
 
         Args:
           which: see `find`.
-          to_continue: whether it is to be trained on, and not only rendered with.
+          to_continue: whether the training is to go on from it; otherwise it only has to render.
 
         Raises:
-          InputError: if there is none, or one of another schema.
+          InputError: if there is no such checkpoint, or it is of a schema that cannot be used.
         """
-        facts = self._restore(which, facts=ocp.args.JsonRestore())["facts"]
-        return current(self._workdir, facts, to_continue=to_continue)
+        values = self._restore(which, facts=ocp.args.JsonRestore())["facts"]
+        return read_facts(self._workdir, values, to_continue=to_continue)
 
     def restore(self, which: int | str = "latest", **abstract: Any) -> dict[str, Any]:
-        """Items of a checkpoint, by name.
+        """Reads items of a checkpoint, by name.
 
         Args:
           which: see `find`.
           **abstract: `training=` and/or `ema=`, trees of `jax.ShapeDtypeStruct` with the
-            shardings wanted; they need not be those it was saved with.
+            shardings wanted, which may differ from those it was saved with.
 
         Raises:
-          InputError: if there is none, or the arrays are not those of this model.
+          InputError: if there is no such checkpoint, or its arrays are not those of this model.
         """
         try:
             return self._restore(
@@ -185,44 +171,34 @@ class Checkpoints:
         return {name: restored[name] for name in args}
 
 
-def current(folder: pathlib.Path, facts: Facts, *, to_continue: bool = False) -> Facts:
-    """Facts as this version writes them, of what this one or an earlier one wrote.
+def read_facts(folder: pathlib.Path, values: Any, *, to_continue: bool = False) -> CheckpointFacts:
+    """Facts from parsed JSON, of this schema or an earlier one.
 
     Args:
-      folder: where it lies.
-      facts: of a checkpoint.
-      to_continue: whether it is to be trained on, and not only rendered with.
+      folder: where they were stored, for messages.
+      values: parsed JSON.
+      to_continue: whether the training is to go on; otherwise the model only has to render.
 
     Raises:
-      InputError: if it cannot be used for that.
+      InputError: if they are damaged or cannot be used for that.
     """
-    version = facts.get("schema_version")
-    if version not in ((SCHEMA_VERSION,) if to_continue else _RENDERABLE):
-        way = "it can still be rendered with; " if version in _RENDERABLE else ""
+    if not isinstance(values, dict):
+        raise InputError(f"{folder}: damaged facts of a checkpoint (not a JSON object)")
+    version = values.get("schema_version")
+    usable = migrations.CONTINUABLE if to_continue else migrations.RENDERABLE
+    if version not in usable:
+        renderable = version in migrations.RENDERABLE
+        way = "it can still be rendered with; " if renderable else ""
         raise InputError(
-            f"{folder}: checkpoint of schema {version}, this version reads {SCHEMA_VERSION}; "
-            f"{way}train again or use the version that wrote it"
+            f"{folder}: checkpoint of schema {version}, this version reads "
+            f"{migrations.SCHEMA_VERSION}; {way}train again or use the version that wrote it"
         )
-    # Until 1.3.0 the networks saw all of a crop.
-    facts["config"]["model"].setdefault("columns", 1.0)
-    # Until 1.4.0 nothing was drawn after a sketch.
-    for identity in facts["identities"]:
-        identity.setdefault("places", None)
-    return facts
-
-
-def learned_from(facts: Facts) -> list[dict[str, Any]]:
-    """The people whose faces a model learned from: its own two, and those of runs it began with."""
-    return [*facts["identities"], *facts.get("inherited", [])]
-
-
-def models_behind(facts: Facts) -> list[dict[str, Any]]:
-    """The models that prepared what it learned from, and those that taught it, each once.
-
-    Older checkpoints do not name the latter.
-    """
-    prepared = (model for one in learned_from(facts) for model in one["models"])
-    return list({m["sha256"]: m for m in [*prepared, *facts.get("models", ())]}.values())
+    try:
+        return CheckpointFacts.from_json(values)
+    except (InputError, AttributeError, KeyError, TypeError, ValueError) as error:
+        # The messages of a decoder may have several lines.
+        reason = " ".join(str(error).split())
+        raise InputError(f"{folder}: damaged facts of a checkpoint ({reason})") from error
 
 
 def _quality(metrics: dict[str, float]) -> float:
@@ -240,7 +216,7 @@ def _policy(keep: Keep) -> PreservationPolicy:
 
 
 def abstract_like(tree: Any, sharding: jax.sharding.Sharding) -> Any:
-    """Shapes and dtypes of a tree (of arrays or shapes), placed by `sharding`."""
+    """Shapes and dtypes of a tree of arrays or shapes, placed by `sharding`."""
     return jax.tree.map(
         lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), tree
     )

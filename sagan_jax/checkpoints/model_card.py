@@ -1,15 +1,18 @@
-"""What a trained model says about itself: `MODEL_CARD.md` and `model_card.json`."""
+"""The card of a trained model: `MODEL_CARD.md` for people, `model_card.json` for programs."""
 
 from __future__ import annotations
 
 import json
 import pathlib
+from collections.abc import Mapping
 from typing import Any
 
 import jinja2
 
-from data_prep import weights
-from sagan_jax.checkpoints.checkpoint import Facts, models_behind
+from data_prep import json_records, weights
+from sagan_jax.checkpoints.facts import CheckpointFacts, IdentityFacts
+
+_NAMED = ("identity", "consent", "fingerprint", "videos", "models")
 
 _TEMPLATE = """\
 # {{ names | join(" and ") }}, face swap
@@ -47,7 +50,7 @@ watermark, and a note in the file. Use it only for what was agreed to.
 {%- endfor %}
 {% endfor %}
 {%- for model in models %}
-- the loss compared pictures by {{ model.purpose }}: weights of `{{ model.package }}`
+- the loss compared images by {{ model.purpose }}: weights of `{{ model.package }}`
   {{ model.version }}, {{ model.licence }}
 {%- endfor %}
 
@@ -61,35 +64,40 @@ in the footage (a laugh, a profile) it renders badly.
 """
 
 
-def write(workdir: pathlib.Path, facts: Facts, images: int, measured: dict[str, Any]) -> None:
+def write(
+    folder: pathlib.Path, facts: CheckpointFacts, images: int, measured: Mapping[str, float]
+) -> None:
     """Writes both files.
 
     Args:
-      workdir: the training folder.
-      facts: of the checkpoint.
-      images: seen in training.
-      measured: newest figures on the holdout.
+      folder: training folder or exported folder.
+      facts: facts of the checkpoint.
+      images: images seen in training.
+      measured: newest metrics on held-out crops, by name.
     """
-    identities, inherited = (
-        [
-            {k: one[k] for k in ("identity", "consent", "fingerprint", "videos", "models")}
-            for one in people
-        ]
-        for people in (facts["identities"], facts.get("inherited", []))
-    )
-    limited_by = {m["purpose"] for m in models_behind(facts) if m["non_commercial"]}
+    limited_by = {model.purpose for model in facts.models_behind if model.non_commercial}
     card = {
-        "identities": identities, "inherited": inherited, "models": facts.get("models", []),
-        "config": facts["config"],
+        "identities": [_person(one) for one in facts.identities],
+        "inherited": [_person(one) for one in facts.inherited],
+        "models": [json_records.to_json(model) for model in facts.models],
+        "config": json_records.to_json(facts.config),
         "images": images,
-        "measured": measured, "synthetic_output": True, "non_commercial_weights": bool(limited_by),
-    }  # fmt: skip
-    (workdir / "model_card.json").write_text(json.dumps(card, indent=2))
+        "measured": dict(measured),
+        "synthetic_output": True,
+        "non_commercial_weights": bool(limited_by),
+    }
+    (folder / "model_card.json").write_text(json.dumps(card, indent=2))
     text = jinja2.Template(_TEMPLATE).render(
         **card,
-        names=[one["identity"] for one in identities],
-        model=facts["config"]["model"],
+        names=facts.names,
+        model=facts.config.model,
         non_commercial=weights.NON_COMMERCIAL,
         limited_by=sorted(limited_by),
     )
-    (workdir / "MODEL_CARD.md").write_text(text)
+    (folder / "MODEL_CARD.md").write_text(text)
+
+
+def _person(one: IdentityFacts) -> dict[str, Any]:
+    """The part of a person's data set that a model card names."""
+    card = json_records.to_json(one.card)
+    return {name: card[name] for name in _NAMED}

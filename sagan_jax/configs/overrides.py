@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import builtins
 import dataclasses
 import json
-import typing
 from collections.abc import Iterable
 from typing import Any
 
+from data_prep import json_records
 from data_prep.errors import InputError
 from sagan_jax.configs.config import Config
 
 
 def overridden(config: Config, assignments: Iterable[str]) -> Config:
-    """A config with single fields changed.
+    """Changes single fields of a config.
 
     Args:
-      config: what to start from.
-      assignments: `part.field=value`, the value as JSON, e.g. `loss.edges=0.1` or
+      config: config to start from.
+      assignments: `part.field=value` each, the value as JSON, e.g. `loss.edges=0.1` or
         `loss.perceptual=[[0, 0], [8000, 0.2]]`; a plain word needs no quotes.
 
     Raises:
@@ -31,9 +30,10 @@ def overridden(config: Config, assignments: Iterable[str]) -> Config:
         part: Any = values
         for step in path:
             part = part.get(step) if isinstance(part, dict) else None
+        # The last name has to be a field, not a part of the config.
         if not isinstance(part, dict) or isinstance(part.get(field, {}), dict):
             known = ", ".join(part) if isinstance(part, dict) else ", ".join(values)
-            raise InputError(f"--set={assignment}: there is no '{name}'; known: {known}")
+            raise InputError(f"{assignment}: there is no '{name}'; known: {known}", setting="set")
         try:
             part[field] = json.loads(text)
         except json.JSONDecodeError:
@@ -42,55 +42,19 @@ def overridden(config: Config, assignments: Iterable[str]) -> Config:
 
 
 def to_json(config: Config) -> str:
-    """The config as indented JSON."""
-    return json.dumps(dataclasses.asdict(config), indent=2)
+    """The config as indented JSON text."""
+    return json_records.dumps(config)
 
 
 def from_dict(values: dict[str, Any]) -> Config:
-    """A config from what `to_json` wrote, parsed.
+    """A config from the parsed text of `to_json`.
 
     Raises:
-      TypeError: if a field is unknown.
-      InputError: if a value is not of its field's kind.
+      InputError: if a value is not of its field's kind, or a field is missing.
     """
-    return _build(Config, values)
-
-
-def _build(cls: Any, values: dict[str, Any]) -> Any:
-    types = typing.get_type_hints(cls)
-    return cls(**{name: _convert(name, types.get(name), v) for name, v in values.items()})
-
-
-def _convert(name: str, field_type: Any, value: Any) -> Any:
-    if dataclasses.is_dataclass(field_type):
-        return _build(field_type, value)
-    value = _tuples(value)
-    if field_type is not None and not _fits(value, field_type):
-        wanted = field_type.__name__ if isinstance(field_type, type) else str(field_type)
-        wanted = wanted.replace("typing.", "")
-        raise InputError(f"{name}={value!r} is not a value of its kind: {wanted}")
-    return value
-
-
-def _tuples(value: Any) -> Any:
-    """JSON has lists only, the configs tuples only."""
-    return tuple(map(_tuples, value)) if isinstance(value, list | tuple) else value
-
-
-def _fits(value: Any, field_type: Any) -> bool:
-    arguments = typing.get_args(field_type)
-    match typing.get_origin(field_type):
-        case typing.Literal:
-            return value in arguments
-        case builtins.tuple:
-            if not isinstance(value, tuple):
-                return False
-            if arguments[-1] is Ellipsis:
-                arguments = (arguments[0],) * len(value)
-            return len(value) == len(arguments) and all(map(_fits, value, arguments))
-        case None:
-            if field_type is float:
-                return isinstance(value, int | float) and not isinstance(value, bool)
-            return type(value) is field_type
-        case _:  # a union
-            return any(_fits(value, one) for one in arguments)
+    try:
+        return json_records.from_json(Config, values)
+    except ValueError as error:
+        # The reason comes before the place: "Expected `int`, got `str` - at `$.model.latent`".
+        reason, _, place = str(error).replace("`", "").partition(" - at $.")
+        raise InputError(f"config: {place or 'value'}: {reason}", setting="set") from error

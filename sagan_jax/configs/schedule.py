@@ -1,8 +1,8 @@
-"""What changes over a run, as functions of the images seen; traced, so nothing recompiles."""
+"""Schedules of a run, as traced functions of the images seen, so that nothing recompiles."""
 
 from __future__ import annotations
 
-import dataclasses
+import typing
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +17,7 @@ def ramp(images: jax.Array, start: float, length: float) -> jax.Array:
 
 
 def at(weight: Weight, images: jax.Array) -> jax.Array:
-    """A weight after so many images; scalar float32.
+    """Value of a weight after `images` images; scalar float32.
 
     Two rows of a table at the same number of images are a jump; before the first and after
     the last row the weight is constant.
@@ -34,12 +34,9 @@ def in_use(weight: Weight) -> bool:
 
 
 def loss_weights(config: LossConfig, images: jax.Array) -> dict[str, jax.Array]:
-    """Every weight of the losses after so many images, by name."""
-    return {
-        field.name: at(getattr(config, field.name), images)
-        for field in dataclasses.fields(config)
-        if field.type == "Weight"
-    }
+    """Every weight of `LossConfig` after `images` images, scalar float32, by name."""
+    names = [name for name, kind in typing.get_type_hints(LossConfig).items() if kind == Weight]
+    return {name: at(getattr(config, name), images) for name in names}
 
 
 def learning_rate_factor(images: jax.Array, config: OptimiserConfig, total: int) -> jax.Array:

@@ -1,4 +1,4 @@
-"""Which other run a training starts from, and with what of it."""
+"""Starting a training from another run."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import pathlib
 
 
 class Take(enum.StrEnum):
-    """What of the other run is taken.
+    """Parts that are taken from the other run.
 
-    ENCODER is the encoder alone. PEOPLE is that, and decoder and critic of everyone who is in
-    both runs, whichever place they had. ALL is that, and who is new starts as the one whose
-    place is taken.
+    ENCODER takes the encoder alone. PEOPLE also takes decoder and discriminator of everyone who is
+    in both runs, whether as A or as B. ALL also starts a new person with the networks of the
+    person whose place is taken.
     """
 
     ENCODER = "encoder"
@@ -22,12 +22,12 @@ class Take(enum.StrEnum):
 
 @dataclasses.dataclass(frozen=True)
 class Start:
-    """Where a run starts.
+    """Another run to start from.
 
     Attributes:
       workdir: training folder of the other run.
-      step: which of its checkpoints: `latest`, `best` or a number.
-      take: what is taken.
+      step: its checkpoint: `latest`, `best` or a step number.
+      take: parts that are taken.
     """
 
     workdir: pathlib.Path

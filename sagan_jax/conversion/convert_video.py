@@ -4,35 +4,31 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-import functools
 import pathlib
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from absl import logging
 
 from data_prep import weights
-from data_prep.media import segmented_writer, segments, video_reader
+from data_prep.media import video_reader
+from data_prep.media.coded_frame import CodedFrame
+from data_prep.media.segmented_writer import OutputVideo, SegmentedWriter, SegmentFolder
+from data_prep.media.video_reader import VideoInfo
 from data_prep.media.video_writer import pixel_format_for
 from data_prep.pipeline import analysis_cache, faces
 from data_prep.runtime import files
 from data_prep.runtime.progress import Progress
-from sagan_jax.conversion import sidecar
-from sagan_jax.conversion.render_setup import (
-    ConvertSettings,
-    done_before,
-    hash_of,
-    key_of,
-    set_up,
-    with_masks_of,
-)
+from sagan_jax.conversion import render_setup, sidecar, views
+from sagan_jax.conversion.convert_settings import ConvertSettings, View
 from sagan_jax.conversion.sidecar import Conversion
-from sagan_jax.conversion.views import View, show, write_transforms
+from sagan_jax.conversion.target_faces import FaceSelection
 from sagan_jax.provenance import manifest
-from sagan_jax.provenance.manifest import Origin
+from sagan_jax.provenance.manifest import NamedFile, Origin
 from sagan_jax.provenance.marking import FrameMarker, Marks
-from sagan_jax.rendering.renderer import BATCH, Renderer
-from sagan_jax.rendering.swapper import Swapper
+from sagan_jax.rendering.renderer import RenderedFrame, Renderer
+from sagan_jax.rendering.swapper import BATCH, Swapper
 
 
 def convert(
@@ -45,124 +41,223 @@ def convert(
 ) -> Conversion:
     """Replaces faces of a video.
 
-    Frame count, size and timestamps are those of the input. Files appear under their names
-    only when they are complete; a conversion that was stopped goes on where it was, and one
-    that is done is left as it is.
+    Frame count, size and timestamps are those of the input. Files get their names only when they
+    are complete; a conversion that was stopped is resumed, and one that is finished is left as it
+    is.
 
     Args:
       swapper: the trained generator.
-      source: the video to be changed; it is only read.
-      outputs: the videos to be written, and what each shows.
-      marks: how they are marked as synthetic.
-      settings: what and how.
+      source: video to convert; it is only read.
+      outputs: videos to write, by what they show.
+      marks: how the videos are marked as synthetic.
+      settings: settings of the conversion.
       force: whether other outputs of these names, and an unfinished conversion of something
         else, are replaced.
 
     Raises:
       InputError: if the video cannot be read, does not show the person, or cannot be written.
     """
-    info, first = video_reader.probe(source), next(iter(outputs.values()))
-    settings = with_masks_of(swapper, settings)
-    target = {"name": source.name, "sha256": files.sha256_of(source)}
-    key = key_of(swapper, target, outputs, marks, settings)
-    whole = hash_of(key, settings.said())
-    if (done := done_before(outputs, whole, force)) is not None:
-        return done
-    unfinished = segments.Unfinished(first, key, force)
-    started = time.monotonic()
-    analysis = _find_faces(unfinished, target, info, settings)
-    searched = time.monotonic()
-    pixel_format = pixel_format_for(
-        info, settings.encoding, any(view.transparent for view in outputs)
+    info, first_output = video_reader.probe(source), next(iter(outputs.values()))
+    settings = render_setup.with_masks_of(swapper, settings)
+    target = NamedFile(source.name, files.sha256_of(source))
+    # Segments hold only frames, so they can be used again when only the sound is another one.
+    frames_key = render_setup.key_of(swapper, target, outputs, marks, settings)
+    key = render_setup.hash_of(frames_key, settings.to_json())
+    if (finished := render_setup.finished_conversion(outputs, key, force)) is not None:
+        return finished
+
+    # A stopped run has left its segments, and the faces it found, in this folder.
+    unfinished = SegmentFolder(first_output, frames_key, force)
+    run = _Run(info, target, outputs, marks, settings, unfinished)
+    clock = _Clock()
+    analysis = run.find_faces()
+    clock.end("faces")
+    # The colours of the faces are measured in some frames, which are read for that alone.
+    selection, renderer = render_setup.set_up(
+        swapper, analysis, lambda wanted: run.read(wanted=wanted), settings
     )
-    read = functools.partial(
-        video_reader.read_coded_frames, source, settings.span, pixel_format=pixel_format
-    )
-    selection, renderer = set_up(swapper, analysis, lambda wanted: read(wanted=wanted), settings)
-    watermark, kept = _go_on(unfinished, renderer, marks)
-    origin = sidecar.origin(swapper, target, settings.said(), settings.face, watermark)
-    mark = FrameMarker(marks, info.height, info.width, watermark or 0)
-    pictures = read(first=analysis.first_frame + unfinished.frames)
-    before = count = unfinished.frames
-    progress = Progress("swapping", total=analysis.frames, unit="frames", done=count)
-    with _writer(unfinished, outputs, info, settings, marks, origin) as writer, progress as bar:
-        for target_picture, result, alpha, steadied in renderer(pictures):
-            count += 1
-            if not alpha.any():
-                kept[selection.why_kept(target_picture.index)] += 1
-            state = {"watermark": watermark, "kept": dict(kept), "renderer": steadied}
-            mark(result, alpha)
-            views = [show(view, target_picture, result, alpha) for view in outputs]
-            writer.write(views, target_picture.timestamp_us, state)
-            bar.advance(1, f"{count - kept.total()} swapped, {kept.total()} kept")
-    if View.FACE in outputs:
-        face = outputs[View.FACE]
-        write_transforms(face.with_name(f"{face.stem}.transforms.json"), selection.tracks)
-    seconds = {"faces": searched - started, "swap": time.monotonic() - searched}
-    rate = (count - before) / seconds["swap"]
-    conversion = Conversion(count, count - kept.total(), dict(kept), selection.found, seconds, rate)
-    sidecar.write(first, whole, origin, swapper, marks, conversion)
+    tally = run.resume(renderer, selection)
+    resumed_at = tally.frames
+    origin = sidecar.origin_of(swapper, target, settings.to_json(), settings.face, tally.watermark)
+    run.write(renderer, analysis, tally, origin)
+    clock.end("swap")
+
+    conversion = tally.conversion(clock.seconds, resumed_at)
+    sidecar.write(first_output, key, origin, swapper, marks, conversion)
     return conversion
 
 
-def _find_faces(
-    unfinished: segments.Unfinished,
-    target: Mapping[str, str],
-    info: video_reader.VideoInfo,
-    settings: ConvertSettings,
-) -> faces.Analysis:
-    """The faces of the target; those that a stopped conversion found are not looked for again."""
-    models = [model.sha256 for model in settings.face.models]
-    asked = [dataclasses.asdict(one) for one in (settings.span, settings.face)]
-    key = hash_of(target["sha256"], asked, models, sidecar.versions())
+class _Clock:
+    """Measures how long the stages of a conversion take.
 
-    def find() -> faces.Analysis:
-        total = info.expected_frames(settings.span)
-        with Progress("finding faces", total=total, unit="frames") as bar:
-            return faces.analyse(info.path, settings.face, settings.span, bar.advance)
+    Attributes:
+      seconds: duration of each stage that has ended, by name.
+    """
 
-    return analysis_cache.load_or_make(unfinished.faces, key, find)
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._started = time.monotonic()
 
-
-def _go_on(
-    unfinished: segments.Unfinished, renderer: Renderer, marks: Marks
-) -> tuple[int | None, collections.Counter[str]]:
-    """Payload of the watermark, and frames kept by reason, of a stopped conversion or a new one."""
-    if not unfinished.segments:
-        return manifest.new_identifier() if marks.signer else None, collections.Counter()
-    logging.info("%s: going on after frame %d.", unfinished.folder, unfinished.frames)
-    renderer.restore(unfinished.state["renderer"])
-    return unfinished.state["watermark"], collections.Counter(unfinished.state["kept"])
+    def end(self, stage: str) -> None:
+        """Ends a stage; the next one begins."""
+        now = time.monotonic()
+        self.seconds[stage] = now - self._started
+        self._started = now
 
 
-def _writer(
-    unfinished: segments.Unfinished,
-    outputs: Mapping[View, pathlib.Path],
-    info: video_reader.VideoInfo,
-    settings: ConvertSettings,
-    marks: Marks,
-    origin: Origin,
-) -> segmented_writer.SegmentedWriter:
-    span = settings.span
-    limited = weights.non_commercial(origin.weights)
-    notice = f"{manifest.NOTICE}. {weights.NON_COMMERCIAL}" if limited else manifest.NOTICE
-    return segmented_writer.SegmentedWriter(
-        unfinished,
-        [
-            segments.Output(
-                path,
-                view.columns * info.width,
-                info.height,
-                marks.sealing(origin),
-                view.transparent,
-            )
-            for view, path in outputs.items()
-        ],
-        like=info,
-        encoding=settings.encoding,
-        sound=settings.sound,
-        start_us=round(span.start_s * 1e6),
-        end_us=None if span.end_s is None else round(span.end_s * 1e6),
-        metadata={"comment": notice, "description": notice},
-        length=-(-settings.segment // BATCH) * BATCH,
-    )
+@dataclasses.dataclass
+class _Tally:
+    """Counts of the frames that have been rendered, and what they have in common.
+
+    Attributes:
+      selection: faces that are replaced.
+      watermark: payload of the invisible mark, None for none.
+      frames: number of frames, with those of an earlier run.
+      kept: number of frames without a swapped face, by reason.
+    """
+
+    selection: FaceSelection
+    watermark: int | None
+    frames: int
+    kept: collections.Counter[str]
+
+    @property
+    def swapped(self) -> int:
+        """Number of frames in which a face was replaced."""
+        return self.frames - self.kept.total()
+
+    def add(self, rendered: RenderedFrame) -> None:
+        """Counts a frame."""
+        self.frames += 1
+        if not rendered.alpha.any():
+            self.kept[self.selection.reason_kept(rendered.target.index)] += 1
+
+    def state(self, rendered: RenderedFrame) -> dict[str, Any]:
+        """Returns what the frames after this one depend on, as `_Run.resume` reads it."""
+        return {
+            "watermark": self.watermark,
+            "kept": dict(self.kept),
+            "renderer": rendered.state,
+        }
+
+    def conversion(self, seconds: dict[str, float], resumed_at: int) -> Conversion:
+        """Returns the result, with the speed of the frames after frame `resumed_at`."""
+        return Conversion(
+            frames=self.frames,
+            swapped=self.swapped,
+            reasons=dict(self.kept),
+            people=self.selection.found,
+            seconds=seconds,
+            frames_per_second=(self.frames - resumed_at) / seconds["swap"],
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Run:
+    """A conversion that is not finished.
+
+    Attributes:
+      info: properties of the target.
+      target: name and hash of the target.
+      outputs: videos to write, by what they show.
+      marks: how the videos are marked as synthetic.
+      settings: settings of the conversion.
+      unfinished: segments that a stopped run has written.
+    """
+
+    info: VideoInfo
+    target: NamedFile
+    outputs: Mapping[View, pathlib.Path]
+    marks: Marks
+    settings: ConvertSettings
+    unfinished: SegmentFolder
+
+    def find_faces(self) -> faces.Analysis:
+        """Finds the faces of the target, or returns those that a stopped run found."""
+        span, settings = self.settings.span, self.settings.face
+        # Faces do not depend on the look, which may be another one when a run is resumed.
+        key = render_setup.hash_of(
+            self.target.sha256,
+            [dataclasses.asdict(span), dataclasses.asdict(settings)],
+            [model.sha256 for model in settings.models],
+            sidecar.package_versions(),
+        )
+
+        def find() -> faces.Analysis:
+            total = self.info.expected_frames(span)
+            with Progress("finding faces", total=total, unit="frames") as bar:
+                return faces.analyse(self.info.path, settings, span, bar.advance)
+
+        return analysis_cache.load_or_make(self.unfinished.faces, key, find)
+
+    def read(self, **which: Any) -> Iterator[CodedFrame]:
+        """Reads frames of the target, coded like the outputs.
+
+        Args:
+          **which: `first` or `wanted` of `video_reader.read_coded_frames`.
+        """
+        transparent = any(view.transparent for view in self.outputs)
+        pixel_format = pixel_format_for(self.info, self.settings.encoding, transparent)
+        return video_reader.read_coded_frames(
+            self.info.path, self.settings.span, pixel_format=pixel_format, **which
+        )
+
+    def resume(self, renderer: Renderer, selection: FaceSelection) -> _Tally:
+        """Brings the renderer to where a stopped run was; returns the tally of its frames."""
+        unfinished = self.unfinished
+        if not unfinished.segments:
+            watermark = manifest.new_identifier() if self.marks.signer else None
+            return _Tally(selection, watermark, 0, collections.Counter())
+        logging.info("%s: going on after frame %d.", unfinished.folder, unfinished.frames)
+        # The frames of the segments carry a payload already, which all others must share.
+        state = unfinished.state
+        renderer.restore(state["renderer"])
+        kept = collections.Counter(state["kept"])
+        return _Tally(selection, state["watermark"], unfinished.frames, kept)
+
+    def write(
+        self, renderer: Renderer, analysis: faces.Analysis, tally: _Tally, origin: Origin
+    ) -> None:
+        """Renders, marks and writes the frames that no run has written, and completes the files."""
+        mark = FrameMarker(self.marks, self.info.height, self.info.width, tally.watermark or 0)
+        frames = self.read(first=analysis.first_frame + tally.frames)
+        progress = Progress("swapping", total=analysis.frames, unit="frames", done=tally.frames)
+        with self._writer(origin) as writer, progress as bar:
+            for rendered in renderer(frames):
+                tally.add(rendered)
+                # The result is marked in place, before views are made of it.
+                mark(rendered.result, rendered.alpha)
+                images = [
+                    views.compose(view, rendered.target, rendered.result, rendered.alpha)
+                    for view in self.outputs
+                ]
+                # The state is that after this frame: a resumed run begins with the next one.
+                writer.write(images, rendered.target.timestamp_us, tally.state(rendered))
+                bar.advance(1, f"{tally.swapped} swapped, {tally.kept.total()} kept")
+        if View.FACE in self.outputs:
+            face = self.outputs[View.FACE]
+            path = face.with_name(f"{face.stem}.transforms.json")
+            views.write_transforms(path, tally.selection.tracks)
+
+    def _writer(self, origin: Origin) -> SegmentedWriter:
+        """Makes the writer of all outputs; each one is signed before it gets its name."""
+        info, settings, span = self.info, self.settings, self.settings.span
+        notice = manifest.NOTICE
+        if weights.non_commercial(origin.weights):
+            notice = f"{notice}. {weights.NON_COMMERCIAL}"
+        seal = self.marks.sealing(origin)
+        return SegmentedWriter(
+            self.unfinished,
+            [
+                OutputVideo(path, view.columns * info.width, info.height, seal, view.transparent)
+                for view, path in self.outputs.items()
+            ],
+            like=info,
+            encoding=settings.encoding,
+            sound=settings.sound,
+            start_us=round(span.start_s * 1e6),
+            end_us=None if span.end_s is None else round(span.end_s * 1e6),
+            metadata={"comment": notice, "description": notice},
+            # No batch is split over two segments, so after a stop batches hold the same frames.
+            length=-(-settings.segment // BATCH) * BATCH,
+        )

@@ -1,4 +1,4 @@
-"""Which files are converted into which: videos and pictures, one or many."""
+"""Plans which files are converted into which, videos and images, and converts them."""
 
 from __future__ import annotations
 
@@ -10,17 +10,20 @@ from absl import logging
 
 from data_prep.errors import InputError
 from data_prep.media.codecs import Encoding
-from sagan_jax.conversion import convert_still, sidecar
-from sagan_jax.conversion.views import View
+from sagan_jax.conversion import convert_still, convert_video, sidecar
+from sagan_jax.conversion.convert_settings import ConvertSettings, View
+from sagan_jax.conversion.sidecar import Conversion
+from sagan_jax.provenance.marking import Marks
+from sagan_jax.rendering.swapper import Swapper
 
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """One file to be converted.
+    """A file to be converted.
 
     Attributes:
-      source: a video or a picture.
-      outputs: what is made of it, and what each shows.
+      source: video or image.
+      outputs: files made of it, by what they show.
     """
 
     source: pathlib.Path
@@ -28,7 +31,7 @@ class Job:
 
     @property
     def still(self) -> bool:
-        """Whether it is a picture that becomes pictures."""
+        """Whether an image becomes images."""
         return convert_still.is_still(self.source) and convert_still.is_still(self.first)
 
     @property
@@ -37,7 +40,7 @@ class Job:
         return next(iter(self.outputs.values()))
 
     def check(self, encoding: Encoding) -> None:
-        """Makes sure that the outputs can be written, before any work is done.
+        """Checks that the outputs can be written, before any work is done.
 
         Raises:
           InputError: if one is the input, or has a name that does not fit.
@@ -48,54 +51,58 @@ class Job:
             else:
                 encoding.check(path, view.transparent)
             if path.exists() and path.samefile(self.source):
-                raise InputError(f"{path}: is the input itself; give another --out")
+                raise InputError(f"{path}: is the input itself; give another name", setting="out")
 
 
 def plan(
     sources: Sequence[pathlib.Path], out: pathlib.Path, views: Sequence[View], encoding: Encoding
 ) -> list[Job]:
-    """What is to be done.
+    """Plans what becomes of each file.
 
-    A single file becomes `out`. Of several, and of a folder of pictures, each becomes a file of
-    its name in the folder `out`; so does a single one where `out` has no suffix.
+    A single file becomes `out`. Several files, and the images of a folder, each become a file of
+    the same name in the folder `out`; so does a single file if `out` has no suffix.
 
     Args:
-      sources: videos, pictures, and folders of pictures.
+      sources: videos, images, and folders of images.
       out: a file, or a folder.
-      views: what the outputs show; those after the first have the name of their view added.
-      encoding: of the videos.
+      views: what the outputs show; the names of all but the first end in the name of their view.
+      encoding: how videos are encoded.
 
     Raises:
-      InputError: if there is nothing to convert, two would become one file, or an output cannot
-        be.
+      InputError: if there is nothing to convert, two files would become one, or an output cannot
+        be written.
     """
-    alone = len(sources) == 1 and not sources[0].is_dir()
-    # PNG pictures of a video are such a folder themselves.
-    named = alone and (not encoding.suffix or (out.suffix and not out.is_dir()))
+    is_single = len(sources) == 1 and not sources[0].is_dir()
+    # The PNG images of a single video are a folder themselves, so `out` is the output.
+    out_is_output = is_single and (not encoding.suffix or (out.suffix and not out.is_dir()))
     jobs = []
+    # A file that is named twice is converted once.
     for source in dict.fromkeys(_files(sources)):
-        output = out if named else out / _name(source, encoding, views)
+        output = out if out_is_output else out / _name(source, encoding, views)
         jobs.append(Job(source, _outputs(output, views)))
     _refuse_same_names(jobs)
+    # All names are checked before the first file is converted, which may take hours.
     for job in jobs:
         job.check(encoding)
     return jobs
 
 
 def run(jobs: Sequence[Job], work: Callable[[Job], None]) -> int:
-    """Does all that can be done; returns how many could not be.
+    """Does all jobs that can be done, and returns the number of those that cannot.
 
     Args:
-      jobs: what is to be done.
-      work: does one; what is wrong with it is said, and the others go on.
+      jobs: the jobs.
+      work: does one job. If it raises an `InputError`, the error is logged and the next job is
+        done.
 
     Raises:
-      InputError: if there is only one, and it could not be done.
+      InputError: if there is only one job, and it cannot be done.
     """
     failed = 0
     for number, job in enumerate(jobs, 1):
         if len(jobs) > 1:
             logging.info("%s (%d of %d)", job.source, number, len(jobs))
+        # Many files take hours, so one that cannot be converted does not stop the others.
         try:
             work(job)
         except InputError as error:
@@ -106,24 +113,42 @@ def run(jobs: Sequence[Job], work: Callable[[Job], None]) -> int:
     return failed
 
 
+def convert(
+    swapper: Swapper,
+    job: Job,
+    marks: Marks,
+    settings: ConvertSettings = ConvertSettings(),
+    force: bool = False,
+) -> Conversion:
+    """Replaces faces of a video or image; see `convert_video.convert`.
+
+    Raises:
+      InputError: if the file cannot be read, does not show the person, or cannot be written.
+    """
+    convert_file = convert_still.convert_still if job.still else convert_video.convert
+    return convert_file(swapper, job.source, job.outputs, marks, settings, force)
+
+
 def _files(sources: Iterable[pathlib.Path]) -> Iterator[pathlib.Path]:
-    """Folders as the pictures in them."""
+    """Yields the files, and the images in the folders."""
     for source in sources:
         if not source.is_dir():
             yield source
             continue
-        pictures = sorted(path for path in source.iterdir() if convert_still.is_still(path))
-        if not pictures:
+        images = sorted(path for path in source.iterdir() if convert_still.is_still(path))
+        if not images:
             raise InputError(
-                f"{source}: no picture ({', '.join(convert_still.SUFFIXES)}) in this folder; give "
-                "videos by name or pattern ('clips/*.mp4')"
+                f"{source}: no image ({', '.join(convert_still.SUFFIXES)}) in this folder; give "
+                "videos by name or pattern ('clips/*.mp4')",
+                setting="sources",
             )
-        yield from pictures
+        yield from images
 
 
 def _name(source: pathlib.Path, encoding: Encoding, views: Sequence[View]) -> str:
     if not convert_still.is_still(source):
         return f"{source.stem}{encoding.suffix}"
+    # PNG has an alpha channel, which JPEG has not.
     transparent = any(view.transparent for view in views)
     return f"{source.stem}.png" if transparent else source.name
 
@@ -136,12 +161,14 @@ def _outputs(output: pathlib.Path, views: Sequence[View]) -> dict[View, pathlib.
 
 
 def _refuse_same_names(jobs: Sequence[Job]) -> None:
-    made: dict[pathlib.Path, pathlib.Path] = {}
+    """Raises an `InputError` if two files would become one."""
+    sources: dict[pathlib.Path, pathlib.Path] = {}
     for job in jobs:
         for path in {*job.outputs.values(), sidecar.path_of(job.first)}:
-            if path in made:
+            if path in sources:
                 raise InputError(
-                    f"{path}: would be made of both {made[path]} and {job.source}; convert one "
-                    "of them apart, or rename it"
+                    f"{path}: would be made of both {sources[path]} and {job.source}; convert one "
+                    "of them by itself, or rename it",
+                    setting="out",
                 )
-            made[path] = job.source
+            sources[path] = job.source

@@ -1,4 +1,4 @@
-"""What a conversion is asked for, and everything that is settled before the first frame."""
+"""Everything that a conversion settles before its first frame."""
 
 from __future__ import annotations
 
@@ -12,131 +12,121 @@ from typing import Any
 import numpy as np
 from absl import logging
 
+from data_prep.dataset.identity_card import IdentityCard
 from data_prep.errors import InputError
-from data_prep.media import segments, video_reader
-from data_prep.media.audio import Sound
-from data_prep.media.codecs import Encoding
 from data_prep.pipeline import faces
 from data_prep.records import EMBEDDING_SIZE
 from data_prep.runtime import files
-from data_prep.segmentation.face_masks import Masker, MaskSource
+from data_prep.segmentation.face_masks import Masker
+from data_prep.segmentation.mask_source import MaskSource
 from sagan_jax.conversion import sidecar
+from sagan_jax.conversion.convert_settings import ConvertSettings, View
 from sagan_jax.conversion.sidecar import Conversion
-from sagan_jax.conversion.target_faces import FaceSelection, Wanted, select_faces
-from sagan_jax.conversion.views import View
+from sagan_jax.conversion.target_faces import FaceSelection, select_faces
+from sagan_jax.provenance.manifest import NamedFile
 from sagan_jax.provenance.marking import Marks
-from sagan_jax.rendering.harmonisation import RenderSettings
-from sagan_jax.rendering.renderer import ReadFrames, Renderer, lights_of
+from sagan_jax.rendering.renderer import ReadFrames, Renderer, measure_face_colours
 from sagan_jax.rendering.swapper import Swapper
 
 
-@dataclasses.dataclass(frozen=True)
-class ConvertSettings:
-    """What is converted and how.
-
-    Attributes:
-      span: which part of the video.
-      wanted: whose faces are replaced.
-      face: how faces are found; as in preparation.
-      look: how a swapped face is made part of its scene.
-      encoding: how the videos are coded.
-      sound: what they sound like; None for silence.
-      segment: frames from one point where a stopped conversion can go on to the next,
-        rounded up to whole batches.
-    """
-
-    span: video_reader.Span = video_reader.WHOLE
-    wanted: Wanted = Wanted()
-    face: faces.FaceSettings = faces.FaceSettings()
-    look: RenderSettings = RenderSettings()
-    encoding: Encoding = Encoding()
-    sound: Sound | None = Sound()
-    segment: int = segments.SEGMENT_FRAMES
-
-    def of_pictures(self) -> dict[str, Any]:
-        """Those that frames depend on, as JSON has it."""
-        return {name: value for name, value in self.said().items() if name != "sound"}
-
-    def said(self) -> dict[str, Any]:
-        """All, as JSON has it; files by their name."""
-        text = json.dumps(dataclasses.asdict(self), default=lambda path: path.name)
-        return dict(json.loads(text))
+def with_masks_of(swapper: Swapper, settings: ConvertSettings) -> ConvertSettings:
+    """Returns the settings with masks made like those that the model was trained with."""
+    # The generator has only seen faces of the replaced person that were cut out by such masks.
+    source = MaskSource(_replaced(swapper).mask_source)
+    return dataclasses.replace(settings, face=dataclasses.replace(settings.face, masks=source))
 
 
 def set_up(
     swapper: Swapper, analysis: faces.Analysis, read: ReadFrames, settings: ConvertSettings
 ) -> tuple[FaceSelection, Renderer]:
-    """Settles who is replaced, and gets everything ready to render.
+    """Selects the faces to replace, and makes the renderer that replaces them.
 
     Args:
       swapper: the trained generator.
-      analysis: of the target.
-      read: gives pictures of the target, to see the light in.
-      settings: what and how.
+      analysis: analysis of the target.
+      read: reads frames of the target, for the colours of its faces.
+      settings: settings of the conversion.
 
     Raises:
       InputError: if the target does not show the person.
     """
     masker = Masker(settings.face.masks)
     selection = select_faces(analysis, settings.wanted, _trained_on(swapper), settings.face)
-    lights = lights_of(read, selection.people, masker)
+    colours = measure_face_colours(read, selection.people, masker)
+    # A face that is lost or found at a cut, at the start or at the end does not fade.
     shots = {analysis.first_frame, *analysis.cuts, analysis.first_frame + analysis.frames}
     renderer = Renderer(
-        swapper, selection.tracks, lights, masker, shots, settings.look, selection.nearer
+        swapper, selection.tracks, colours, masker, shots, settings.look, selection.occluders
     )
     return selection, renderer
 
 
 def key_of(
     swapper: Swapper,
-    target: Mapping[str, str],
+    target: NamedFile,
     outputs: Iterable[View],
     marks: Marks,
     settings: ConvertSettings,
 ) -> str:
-    """SHA-256 of all that the pictures depend on, but for the machine."""
+    """Returns the SHA-256 of everything that frames depend on, except for the machine."""
     reference = settings.wanted.reference
     return hash_of(
-        target["sha256"], swapper.fingerprint, swapper.to, list(outputs), marks.record(),
-        marks.label, hashlib.sha256(marks.watermark_key.encode()).hexdigest(),
-        settings.of_pictures(), reference and files.sha256_of(reference), sidecar.versions(),
-    )  # fmt: skip
+        target.sha256,
+        swapper.fingerprint,
+        swapper.to,
+        list(outputs),
+        marks.record(),
+        marks.label,
+        # The key is a secret of its owner, so it is hashed once more.
+        hashlib.sha256(marks.watermark_key.encode()).hexdigest(),
+        settings.affecting_frames(),
+        # The settings have only the name of the file.
+        reference and files.sha256_of(reference),
+        sidecar.package_versions(),
+    )
 
 
 def hash_of(*facts: Any) -> str:
-    """SHA-256 of what JSON can hold."""
+    """Returns the SHA-256 of plain values that JSON can hold."""
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
-def done_before(outputs: Mapping[View, pathlib.Path], key: str, force: bool) -> Conversion | None:
-    """What came of this very conversion, if it was done before.
+def finished_conversion(
+    outputs: Mapping[View, pathlib.Path], key: str, force: bool
+) -> Conversion | None:
+    """Returns the result of this very conversion if it was finished before.
+
+    Args:
+      outputs: outputs of the conversion.
+      key: hash of everything they depend on.
+      force: whether other outputs of these names may be replaced.
 
     Raises:
-      InputError: if there is something else, and `force` is not given.
+      InputError: if there are other outputs of these names and `force` is false.
     """
-    there = [path for path in outputs.values() if path.exists()]
-    if force or not there:
+    existing = [path for path in outputs.values() if path.exists()]
+    if force or not existing:
         return None
-    done = sidecar.made_before(next(iter(outputs.values())), key)
-    if done is None or len(there) < len(outputs):
-        raise InputError(f"{there[0]}: exists; give another --out, or --force to replace it")
-    logging.info("%s: is there, made of this by this model; nothing to do.", there[0])
-    return done
+    # One record describes all outputs of a conversion; it lies beside the first one.
+    first = next(iter(outputs.values()))
+    finished = sidecar.made_before(first, key)
+    if finished is None or len(existing) < len(outputs):
+        raise InputError(
+            f"{existing[0]}: exists and is of another conversion; give another name, or allow it "
+            "to be replaced",
+            setting="force",
+        )
+    logging.info("%s: is there, made of this by this model; nothing to do.", existing[0])
+    return finished
 
 
-def with_masks_of(swapper: Swapper, settings: ConvertSettings) -> ConvertSettings:
-    """The masks of the target are made as those were that the model learned its own from."""
-    made_with = MaskSource(_replaced(swapper)["settings"]["face"]["masks"])
-    return dataclasses.replace(settings, face=dataclasses.replace(settings.face, masks=made_with))
-
-
-def _replaced(swapper: Swapper) -> dict[str, Any]:
-    """What the checkpoint says of the identity that is replaced."""
-    identity: dict[str, Any] = swapper.facts["identities"][1 - swapper.to]
-    return identity
+def _replaced(swapper: Swapper) -> IdentityCard:
+    """Card of the person who is replaced."""
+    return swapper.facts.identities[1 - swapper.to].card
 
 
 def _trained_on(swapper: Swapper) -> np.ndarray:
-    """Of the identity that is replaced, as seen in each of its videos, `[K, EMBEDDING_SIZE]`."""
-    read = [one["embedding"] for one in _replaced(swapper)["videos"] if "embedding" in one]
-    return np.array(read, np.float32).reshape(-1, EMBEDDING_SIZE)
+    """Embeddings `[K, EMBEDDING_SIZE]` of the replaced person, one of each training video."""
+    # Cards of older data sets have no embeddings.
+    embeddings = [video.embedding for video in _replaced(swapper).videos if video.embedding]
+    return np.array(embeddings, np.float32).reshape(-1, EMBEDDING_SIZE)

@@ -1,13 +1,10 @@
-"""Who in a video is replaced: decided for each track, by whose face it is."""
+"""Selects the faces of a video that are replaced, track by track, by whose face it is."""
 
 from __future__ import annotations
 
 import dataclasses
-import enum
-import itertools
-import pathlib
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from absl import logging
@@ -16,165 +13,158 @@ from data_prep.errors import InputError
 from data_prep.identity import people
 from data_prep.imaging.boxes import mesh_box, overlap
 from data_prep.pipeline import faces
-from data_prep.pipeline.faces import Analysis, FaceSettings
+from data_prep.pipeline.faces import Analysis
+from data_prep.pipeline.settings import FaceSettings
 from data_prep.records import Face, Person, Track
+from sagan_jax.conversion.convert_settings import PeopleToReplace, PersonChoice
 
-# Boxes of two faces that overlap more: one may be behind the other.
-_MET = 0.02
+# Where the boxes of two faces overlap more than this, one face may be behind the other.
+_MAX_OVERLAP = 0.02
 
-
-class Who(enum.StrEnum):
-    """Whose faces are replaced.
-
-    TARGET: the person that the replaced identity was trained on. ALL: everybody. LARGEST: who
-    is seen most, by frames and size of face. REFERENCE: who is shown by a picture or video.
-    """
-
-    TARGET = "target"
-    ALL = "all"
-    LARGEST = "largest"
-    REFERENCE = "reference"
+# Meshes `[478, 2]` of the faces that cover part of a face, by its `track_id` and `frame_index`.
+_Occluders = dict[tuple[int, int], list[np.ndarray]]
 
 
 @dataclasses.dataclass(frozen=True)
-class Wanted:
-    """Whose faces are replaced.
+class FoundPerson:
+    """A person found in a video.
 
     Attributes:
-      who: whose.
-      reference: picture or video of the person, with `Who.REFERENCE`.
+      frames: number of frames that show the person.
+      replaced: whether the face is replaced.
+      distance: distance from the person looked for, 0 to 2; at most 0.6 is one person. None if
+        nobody in particular is looked for.
     """
 
-    who: Who = Who.TARGET
-    reference: pathlib.Path | None = None
-
-    @classmethod
-    def parse(cls, text: str) -> Wanted:
-        """What is said by `target`, `all`, `largest`, or `reference:FILE`.
-
-        Raises:
-          InputError: if it says something else.
-        """
-        name, _, path = text.partition(":")
-        if name not in list(Who) or bool(path) != (name == Who.REFERENCE):
-            raise InputError(
-                f"--who={text}: is none of target, all, largest and reference:FILE, where FILE "
-                "is a picture or video of the person to be replaced"
-            )
-        return cls(Who(name), pathlib.Path(path) if path else None)
+    frames: int
+    replaced: bool
+    distance: float | None
 
 
 @dataclasses.dataclass(frozen=True)
 class FaceSelection:
-    """Whose faces of a video are replaced, and why the others are not.
+    """The faces of a video that are replaced, and the reasons why others are not.
 
     Attributes:
-      people: who are replaced.
-      tracks: their faces, but for those behind another face; parts of one track have its number.
-      nearer: by number of a track and index of a frame, the meshes `[478, 2]` of faces that
-        cover a part of its face.
-      kept: by index of a frame, why a face in it is left as it is.
-      found: of everybody in the video in how many `frames`, whether `replaced`, and at what
-        `distance` from the person looked for (at most 0.6 is one person; None for nobody).
+      people: people who are replaced.
+      tracks: their faces, except those behind another face; parts of one track share its number.
+      occluders: meshes `[478, 2]` of the faces that cover part of a face, by number of its track
+        and index of the frame.
+      reasons: by index of a frame, the reason why a face in it is left as it is.
+      found: everybody in the video.
     """
 
     people: tuple[Person, ...]
     tracks: tuple[Track, ...]
-    nearer: dict[tuple[int, int], list[np.ndarray]]
-    kept: dict[int, str]
-    found: tuple[dict[str, Any], ...]
+    occluders: _Occluders
+    reasons: dict[int, str]
+    found: tuple[FoundPerson, ...]
 
-    def why_kept(self, frame_index: int) -> str:
-        """Why a frame was left as it was."""
-        return self.kept.get(frame_index, "no face found")
+    def reason_kept(self, frame_index: int) -> str:
+        """Returns why a frame was left as it was."""
+        return self.reasons.get(frame_index, "no face found")
 
 
 def select_faces(
-    analysis: Analysis, wanted: Wanted, trained_on: np.ndarray, settings: FaceSettings
+    analysis: Analysis, wanted: PeopleToReplace, trained_on: np.ndarray, settings: FaceSettings
 ) -> FaceSelection:
-    """Settles what is done with every face of a video.
+    """Decides for every face of a video whether it is replaced.
 
     Args:
-      analysis: of the video.
-      wanted: whose faces are replaced.
-      trained_on: `[K, EMBEDDING_SIZE]`, of the replaced identity; none where its data set does
-        not say.
+      analysis: analysis of the video.
+      wanted: people whose faces are replaced.
+      trained_on: `[K, EMBEDDING_SIZE]`, embeddings of the replaced identity; K is 0 if its data
+        set does not have them.
       settings: how the face of a reference is found.
 
     Raises:
       InputError: if the video does not show the person.
     """
-    known = _known(wanted, trained_on, settings)
+    known = _known_embeddings(wanted, trained_on, settings)
     chosen = _choose(analysis, wanted.who, known)
-    away = (
-        people.distances(analysis.people, known).tolist() if len(known) else itertools.repeat(None)
-    )
-    found = [
-        {"frames": person.frames, "replaced": _is_in(chosen, person), "distance": distance}
-        for person, distance in zip(analysis.people, away, strict=False)
-    ]
-    meetings = [
-        meeting
+    occluders = _find_occluders(analysis, chosen)
+    visible = [
+        part
         for person in chosen
         for track in person.tracks
-        for other in analysis.tracks
-        if other is not track
-        for meeting in _meetings(track, other)
-        if _is_farther(meeting, track, other)
+        for part in _visible_parts(track, occluders)
     ]
-    nearer: dict[tuple[int, int], list[np.ndarray]] = {}
-    for meeting in meetings:
-        for number, one, other in meeting:
-            nearer.setdefault((number, one.frame_index), []).append(other.landmarks)
-    shown = [part for person in chosen for t in person.tracks for part in _shown(t, nearer)]
-    return FaceSelection(chosen, tuple(shown), nearer, _reasons(analysis, chosen), tuple(found))
+    return FaceSelection(
+        people=chosen,
+        tracks=tuple(visible),
+        occluders=occluders,
+        reasons=_reasons(analysis, chosen),
+        found=_found_people(analysis, chosen, known),
+    )
 
 
-def _known(wanted: Wanted, trained_on: np.ndarray, settings: FaceSettings) -> np.ndarray:
-    """Embeddings of the person looked for, `[K, EMBEDDING_SIZE]`; none where nobody is."""
+def _known_embeddings(
+    wanted: PeopleToReplace, trained_on: np.ndarray, settings: FaceSettings
+) -> np.ndarray:
+    """Embeddings `[K, EMBEDDING_SIZE]` of the person looked for; K is 0 if there is none."""
     if wanted.reference:
         return faces.embedding_of(wanted.reference, settings)[None]
-    return trained_on if wanted.who is Who.TARGET else trained_on[:0]
+    return trained_on if wanted.who is PersonChoice.TARGET else trained_on[:0]
 
 
-def _choose(analysis: Analysis, who: Who, known: np.ndarray) -> tuple[Person, ...]:
-    """Who are replaced."""
-    if who is Who.ALL:
+def _choose(analysis: Analysis, who: PersonChoice, known: np.ndarray) -> tuple[Person, ...]:
+    """Returns the people who are replaced."""
+    if who is PersonChoice.ALL:
         return analysis.people
     if not len(known):
-        if who is Who.TARGET:
+        if who is PersonChoice.TARGET:
             logging.warning(
-                "The model does not say what the person to be replaced looks like; replacing who "
-                "is seen most. --who=reference:FILE shows whom to replace."
+                "The model does not say what the person to be replaced looks like; replacing the "
+                "most prominent person. An image of the person would show whom to replace."
             )
-        return (people.choose(analysis.people),)
+        return (people.select_person(analysis.people),)
     try:
-        return people.alike(analysis.people, known)
+        return people.matching_people(analysis.people, known)
     except InputError as error:
-        if who is Who.REFERENCE:
+        if who is PersonChoice.REFERENCE:
             raise
+        # The advice after the semicolon is about an image that was not given here.
+        fault = str(error).split(";")[0]
         raise InputError(
-            f"{str(error).split(';')[0]}; the reference is who the model was trained on: give a "
-            "video of that person, or --who=largest, all or reference:FILE"
+            f"{fault}; the reference is the person the model was trained on: give a video of that "
+            "person, or choose the largest face, all faces or those of a reference image",
+            setting="who",
         ) from error
 
 
+def _found_people(
+    analysis: Analysis, chosen: Sequence[Person], known: np.ndarray
+) -> tuple[FoundPerson, ...]:
+    """Describes everybody in the video."""
+    distances: list[float | None] = [None] * len(analysis.people)
+    if len(known):
+        distances = people.distances(analysis.people, known).tolist()
+    return tuple(
+        FoundPerson(person.frames, _contains(chosen, person), distance)
+        for person, distance in zip(analysis.people, distances, strict=True)
+    )
+
+
 def _reasons(analysis: Analysis, chosen: Sequence[Person]) -> dict[int, str]:
-    """By index of a frame, why a face in it is left as it is, where that is so."""
-    kept: dict[int, str] = {}
+    """Reasons why a face is left as it is, by index of the frame."""
+    reasons: dict[int, str] = {}
     for one in analysis.left_out:
-        kept |= dict.fromkeys(_frames(one.track), one.reason)
-    for person in sorted(analysis.people, key=lambda person: _is_in(chosen, person)):
+        reasons |= dict.fromkeys(_frames(one.track), one.reason)
+    # Chosen people come last: the reason of their own face counts more than that of another one.
+    for person in sorted(analysis.people, key=lambda person: _contains(chosen, person)):
         for track in person.tracks:
             frames = _frames(track)
-            if _is_in(chosen, person):
-                kept |= dict.fromkeys(range(min(frames), max(frames) + 1), "the face is hidden")
+            if _contains(chosen, person):
+                # A track has no faces where its face is hidden for long.
+                covered = range(min(frames), max(frames) + 1)
+                reasons |= dict.fromkeys(covered, "the face is hidden")
             else:
-                kept |= dict.fromkeys(frames, "another person")
-    return kept
+                reasons |= dict.fromkeys(frames, "another person")
+    return reasons
 
 
-def _is_in(several: Sequence[Person], person: Person) -> bool:
+def _contains(several: Sequence[Person], person: Person) -> bool:
+    # People hold arrays, which `in` cannot compare.
     return any(one is person for one in several)
 
 
@@ -182,60 +172,82 @@ def _frames(track: Track) -> list[int]:
     return [face.frame_index for face in track.faces]
 
 
-class _Met(NamedTuple):
-    """Two faces of a frame that are in each other's place.
+class _OverlappingFaces(NamedTuple):
+    """Two faces of a frame whose boxes overlap."""
 
-    Attributes:
-      number: of the track of the first.
-      one: the first.
-      other: the second.
-    """
-
-    number: int
-    one: Face
+    face: Face
     other: Face
 
 
-def _meetings(track: Track, other: Track) -> Iterator[list[_Met]]:
-    """The times at which the faces of two tracks are in each other's place."""
-    theirs = {face.frame_index: face for face in other.faces}
-    meeting: list[_Met] = []
+# Overlapping faces of two tracks in successive faces of the first track.
+_Encounter = list[_OverlappingFaces]
+
+
+def _find_occluders(analysis: Analysis, chosen: Sequence[Person]) -> _Occluders:
+    """Finds the faces that cover part of a chosen person's face."""
+    occluders: _Occluders = {}
+    for person in chosen:
+        for track in person.tracks:
+            for other in analysis.tracks:
+                if other is track:
+                    continue
+                for encounter in _encounters(track, other):
+                    if _is_farther(encounter, track, other):
+                        _add_occluders(occluders, track, encounter)
+    return occluders
+
+
+def _add_occluders(occluders: _Occluders, track: Track, encounter: _Encounter) -> None:
+    for face, other in encounter:
+        occluders.setdefault((track.track_id, face.frame_index), []).append(other.landmarks)
+
+
+def _encounters(track: Track, other: Track) -> Iterator[_Encounter]:
+    """Yields the stretches of time over which the faces of two tracks overlap."""
+    others = {face.frame_index: face for face in other.faces}
+    encounter: _Encounter = []
     for face in track.faces:
-        found = theirs.get(face.frame_index)
-        if found is not None and _meet(face, found):
-            meeting.append(_Met(track.track_id, face, found))
-        elif meeting:
-            yield meeting
-            meeting = []
-    if meeting:
-        yield meeting
+        other_face = others.get(face.frame_index)
+        if other_face is not None and _do_overlap(face, other_face):
+            encounter.append(_OverlappingFaces(face, other_face))
+        elif encounter:
+            yield encounter
+            encounter = []
+    if encounter:
+        yield encounter
 
 
-def _meet(one: Face, other: Face) -> bool:
-    return overlap(mesh_box(one.landmarks), mesh_box(other.landmarks)) > _MET
+def _do_overlap(face: Face, other: Face) -> bool:
+    return overlap(mesh_box(face.landmarks), mesh_box(other.landmarks)) > _MAX_OVERLAP
 
 
-def _is_farther(meeting: list[_Met], track: Track, other: Track) -> bool:
-    """Whether the first is behind the second: it alone is lost or found there, or seen less."""
-    frames = {met.one.frame_index for met in meeting}
-    lost, other_lost = (
-        not frames.isdisjoint({of.faces[0].frame_index, of.faces[-1].frame_index})
-        for of in (track, other)
-    )
-    if lost != other_lost:
-        return lost
-    seen, other_seen = (
-        sum(face.presence for face in several)
-        for several in zip(*((met.one, met.other) for met in meeting), strict=True)
-    )
-    return bool(seen < other_seen)
+def _is_farther(encounter: _Encounter, track: Track, other: Track) -> bool:
+    """Whether the face of `track` is behind that of `other` in an encounter.
+
+    It is if it alone is lost or found during the encounter; if both are or neither is, the face
+    with the lower presence is behind.
+    """
+    frames = {pair.face.frame_index for pair in encounter}
+    is_cut, other_is_cut = _ends_within(track, frames), _ends_within(other, frames)
+    if is_cut != other_is_cut:
+        return is_cut
+    presence = sum(pair.face.presence for pair in encounter)
+    return bool(presence < sum(pair.other.presence for pair in encounter))
 
 
-def _shown(track: Track, nearer: dict[tuple[int, int], list[np.ndarray]]) -> Iterator[Track]:
-    """The parts of a track in which its face is seen, or at least nothing is before it."""
+def _ends_within(track: Track, frames: set[int]) -> bool:
+    """Whether the first or the last face of a track is in one of the frames."""
+    ends = {track.faces[0].frame_index, track.faces[-1].frame_index}
+    return not frames.isdisjoint(ends)
+
+
+def _visible_parts(track: Track, occluders: _Occluders) -> Iterator[Track]:
+    """Yields the parts of a track in which the face is seen, or nothing is known to cover it."""
     hidden = [
-        face.presence == 0 and (track.track_id, face.frame_index) in nearer for face in track.faces
+        face.presence == 0 and (track.track_id, face.frame_index) in occluders
+        for face in track.faces
     ]
+    # The padding makes an edge at both ends, so that edges are pairs of start and stop.
     edges = np.flatnonzero(np.diff([True, *hidden, True])).reshape(-1, 2)
     for start, stop in edges.tolist():
-        yield people.part(track, start, stop)
+        yield people.slice_track(track, start, stop)

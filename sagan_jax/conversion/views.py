@@ -1,8 +1,7 @@
-"""What a converted video shows: the result, its mask, both beside the target, or the new face."""
+"""Frames of each view: the result, its mask, both beside the target, or only the new face."""
 
 from __future__ import annotations
 
-import enum
 import json
 import pathlib
 from collections.abc import Sequence
@@ -11,75 +10,62 @@ import numpy as np
 
 from data_prep.media.coded_frame import CodedFrame
 from data_prep.records import CROP_SIZE, Track
+from data_prep.runtime.files import write_atomically
+from sagan_jax.conversion.convert_settings import View
 
 
-class View(enum.StrEnum):
-    """What is seen.
-
-    RESULT is the swapped video. SIDE_BY_SIDE shows target, result and mask. MASK shows where
-    the target is replaced, white where it is wholly. FACE is for compositors: the new face
-    alone, transparent around it; laid over the target it gives the result.
-    """
-
-    RESULT = "result"
-    SIDE_BY_SIDE = "side_by_side"
-    MASK = "mask"
-    FACE = "face"
-
-    @property
-    def transparent(self) -> bool:
-        """Whether it has an alpha channel."""
-        return self is View.FACE
-
-    @property
-    def columns(self) -> int:
-        """How many frames it is wide."""
-        return 3 if self is View.SIDE_BY_SIDE else 1
-
-
-def show(
+def compose(
     view: View, target: CodedFrame, result: CodedFrame, alpha: np.ndarray
 ) -> CodedFrame | np.ndarray:
-    """A picture of a view.
+    """Makes a frame of a view.
 
     Args:
-      view: which.
-      target: as it was.
-      result: what it became; both RGB for `View.FACE`.
-      alpha: `[H, W]` float32 in 0..1, where the new face is.
+      view: view to make.
+      target: frame before the swap.
+      result: frame after the swap; both are RGB for `View.FACE`.
+      alpha: `[H, W]` float32 in 0..1, opacity of the new faces.
 
     Returns:
-      A picture, `columns` as wide, or for `View.FACE` `[H, W, 4]` RGB with straight alpha,
-      uint8 or uint16.
+      A frame, `view.columns` times as wide, or for `View.FACE` `[H, W, 4]` RGB with straight
+      alpha, uint8 or uint16.
     """
     if view is View.RESULT:
         return result
-    if view is View.FACE:
-        (before,), (after,), (share,) = target.planes, result.planes, target.grey(alpha).planes
-        return np.dstack([_alone(before, after, share), share[..., :1]])
     mask = target.grey(alpha)
+    if view is View.FACE:
+        levels = mask.planes[0]
+        face = _unblend(target.planes[0], result.planes[0], levels)
+        return np.dstack([face, levels[..., :1]])
     return mask if view is View.MASK else target.beside(result, mask)
 
 
 def write_transforms(path: pathlib.Path, tracks: Sequence[Track]) -> None:
-    """Where the face lies in each frame, for those who lay it there themselves.
+    """Writes where the face is in each frame, for those who composite it themselves.
 
-    A JSON file: `crop_size`, and for each face its `frame`, `timestamp_us`, `track` and
-    `transform`, the `[2, 3]` similarity from pixels of the frame to those of the upright crop.
+    The JSON file has `crop_size`, and for each face its `frame`, `timestamp_us`, `track` and
+    `transform`, the `[2, 3]` similarity from frame pixels to pixels of the upright crop.
     """
-    placed = [
-        {"frame": face.frame_index, "timestamp_us": face.timestamp_us, "track": track.track_id,
-         "transform": transform.tolist()}
+    transforms = [
+        {
+            "frame": face.frame_index,
+            "timestamp_us": face.timestamp_us,
+            "track": track.track_id,
+            "transform": transform.tolist(),
+        }
         for track in tracks
         for face, transform in zip(track.faces, track.transforms, strict=True)
-    ]  # fmt: skip
-    aside = path.with_suffix(".partial")
-    aside.write_text(json.dumps({"crop_size": CROP_SIZE, "faces": placed}))
-    aside.replace(path)
+    ]
+    with write_atomically(path) as aside:
+        aside.write_text(json.dumps({"crop_size": CROP_SIZE, "faces": transforms}))
 
 
-def _alone(target: np.ndarray, result: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """What laid over the target by that mask gives the result; black where nothing is laid."""
-    most = np.iinfo(mask.dtype).max
-    change = (result.astype(np.float32) - target) * most / np.maximum(mask, 1)
-    return np.where(mask > 0, np.clip(np.round(target + change), 0, most), 0).astype(mask.dtype)
+def _unblend(target: np.ndarray, result: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Returns the layer that gives `result` when it is blended over `target` by `mask`.
+
+    The layer is black where the mask is 0. All arrays are `[H, W, 3]`, uint8 or uint16.
+    """
+    # Straight alpha: result = target + mask * (layer - target), solved for the layer.
+    highest = np.iinfo(mask.dtype).max
+    change = (result.astype(np.float32) - target) * highest / np.maximum(mask, 1)
+    layer = np.clip(np.round(target + change), 0, highest)
+    return np.where(mask > 0, layer, 0).astype(mask.dtype)

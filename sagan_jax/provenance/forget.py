@@ -1,4 +1,4 @@
-"""Removes a person: data sets, unfinished data sets and parts of them, models trained on them."""
+"""Removes a person: data sets, also unfinished ones, and the models trained on them."""
 
 from __future__ import annotations
 
@@ -9,19 +9,20 @@ import pathlib
 import shutil
 from collections.abc import Callable
 
+from data_prep.dataset import identity_card
 from data_prep.errors import InputError
-from sagan_jax.checkpoints import checkpoint, exported_model
+from sagan_jax.checkpoints import exported_model
 
 
 @dataclasses.dataclass(frozen=True)
 class Traces:
-    """What is left of a person under a folder.
+    """Everything under a folder that was made of a person.
 
     Attributes:
-      data_sets: folders of prepared crops, also unfinished ones and the parts `launch.prep`
-        keeps of them.
-      models: training folders: checkpoints, previews, figures; and exported models.
-      rendered: records of videos made with such a model; these are shown, not removed.
+      data_sets: folders of prepared crops, also unfinished ones and the parts that a stopped
+        preparation leaves.
+      models: training folders, with checkpoints, previews and plots; and exported models.
+      rendered: records of videos made with such a model; these are listed, not removed.
       unreadable: folders that could hold something and cannot be read.
     """
 
@@ -32,21 +33,22 @@ class Traces:
 
 
 def find(root: pathlib.Path, identity: str) -> Traces:
-    """Looks through a folder and all below it; links are not followed.
+    """Searches a folder and everything below it for traces of a person; links are not followed.
 
     Args:
-      root: where to look.
+      root: folder to search.
       identity: name of the person, as given to preparation.
 
     Raises:
       InputError: if there is no such folder.
     """
     if not root.is_dir():
-        raise InputError(f"{root}: no such folder")
+        raise InputError(f"{root}: no such folder", setting="root")
     data_sets, models, rendered, unreadable = (list[pathlib.Path]() for _ in range(4))
     for name, folders, files in os.walk(root):
         folder = pathlib.Path(name)
-        if "card.json" in files:
+        # Clearing `folders` keeps `os.walk` out of what is removed as a whole.
+        if identity_card.CARD in files:
             _sort(folder, _data_set_names, identity, data_sets, unreadable)
             folders.clear()
         elif "checkpoints" in folders or exported_model.is_exported(folder):
@@ -67,28 +69,32 @@ def _sort(
     folder: pathlib.Path,
     names: Callable[[pathlib.Path], list[str]],
     identity: str,
-    into: list[pathlib.Path],
+    found: list[pathlib.Path],
     unreadable: list[pathlib.Path],
 ) -> None:
+    """Appends a folder to `found` if it names the person, or to `unreadable`."""
     try:
         if identity in names(folder):
-            into.append(folder)
+            found.append(folder)
     except (InputError, OSError, ValueError, KeyError):
+        # Unreadable folders are listed, so that nobody takes them for free of traces.
         unreadable.append(folder)
 
 
 def _data_set_names(folder: pathlib.Path) -> list[str]:
-    return [json.loads((folder / "card.json").read_text())["identity"]]
+    return [identity_card.name_in(folder)]
 
 
 def _model_names(folder: pathlib.Path) -> list[str]:
-    """Of all it learned from, also in runs it began with."""
-    return [one["identity"] for one in checkpoint.learned_from(exported_model.facts(folder))]
+    """Names of all people the model learned from, also in runs it began with."""
+    return [one.identity for one in exported_model.facts(folder).learned_from]
 
 
 def _is_record(path: pathlib.Path, identity: str) -> bool:
+    """Whether a file is the record of a conversion that names the person."""
     if path.suffix != ".json":
         return False
+    # Folders may hold JSON of any kind.
     try:
         record = json.loads(path.read_text())
         return identity in [one["identity"] for one in record["identities"]]

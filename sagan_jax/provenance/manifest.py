@@ -1,8 +1,8 @@
-"""Signed statements of origin in what is rendered (C2PA), and how they are read again.
+"""Signed statements of origin in rendered files (C2PA): writes and reads them.
 
-A manifest says that the file is a composite made with a trained model, of which video, of
-whom, with whose consent and with which models. It holds names and hashes of what went in,
-never pixels of it. Nothing here uses a network unless a time-stamp authority is named.
+A manifest says that the file is a composite made with a trained model, of which video, of whom,
+with whose consent and with which models. It holds names and hashes of the inputs, never pixels of
+them. Nothing here uses a network unless a time-stamp authority is named.
 """
 
 from __future__ import annotations
@@ -14,52 +14,102 @@ import json
 import pathlib
 import secrets
 import uuid
+from collections.abc import Iterable
 from typing import Any
 
 import c2pa
 from absl import logging
 
-from data_prep import weights
+from data_prep import json_records, weights
 from data_prep.errors import InputError
+from data_prep.weights import WeightFile
+from sagan_jax.checkpoints.facts import IdentityFacts
 from sagan_jax.provenance.signing import SigningIdentity, local_authority
 
 NOTICE = "AI-generated: a face was replaced by SAGAN-JAX"
 SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
 _STATEMENT = "org.sagan-jax.swap"
 _WATERMARK_ALGORITHM = "org.sagan-jax.tile.1"
-# Pictures of what went in stay out, and nothing is fetched.
+# A manifest holds no thumbnails of its inputs, and verifying one fetches nothing.
 _SETTINGS = {
     "builder": {"thumbnail": {"enabled": False}},
     "verify": {"remote_manifest_fetch": False, "ocsp_fetch": False},
 }
+# Identifies the box of an MP4 that holds XMP ("XMP Specification Part 3", 2020).
 _XMP_BOX = uuid.UUID("be7acfcb-97a9-42e8-9c71-999491e3afac").bytes
 
 
 @dataclasses.dataclass(frozen=True)
-class Origin:
-    """What a manifest says.
+class NamedFile:
+    """A file by name and hash.
 
     Attributes:
-      target: name and SHA-256 of the video that was changed.
-      identities: for both people name, consent, and fingerprint of the data set.
-      rendered: which of them is seen.
-      weights: every model used, in the data sets and in the conversion, with its licence.
-      model: SHA-256 of the parameters, and step of the checkpoint.
-      settings: of the conversion.
+      name: file name.
+      sha256: hex digest of its content.
+    """
+
+    name: str
+    sha256: str
+
+
+@dataclasses.dataclass(frozen=True)
+class ConsentedIdentity:
+    """A person whose face a model learned from.
+
+    Attributes:
+      identity: name of the person.
+      consent: statement of consent.
+      fingerprint: fingerprint of the data set.
+    """
+
+    identity: str
+    consent: str
+    fingerprint: str
+
+    @classmethod
+    def of_all(cls, people: Iterable[IdentityFacts]) -> tuple[ConsentedIdentity, ...]:
+        """Returns the people of a model as a manifest names them."""
+        return tuple(cls(one.identity, one.card.consent, one.card.fingerprint) for one in people)
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelReference:
+    """A trained generator.
+
+    Attributes:
+      step: step of its checkpoint.
+      sha256: hex digest of its parameters; None while it is being trained.
+    """
+
+    step: int
+    sha256: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Origin:
+    """Where a rendered video comes from: the content of its manifest.
+
+    Attributes:
+      target: video that was changed.
+      identities: both people of the model.
+      rendered: name of the person who is visible in the result.
+      weights: every model used, for the data sets and for the conversion, with its licence.
+      model: trained generator.
+      settings: settings of the conversion, as JSON has them.
       watermark: 64 bits that the invisible mark carries, None where there is none.
     """
 
-    target: dict[str, str]
-    identities: tuple[dict[str, str], ...]
+    target: NamedFile
+    identities: tuple[ConsentedIdentity, ...]
     rendered: str
-    weights: tuple[dict[str, Any], ...]
-    model: dict[str, Any]
+    weights: tuple[WeightFile, ...]
+    model: ModelReference
     settings: dict[str, Any]
     watermark: int | None
 
 
 class State(enum.Enum):
-    """What became of a manifest."""
+    """Whether a file has a manifest, and whether that holds."""
 
     VALID = "valid"
     TAMPERED = "tampered"
@@ -68,17 +118,17 @@ class State(enum.Enum):
 
 @dataclasses.dataclass(frozen=True)
 class Manifest:
-    """What a file says about its origin, and whether that holds.
+    """Statement of a file about its origin, and whether it holds.
 
     Attributes:
-      state: valid: signed and unchanged since.
+      state: whether there is a manifest; it is valid if it is signed and unchanged since.
       signer: name in the certificate.
-      trusted: whether the signer is one that this machine knows.
-      synthetic: whether it says that a model made the picture, or a part of it.
-      generator: the program that wrote it.
-      watermark: 64 bits that the invisible mark should carry.
-      statement: our own assertion; None in files of other tools.
-      problems: what does not hold, as C2PA's codes.
+      trusted: whether this machine knows the signer.
+      synthetic: whether it says that a model made the images, or a part of them.
+      generator: program that wrote it.
+      watermark: 64 bits that the invisible mark should carry; None if it names none of ours.
+      statement: the assertion that only this project writes; None in files of other tools.
+      problems: C2PA's codes of what does not hold.
     """
 
     state: State
@@ -92,7 +142,7 @@ class Manifest:
 
 
 def new_identifier() -> int:
-    """64 random bits that tie a manifest to its watermark."""
+    """Returns 64 random bits that tie a manifest to its watermark."""
     return secrets.randbits(64)
 
 
@@ -105,26 +155,27 @@ def seal(
 ) -> None:
     """Signs a finished file in its place.
 
-    What cannot carry a manifest, such as Matroska, gets it beside it, as `TITLE.c2pa`.
+    For a container that cannot carry a manifest, such as Matroska, it is written to `TITLE.c2pa`.
 
     Args:
-      path: the file; it is replaced when the signed one is whole.
-      title: the name it will have, in the same folder.
-      origin: what is said.
-      identity: who says it.
-      time_stamp_authority: address to be asked for the time, None to ask nobody.
+      path: the file; it is replaced when the signed one is complete.
+      title: name that the file will get, in the same folder.
+      origin: content of the manifest.
+      identity: identity that signs it.
+      time_stamp_authority: address of the service that states the time; None for none.
 
     Raises:
       InputError: if it cannot be signed.
     """
-    embedded = _carries(path)
+    embedded = _can_carry(path)
+    # XMP first: a byte that is added after signing would count as tampering.
     if path.suffix == ".mp4":
         _append_xmp(path)
     sealed = path.with_name(f"{path.stem}.sealed{path.suffix}")
     try:
         with (
             c2pa.Context.from_dict(_SETTINGS) as context,
-            c2pa.Builder(_manifest(title, origin), context) as builder,
+            c2pa.Builder(_definition(title, origin), context) as builder,
             c2pa.Signer.from_info(_signer_info(identity, time_stamp_authority)) as signer,
             path.open("rb") as unsigned,
             sealed.open("w+b") as signed,
@@ -132,10 +183,11 @@ def seal(
             if not embedded:
                 builder.set_no_embed()
             manifest = builder.sign(signer, _format(path), unsigned, signed)
+        # The signed copy takes the place of the file; a manifest beside it covers the file itself.
         if embedded:
             sealed.replace(path)
         else:
-            _sidecar(path.with_name(title)).write_bytes(manifest)
+            _beside(path.with_name(title)).write_bytes(manifest)
             logging.warning("%s: cannot carry a manifest; it lies beside it, keep both.", title)
     except c2pa.C2paError as error:
         raise InputError(f"{title}: cannot be signed as {identity.name} ({error})") from error
@@ -144,42 +196,45 @@ def seal(
 
 
 def read(path: pathlib.Path) -> Manifest:
-    """What a file, or the manifest beside it, says about its origin; of other tools too.
+    """Reads the manifest in a file or beside it, written by this tool or another.
 
     Raises:
       InputError: if there is no such file.
     """
     if not path.is_file():
         raise InputError(f"{path}: no such file")
+    # Only the authority of this machine is known here; nothing is asked of a network.
     anchors = local_authority()
     trust = {"trust": {"user_anchors": anchors}} if anchors else {}
-    beside = None if _carries(path) else _sidecar(path)
-    if beside and not beside.is_file():
-        return Manifest(State.ABSENT)
+    contents = None
+    if not _can_carry(path):
+        if not _beside(path).is_file():
+            return Manifest(State.ABSENT)
+        contents = _beside(path).read_bytes()
     try:
         with (
             c2pa.Context.from_dict(_SETTINGS | trust) as context,
             path.open("rb") as file,
-            c2pa.Reader(
-                _format(path), file, beside and beside.read_bytes(), context=context
-            ) as reader,
+            c2pa.Reader(_format(path), file, contents, context=context) as reader,
         ):
-            return _understood(json.loads(reader.json()))
+            return _interpret(json.loads(reader.json()))
     except c2pa.C2paError.ManifestNotFound:
         return Manifest(State.ABSENT)
     except c2pa.C2paError as error:
         return Manifest(State.TAMPERED, problems=(str(error),))
 
 
-def _carries(path: pathlib.Path) -> bool:
+def _can_carry(path: pathlib.Path) -> bool:
+    """Whether a manifest can be embedded in files of this kind."""
     return path.suffix.lower().lstrip(".") in c2pa.Builder.get_supported_mime_types()
 
 
 def _format(path: pathlib.Path) -> str:
-    return path.suffix.lower().lstrip(".") if _carries(path) else "application/octet-stream"
+    return path.suffix.lower().lstrip(".") if _can_carry(path) else "application/octet-stream"
 
 
-def _sidecar(path: pathlib.Path) -> pathlib.Path:
+def _beside(path: pathlib.Path) -> pathlib.Path:
+    """Path of the manifest of a file that cannot carry one."""
     return path.with_name(f"{path.name}.c2pa")
 
 
@@ -194,37 +249,51 @@ def _signer_info(
     )
 
 
-def _understood(store: dict[str, Any]) -> Manifest:
+def _interpret(store: dict[str, Any]) -> Manifest:
+    """Reads the active manifest of a C2PA manifest store, as its JSON report has it."""
     manifest = store["manifests"][store["active_manifest"]]
     assertions = {one["label"]: one["data"] for one in manifest.get("assertions", [])}
     actions = [
-        a for label, data in assertions.items() if "c2pa.actions" in label for a in data["actions"]
+        action
+        for label, data in assertions.items()
+        if "c2pa.actions" in label
+        for action in data["actions"]
     ]
-    status = store.get("validation_results", {}).get("activeManifest", {})
-    problems = tuple(dict.fromkeys(one["code"] for one in status.get("failure", [])))
+
+    # A signer that this machine does not know makes a manifest "Valid", a known one "Trusted".
     state = store.get("validation_state")
+    status = store.get("validation_results", {}).get("activeManifest", {})
     signature = manifest.get("signature_info", {})
-    generator = manifest.get("claim_generator_info") or [{}]
-    mark = assertions.get("c2pa.soft-binding", {})
-    ours = mark.get("alg") == _WATERMARK_ALGORITHM
+    generator, *_ = manifest.get("claim_generator_info") or [{}]
+    name_and_version = " ".join(generator.get(key, "") for key in ("name", "version")).strip()
+
+    # The watermark of another tool is no payload of ours.
+    binding = assertions.get("c2pa.soft-binding", {})
+    is_ours = binding.get("alg") == _WATERMARK_ALGORITHM
     return Manifest(
         state=State.TAMPERED if state == "Invalid" else State.VALID,
         signer=signature.get("common_name") or signature.get("issuer"),
         trusted=state == "Trusted",
-        synthetic=any("rainedAlgorithmicMedia" in a.get("digitalSourceType", "") for a in actions),
-        generator=" ".join(generator[0].get(k, "") for k in ("name", "version")).strip() or None,
-        watermark=int(mark["blocks"][0]["value"], 16) if ours else None,
+        synthetic=any(_is_synthetic(action) for action in actions),
+        generator=name_and_version or None,
+        watermark=int(binding["blocks"][0]["value"], 16) if is_ours else None,
         statement=assertions.get(_STATEMENT),
-        problems=problems,
+        problems=tuple(dict.fromkeys(one["code"] for one in status.get("failure", []))),
     )
 
 
-def _manifest(title: str, origin: Origin) -> dict[str, Any]:
+def _is_synthetic(action: dict[str, Any]) -> bool:
+    # Matches "trainedAlgorithmicMedia" and "compositeWithTrainedAlgorithmicMedia".
+    return "rainedAlgorithmicMedia" in action.get("digitalSourceType", "")
+
+
+def _definition(title: str, origin: Origin) -> dict[str, Any]:
+    """Returns the definition of a manifest, as C2PA's builder takes it."""
     agent = {"name": "SAGAN-JAX", "version": importlib.metadata.version("sagan-jax")}
-    ingredients = [_ingredient("target", origin.target["name"], origin.target["sha256"])] + [
-        _ingredient(f"identity {one['identity']}", one["identity"], one["fingerprint"])
-        for one in origin.identities
-    ]
+    ingredients = [_ingredient("target", origin.target.name, origin.target.sha256)]
+    for one in origin.identities:
+        role = f"identity {one.identity}"
+        ingredients.append(_ingredient(role, one.identity, one.fingerprint))
     action = {
         "action": "c2pa.created",
         "digitalSourceType": SOURCE_TYPE,
@@ -232,15 +301,9 @@ def _manifest(title: str, origin: Origin) -> dict[str, Any]:
         "description": NOTICE,
         "parameters": {"ingredientIds": [one["instance_id"] for one in ingredients]},
     }
-    statement = {
-        "notice": NOTICE,
-        **{k: v for k, v in dataclasses.asdict(origin).items() if k != "watermark"},
-        "non_commercial_weights": weights.non_commercial(origin.weights),
-        "enhancement": "unsharp masking" if origin.settings.get("sharpen") else "none",
-    }
     assertions = [
         {"label": "c2pa.actions.v2", "data": {"actions": [action]}},
-        {"label": _STATEMENT, "data": statement},
+        {"label": _STATEMENT, "data": _statement(origin)},
     ]
     if origin.watermark is not None:
         block = {"scope": {}, "value": f"{origin.watermark:016x}"}
@@ -254,6 +317,18 @@ def _manifest(title: str, origin: Origin) -> dict[str, Any]:
     }
 
 
+def _statement(origin: Origin) -> dict[str, Any]:
+    """Returns the assertion that only this project writes."""
+    # The payload is in the soft binding, where other tools look for one.
+    facts = {k: v for k, v in json_records.to_json(origin).items() if k != "watermark"}
+    return {
+        "notice": NOTICE,
+        **facts,
+        "non_commercial_weights": weights.non_commercial(origin.weights),
+        "enhancement": "unsharp masking" if origin.settings.get("sharpen") else "none",
+    }
+
+
 def _ingredient(role: str, name: str, sha256: str) -> dict[str, str]:
     return {
         "title": name,
@@ -264,7 +339,7 @@ def _ingredient(role: str, name: str, sha256: str) -> dict[str, str]:
 
 
 def _append_xmp(path: pathlib.Path) -> None:
-    """What readers of XMP and IPTC look for, as the box that MP4 has for it."""
+    """Appends the box of an MP4 in which readers of XMP and IPTC look for the source type."""
     packet = f"""<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 <x:xmpmeta xmlns:x="adobe:ns:meta/">
  <rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
@@ -279,6 +354,7 @@ def _append_xmp(path: pathlib.Path) -> None:
  </rdf:RDF>
 </x:xmpmeta>
 <?xpacket end="r"?>""".encode()
+    # The size of a box counts its header: four bytes of size and four of type.
     size = 8 + len(_XMP_BOX) + len(packet)
     with path.open("ab") as file:
         file.write(size.to_bytes(4, "big") + b"uuid" + _XMP_BOX + packet)

@@ -1,4 +1,4 @@
-"""How what is rendered is marked as synthetic: manifest, watermark, and a label if wanted."""
+"""Marks of synthetic videos and images: signed manifest, watermark, and a label if wanted."""
 
 from __future__ import annotations
 
@@ -9,25 +9,26 @@ import cv2
 import numpy as np
 
 from data_prep.media.coded_frame import CodedFrame
-from data_prep.media.container import Seal
+from data_prep.runtime.files import Seal
 from sagan_jax.provenance import manifest, watermark
 from sagan_jax.provenance.manifest import Origin
 from sagan_jax.provenance.signing import SigningIdentity
 
-# Of the height of the frame.
+# Shares of the height of the frame.
 _LABEL_HEIGHT, _LABEL_MARGIN = 0.035, 0.02
 
 
 @dataclasses.dataclass(frozen=True)
 class Marks:
-    """What marks a video gets.
+    """The marks that a video or image gets.
 
     Attributes:
-      signer: who signs the manifest; None for neither manifest nor watermark, which is only
-        for those who label by other means and say so (see `launch.convert`).
-      watermark_key: whose watermark it is.
+      signer: identity that signs the manifest; None for neither manifest nor watermark, which is
+        only for those who have agreed to label by other means.
+      watermark_key: key of the watermark.
       label: text in the lower left corner, "" for none.
-      time_stamp_authority: address asked for the time of signing, None to ask nobody.
+      time_stamp_authority: address of the service that states the time of signing; None for
+        none.
     """
 
     signer: SigningIdentity | None
@@ -36,7 +37,7 @@ class Marks:
     time_stamp_authority: str | None = None
 
     def record(self) -> dict[str, object]:
-        """What `convert.json` says of it; no secrets."""
+        """Returns how outputs are marked, for the record beside them; holds no secrets."""
         signer = self.signer
         return {
             "manifest": signer is not None,
@@ -49,23 +50,25 @@ class Marks:
         }
 
     def sealing(self, origin: Origin) -> Seal | None:
-        """What is done to a finished file before it gets its name."""
+        """Returns the function that signs a file before it gets its name; None without signer."""
         if self.signer is None:
             return None
         return functools.partial(
-            manifest.seal, origin=origin, identity=self.signer,
+            manifest.seal,
+            origin=origin,
+            identity=self.signer,
             time_stamp_authority=self.time_stamp_authority,
-        )  # fmt: skip
+        )
 
 
 class FrameMarker:
-    """Puts watermark and label into frames of one size.
+    """Puts watermark and label into frames of one size, in place.
 
     Args:
-      marks: which.
-      height: pixels.
-      width: pixels.
-      payload: of the watermark.
+      marks: marks to put in.
+      height: height of the frames, pixels.
+      width: width of the frames, pixels.
+      payload: payload of the watermark, 0 to 2**64 - 1.
     """
 
     def __init__(self, marks: Marks, height: int, width: int, payload: int):
@@ -74,21 +77,26 @@ class FrameMarker:
             watermark.Marker(height, width, payload, marks.watermark_key) if marks.signer else None
         )
 
-    def __call__(self, picture: CodedFrame, alpha: np.ndarray) -> None:
-        """Marks a picture; alpha `[H, W]` float32 in 0..1 says where the new face is."""
+    def __call__(self, frame: CodedFrame, alpha: np.ndarray) -> None:
+        """Marks a frame.
+
+        Args:
+          frame: frame to mark; it is changed.
+          alpha: `[H, W]` float32 in 0..1, opacity of the new faces.
+        """
         if self._watermark:
-            picture.brighten(self._watermark(picture.luma(), alpha))
+            frame.brighten(self._watermark(frame.luma(), alpha))
         if self._label:
-            _label(picture, self._label)
+            _put_label(frame, self._label)
 
 
-def _label(picture: CodedFrame, text: str) -> None:
-    height, font = picture.shape[0], cv2.FONT_HERSHEY_SIMPLEX
+def _put_label(frame: CodedFrame, text: str) -> None:
+    height, font = frame.shape[0], cv2.FONT_HERSHEY_SIMPLEX
     scale = cv2.getFontScaleFromHeight(font, max(round(_LABEL_HEIGHT * height), 8))
     corner = (round(_LABEL_MARGIN * height), round((1 - _LABEL_MARGIN) * height))
-    luma = picture.luma()
+    luma = frame.luma()
     labelled = np.round(luma).astype(np.uint8)
-    # Dark around light is read on any ground.
+    # White text with a black outline is legible on any background.
     for level, thickness in ((0, 4), (255, 1)):
         cv2.putText(labelled, text, corner, font, scale, level, thickness, cv2.LINE_AA)
-    picture.brighten(labelled - luma)
+    frame.brighten(labelled - luma)

@@ -1,8 +1,8 @@
-"""Who signs: the user's own certificate, or a local one made once.
+"""The identity that signs manifests: the user's own certificate, or a local one made once.
 
-C2PA wants a chain: an authority, and a leaf whose key signs. The local authority is known
-to nobody else. A file signed by it can be checked for changes, but says "unknown signer"
-wherever that authority is not trusted.
+C2PA demands a chain: an authority, and a leaf whose key signs. The local authority is known to
+nobody else. A file signed by its leaf can be checked for changes, but counts as signed by an
+unknown signer wherever that authority is not trusted.
 """
 
 from __future__ import annotations
@@ -21,20 +21,22 @@ from data_prep.errors import InputError
 
 CERTIFICATES_VARIABLE = "SAGAN_SIGNING_CERTIFICATES"
 KEY_VARIABLE = "SAGAN_SIGNING_KEY"
+# Without a time stamp a signature holds only as long as its certificate, so that is long.
 _VALID_FOR = datetime.timedelta(days=3650)
+# C2PA's names of ECDSA, by curve.
 _ALGORITHMS = {"secp256r1": "es256", "secp384r1": "es384", "secp521r1": "es512"}
 
 
 @dataclasses.dataclass(frozen=True)
 class SigningIdentity:
-    """What signs a manifest.
+    """Certificates and key that sign a manifest.
 
     Attributes:
-      certificates: PEM, the leaf first, then who vouches for it.
+      certificates: PEM of the chain, the leaf first.
       key: PEM of the leaf's private key.
-      algorithm: as C2PA calls it, such as "es256".
-      name: of the leaf.
-      local: whether it was made here and vouches only for itself.
+      algorithm: C2PA's name of the signature algorithm, such as "es256".
+      name: name of the leaf.
+      local: whether it was made on this machine and vouches only for itself.
     """
 
     certificates: str
@@ -47,11 +49,13 @@ class SigningIdentity:
 def signing_identity(
     certificates: str | pathlib.Path | None = None, key: str | pathlib.Path | None = None
 ) -> SigningIdentity:
-    """The identity of the given files, of the environment, or the local one, in this order.
+    """Returns the identity in the given files, in those of the environment, or the local one.
+
+    The local identity is made if there is none yet.
 
     Args:
-      certificates: PEM file, the leaf first.
-      key: PEM file of the private key, not encrypted.
+      certificates: PEM file of the chain, the leaf first.
+      key: PEM file of the leaf's private key, not encrypted.
 
     Raises:
       InputError: if only one of the two is given, or they cannot be used.
@@ -59,7 +63,10 @@ def signing_identity(
     certificates = certificates or os.environ.get(CERTIFICATES_VARIABLE)
     key = key or os.environ.get(KEY_VARIABLE)
     if bool(certificates) != bool(key):
-        raise InputError("signing needs both a certificate chain and its key; one is missing")
+        raise InputError(
+            "signing needs both a certificate chain and its key; one is missing",
+            setting="key" if certificates else "certificates",
+        )
     if certificates and key:
         return _load(pathlib.Path(certificates), pathlib.Path(key), local=False)
     folder = local_folder()
@@ -70,13 +77,13 @@ def signing_identity(
 
 
 def local_folder() -> pathlib.Path:
-    """Where the local identity is kept: in the user's folder for settings."""
+    """Folder of the local identity, in the user's folder for settings."""
     config = os.environ.get("XDG_CONFIG_HOME") or pathlib.Path.home() / ".config"
     return pathlib.Path(config) / "sagan-jax"
 
 
 def local_authority() -> str | None:
-    """PEM of the local authority, None where none was made."""
+    """Returns the PEM of the local authority, None if none was made."""
     path = local_folder() / "certificates.pem"
     if not path.is_file():
         return None
@@ -85,18 +92,25 @@ def local_authority() -> str | None:
 
 
 def _load(certificates: pathlib.Path, key: pathlib.Path, *, local: bool) -> SigningIdentity:
-    for path in (certificates, key):
+    for name, path in (("certificates", certificates), ("key", key)):
         if not path.is_file():
-            raise InputError(f"{path}: no such file; it is needed to sign")
+            raise InputError(f"{path}: no such file; it is needed to sign", setting=name)
     try:
         leaf = x509.load_pem_x509_certificates(certificates.read_bytes())[0]
         private = serialization.load_pem_private_key(key.read_bytes(), None)
     except (ValueError, TypeError) as error:
-        raise InputError(f"{certificates}, {key}: cannot be used to sign ({error})") from error
+        raise InputError(
+            f"{certificates}, {key}: cannot be used to sign ({error})", setting="certificates"
+        ) from error
     if private.public_key() != leaf.public_key():
-        raise InputError(f"{key}: is not the key of the first certificate in {certificates}")
+        raise InputError(
+            f"{key}: is not the key of the first certificate in {certificates}", setting="key"
+        )
     if leaf.not_valid_after_utc < datetime.datetime.now(datetime.UTC):
-        raise InputError(f"{certificates}: expired on {leaf.not_valid_after_utc:%Y-%m-%d}")
+        raise InputError(
+            f"{certificates}: expired on {leaf.not_valid_after_utc:%Y-%m-%d}",
+            setting="certificates",
+        )
     names = leaf.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     return SigningIdentity(
         certificates.read_text(),
@@ -114,26 +128,18 @@ def _algorithm(private: object, path: pathlib.Path) -> str:
         return "ed25519"
     if isinstance(private, rsa.RSAPrivateKey):
         return "ps256"
-    raise InputError(f"{path}: C2PA knows no signature with this kind of key; use P-256")
+    raise InputError(
+        f"{path}: C2PA knows no signature with this kind of key; use P-256", setting="key"
+    )
 
 
 def _make_local(certificates: pathlib.Path, key: pathlib.Path) -> None:
-    """Makes an authority and a leaf; the authority's key is forgotten at once."""
-    authority_key, leaf_key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
-    authority_name, leaf_name = _name("local authority"), _name("local signer")
-    authority = (
-        _certificate(authority_name, authority_name, authority_key, authority_key)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(_key_usage(signs_certificates=True), critical=True)
-        .sign(authority_key, hashes.SHA256())
-    )
-    leaf = (
-        _certificate(leaf_name, authority_name, leaf_key, authority_key)
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_key_usage(signs_certificates=False), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.EMAIL_PROTECTION]), False)
-        .sign(authority_key, hashes.SHA256())
-    )
+    """Makes the local identity and stores it in two files.
+
+    Raises:
+      InputError: if the files cannot be written.
+    """
+    leaf_key, leaf, authority = _issue_local()
     secret = leaf_key.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,
@@ -150,11 +156,40 @@ def _make_local(certificates: pathlib.Path, key: pathlib.Path) -> None:
         ) from error
 
 
+def _issue_local() -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate, x509.Certificate]:
+    """Makes a leaf and the authority that vouches for it.
+
+    Returns:
+      Key of the leaf, the leaf, and the authority. The key of the authority is forgotten, so that
+      nobody can make another leaf with it.
+    """
+    # C2PA accepts no certificate that signs itself, so the leaf needs an authority.
+    authority_key, leaf_key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+    authority_name, leaf_name = _name("local authority"), _name("local signer")
+    authority = (
+        _certificate(authority_name, authority_name, authority_key, authority_key)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(_key_usage(signs_certificates=True), critical=True)
+        .sign(authority_key, hashes.SHA256())
+    )
+    leaf = (
+        _certificate(leaf_name, authority_name, leaf_key, authority_key)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_key_usage(signs_certificates=False), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.EMAIL_PROTECTION]), False)
+        .sign(authority_key, hashes.SHA256())
+    )
+    return leaf_key, leaf, authority
+
+
 def _name(role: str) -> x509.Name:
-    return x509.Name([
-        x509.NameAttribute(NameOID.ORGANIZATION_NAME, "SAGAN-JAX (made on this machine)"),
-        x509.NameAttribute(NameOID.COMMON_NAME, f"SAGAN-JAX {role}"),
-    ])  # fmt: skip
+    organization = "SAGAN-JAX (made on this machine)"
+    return x509.Name(
+        [
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, organization),
+            x509.NameAttribute(NameOID.COMMON_NAME, f"SAGAN-JAX {role}"),
+        ]
+    )
 
 
 def _certificate(
@@ -163,7 +198,7 @@ def _certificate(
     key: ec.EllipticCurvePrivateKey,
     issuer_key: ec.EllipticCurvePrivateKey,
 ) -> x509.CertificateBuilder:
-    # A day back, since clocks differ.
+    # The clock of whoever checks a file may be a little behind.
     start = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1)
     issuer_id = x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key())
     return (
@@ -198,6 +233,7 @@ def _pem(certificate: x509.Certificate) -> bytes:
 
 
 def _write_privately(path: pathlib.Path, content: bytes) -> None:
+    """Writes a file that only its owner can read, at no time anybody else."""
     aside = path.with_name(f"{path.name}.partial")
     aside.unlink(missing_ok=True)
     with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:

@@ -1,16 +1,16 @@
 """An invisible mark in every frame: 64 bits, spread over the middle frequencies of the luma.
 
-A tile of noise, known to whoever has the key, is repeated over the frame. A pilot says
-where the tiles lie; sixteen further patterns carry a byte each, as how far they are shifted
-against the pilot (orthogonal signalling), with half of the bytes for Reed-Solomon. The
-strength follows what structural similarity lets pass in each place. After direct-sequence
-spread spectrum with a template (Cox, Miller, Bloom, "Digital Watermarking and
-Steganography", 2007) and phase-only matched filtering (Horner and Gianino, 1984).
+A tile of noise, known to whoever has the key, is repeated over the frame. A pilot pattern tells
+where the tiles are; sixteen further patterns carry a byte each, by their shift against the pilot
+(orthogonal signalling), half of the bytes for Reed-Solomon. The local strength is as high as
+structural similarity allows. After direct-sequence spread spectrum with a template (Cox, Miller,
+Bloom, "Digital Watermarking and Steganography", 2007) and phase-only matched filtering (Horner
+and Gianino, 1984).
 
-How sure a finding is does not rest on what pictures look like: the phases of the pilot are
-uniform and independent of the picture. For cosines of uniform phases with any weights w,
-P(sum > z * sqrt(sum(w**2) / 2)) <= exp(-z**2 / 2), since I_0(x) <= exp(x**2 / 4); a union
-bound over all places and scales gives the threshold.
+The certainty of a finding does not depend on the content of an image: the phases of the pilot are
+uniform and independent of the image. For cosines of uniform phases with any weights w,
+P(sum > z * sqrt(sum(w**2) / 2)) <= exp(-z**2 / 2), since I_0(x) <= exp(x**2 / 4); a union bound
+over all places and scales gives the threshold.
 """
 
 from __future__ import annotations
@@ -25,24 +25,29 @@ import cv2
 import numpy as np
 import reedsolo
 
-# Anyone may look for our marks; a key of one's own makes marks that only its owner finds.
+# Key of the marks that anyone can find; those of a secret key are found by its owner only.
 PUBLIC_KEY = "sagan-jax"
 FALSE_POSITIVE_RATE = 1e-6
 _TILE = 128
-# Cycles a pixel: above, codecs and smaller sizes take it away; below, it is seen.
+# Cycles per pixel. Codecs and downscaling remove what is above the band; the eye sees what is
+# below.
 _BAND = (0.07, 0.26)
 _SYMBOLS, _PAYLOAD_BYTES = 16, 8
-# Of 16 symbols: then two may still be wrong, and chance passes for a payload once in a thousand.
-_MOST_ERASED = 4
-# A byte is a shift on a grid of 16 by 16.
+# Most of the 16 symbols that are treated as erased: two others may still be wrong, and chance
+# passes for a payload once in a thousand.
+_MAX_ERASED = 4
+# A byte is a shift on a grid of 16 by 16, in steps of pixels.
 _GRID, _STEP = 16, _TILE // 16
+# Share of the pilot in the energy of the mark.
 _PILOT_SHARE = 0.3
-# Squared amplitude, grey levels, that keeps the local SSIM above 0.99: with C2 = 58.5 it is
-# 1 - a / (2 * variance + a + C2).
+# Squared amplitude a, in squared grey levels, where the image is flat, and its rise with the
+# variance. Keeps the local SSIM above 0.99: with C2 = 58.5 it is 1 - a / (2 * variance + a + C2).
 _FLAT, _BUSY = 0.33, 0.018
-_MOST = 3.0
-# Of that strength: the face is small, and has to be found alone.
+# Greatest amplitude, grey levels.
+_MAX_AMPLITUDE = 3.0
+# Factors of this amplitude: the face is small, and must be found even when it is cut out.
 _OUTSIDE, _IN_FACE = 0.72, 1.5
+# Side of the blocks whose variance is measured, pixels.
 _BLOCK = 8
 _COMMON_SCALES = (0.75, 1.5, 0.5, 2.0, 2 / 3, 4 / 3, 0.8, 1.25)
 _SCALE_RANGE = (0.45, 2.2)
@@ -50,15 +55,15 @@ _SCALE_RANGE = (0.45, 2.2)
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
-    """What looking for a mark gave.
+    """Result of a search for a mark.
 
     Attributes:
       found: whether there is one, at `FALSE_POSITIVE_RATE` for the whole search.
-      payload: the 64 bits, None where they could not be read.
-      strength: the pilot's z; pure chance exceeds z with a probability of at most
-        exp(-z**2 / 2) at each place.
-      threshold: what `strength` had to exceed.
-      scale: size of the picture against the size it was marked at.
+      payload: the 64 bits, None if they could not be read.
+      strength: z of the pilot; pure chance exceeds z with a probability of at most exp(-z**2 / 2)
+        at each place.
+      threshold: z that `strength` had to exceed.
+      scale: size of the image relative to the size it was marked at.
     """
 
     found: bool
@@ -72,10 +77,10 @@ class Marker:
     """Marks frames of one size.
 
     Args:
-      height: pixels.
-      width: pixels.
-      payload: 0 to 2**64 - 1.
-      key: whose mark it is.
+      height: height of the frames, pixels.
+      width: width of the frames, pixels.
+      payload: number that the mark carries, 0 to 2**64 - 1.
+      key: key of the mark.
     """
 
     def __init__(self, height: int, width: int, payload: int, key: str = PUBLIC_KEY):
@@ -83,19 +88,25 @@ class Marker:
         self._pattern = np.tile(_tile(payload, key), repeats)[:height, :width].copy()
 
     def __call__(self, luma: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-        """What is to be added to red, green and blue alike, `[height, width]` float32.
+        """Returns the mark of a frame, to be added to red, green and blue alike.
 
         Args:
-          luma: `[height, width]` float32, levels of 0..255.
-          alpha: `[height, width]` float32 in 0..1, where the rendered face is: the mark is
+          luma: `[height, width]` float32 in 0..255.
+          alpha: `[height, width]` float32 in 0..1, opacity of the rendered face: the mark is
             stronger there.
+
+        Returns:
+          `[height, width]` float32, grey levels.
         """
         share = cv2.scaleAdd(alpha, _IN_FACE - _OUTSIDE, np.full_like(alpha, _OUTSIDE))
         return cv2.multiply(cv2.multiply(_strength(luma), share), self._pattern)
 
 
 def _strength(luma: np.ndarray) -> np.ndarray:
-    """`[H, W]` amplitude that passes unseen, by the variance of blocks; between them bilinear."""
+    """Returns the amplitude that stays invisible, `[H, W]`, for luma `[H, W]`.
+
+    It follows the variance of blocks and is interpolated bilinearly between them.
+    """
     height, width = luma.shape
     padded = cv2.copyMakeBorder(luma, 0, -height % _BLOCK, 0, -width % _BLOCK, cv2.BORDER_REPLICATE)
     blocks = padded.shape[1] // _BLOCK, padded.shape[0] // _BLOCK
@@ -104,18 +115,21 @@ def _strength(luma: np.ndarray) -> np.ndarray:
         for image in (padded, cv2.multiply(padded, padded))
     )
     variance = np.maximum(square - mean * mean, 0)
-    amplitude = np.minimum(np.sqrt(_FLAT + _BUSY * variance), _MOST)
+    amplitude = np.minimum(np.sqrt(_FLAT + _BUSY * variance), _MAX_AMPLITUDE)
     return cv2.resize(amplitude, padded.shape[1::-1], interpolation=cv2.INTER_LINEAR)[
         :height, :width
     ]
 
 
 def find(frames: Iterable[np.ndarray], key: str = PUBLIC_KEY) -> Finding:
-    """Looks for a mark in a video or a picture of any size and crop.
+    """Searches a video or an image, resized and cropped in any way, for a mark.
 
     Args:
-      frames: `[H, W, 3]` uint8, all of one size; what they have in common is examined.
-      key: whose mark.
+      frames: `[H, W, 3]` uint8 RGB, all of one size; their sum is examined.
+      key: key of the mark.
+
+    Raises:
+      ValueError: if there is no frame.
     """
     total = sum((_whiten(frame) for frame in frames), np.zeros((), np.float32))
     if not total.ndim:
@@ -129,15 +143,16 @@ def find(frames: Iterable[np.ndarray], key: str = PUBLIC_KEY) -> Finding:
             payload = _read(spectrum, offset, key) if found else None
             best = Finding(found, payload, strength, threshold, scale)
         if best.payload is not None and scale != best.scale:
-            break  # this neighbour is no better any more
+            # The payload was read at the scale before, and this neighbour fits no better.
+            break
     return best
 
 
 def _search(side: int) -> list[tuple[float, float]]:
-    """Scales, and the z needed at each.
+    """Returns the scales to search for an image of this longer side, and the z needed at each.
 
-    Half of the false positives allowed go to the original size, a quarter to a few common
-    ones, and the rest to a grid so close that the tile at the far end still fits.
+    Half of the permitted false positives go to the original size, a quarter to a few common
+    sizes, and the rest to a grid so fine that the tile at the far end of the image still fits.
     """
     low, high = _SCALE_RANGE
     count = math.ceil(math.log(high / low) * side / 1.25)
@@ -150,33 +165,34 @@ def _search(side: int) -> list[tuple[float, float]]:
 
 
 def _whiten(frame: np.ndarray) -> np.ndarray:
-    """Luma without its coarse parts, at equal loudness everywhere, `[H, W]` float32."""
+    """Returns luma without its coarse parts, at equal contrast everywhere, `[H, W]` float32."""
     luma = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY).astype(np.float32)
     fine = luma - cv2.GaussianBlur(luma, (0, 0), 2)
-    loudness = np.sqrt(cv2.GaussianBlur(np.square(fine), (0, 0), 4))
-    return np.clip(fine / (loudness + 0.5), -2, 2)
+    contrast = np.sqrt(cv2.GaussianBlur(np.square(fine), (0, 0), 4))
+    return np.clip(fine / (contrast + 0.5), -2, 2)
 
 
 def _fold(white: np.ndarray, scale: float) -> np.ndarray:
-    """All tiles of a picture laid over each other, at the size it was marked at."""
+    """Sums all tiles of an image, resized to the size it was marked at, `[128, 128]`."""
     size = [max(round(side / scale), 1) for side in white.shape]
-    shrinks = cv2.INTER_AREA if scale > 1 else cv2.INTER_LINEAR
-    image = cv2.resize(white, size[::-1], interpolation=shrinks)
+    interpolation = cv2.INTER_AREA if scale > 1 else cv2.INTER_LINEAR
+    image = cv2.resize(white, size[::-1], interpolation=interpolation)
     padded = np.pad(image, [(0, -side % _TILE) for side in size])
     rows, columns = (side // _TILE for side in padded.shape)
     return padded.reshape(rows, _TILE, columns, _TILE).sum((0, 2))
 
 
 def _peak(field: np.ndarray) -> tuple[float, tuple[int, int]]:
+    """Returns the greatest value of a field, and its row and column."""
     row, column = np.unravel_index(field.argmax(), field.shape)
     return float(field.max()), (int(row), int(column))
 
 
 def _match(spectrum: np.ndarray, pattern: np.ndarray) -> np.ndarray:
-    """z of the pattern at every shift, `[128, 128]`.
+    """Returns z of a pattern at every shift, `[128, 128]`.
 
-    Frequencies count by the root of their loudness in the picture, which finds a little
-    more than counting all the same (z 17.7 against 17.1 after H.264 at CRF 23).
+    Frequencies are weighted by the root of their amplitude in the image, which finds a little
+    more than equal weights (z 17.7 against 17.1 after H.264 at CRF 23).
     """
     weight = np.sqrt(np.abs(spectrum))
     ours = np.fft.rfft2(pattern)
@@ -187,6 +203,7 @@ def _match(spectrum: np.ndarray, pattern: np.ndarray) -> np.ndarray:
 
 
 def _read(spectrum: np.ndarray, offset: tuple[int, int], key: str) -> int | None:
+    """Reads the payload of a mark whose pilot was found at an offset; None if it is unreadable."""
     symbols, confidence = [], []
     for pattern in _patterns(key)[1:]:
         field = np.roll(_match(spectrum, pattern), (-offset[0], -offset[1]), (0, 1))
@@ -194,8 +211,10 @@ def _read(spectrum: np.ndarray, offset: tuple[int, int], key: str) -> int | None
         symbols.append(int(candidates.argmax()))
         second, first = np.partition(candidates, -2)[-2:]
         confidence.append(first - second)
+    # Symbols whose best two shifts are about equal are the likeliest to be wrong. Reed-Solomon
+    # corrects twice as many errors where it knows the places, so these are declared erased.
     doubtful = np.argsort(confidence)
-    for erased in (0, 2, _MOST_ERASED):
+    for erased in (0, 2, _MAX_ERASED):
         try:
             decoded = _code().decode(bytes(symbols), erase_pos=doubtful[:erased].tolist())[0]
         except reedsolo.ReedSolomonError:
@@ -209,7 +228,7 @@ def _code() -> reedsolo.RSCodec:
 
 
 def _tile(payload: int, key: str) -> np.ndarray:
-    """`[128, 128]` float32 of unit variance."""
+    """Returns the tile that carries a payload, `[128, 128]` float32 of unit variance."""
     symbols = _code().encode(payload.to_bytes(_PAYLOAD_BYTES, "big"))
     pilot, *carriers = _patterns(key)
     shifted = [
@@ -222,8 +241,11 @@ def _tile(payload: int, key: str) -> np.ndarray:
 
 @functools.cache
 def _patterns(key: str) -> np.ndarray:
-    """Pilot and carriers, `[17, 128, 128]`: all frequencies of the band, with phases that
-    are uniform to whoever lacks the key."""
+    """Returns pilot and carriers, `[17, 128, 128]`.
+
+    They hold all frequencies of the band, with phases that are uniform to whoever lacks the key.
+    """
+    # A hash gives the same numbers everywhere, now and with later versions of NumPy.
     shape = (1 + _SYMBOLS, _TILE, _TILE // 2 + 1)
     random = hashlib.shake_256(key.encode()).digest(4 * math.prod(shape))
     turns = np.frombuffer(random, "<u4").reshape(shape) / 2**32
@@ -233,7 +255,7 @@ def _patterns(key: str) -> np.ndarray:
 
 @functools.cache
 def _band() -> np.ndarray:
-    """Which frequencies carry the mark, `[128, 65]` bool, none of them twice."""
+    """Mask of the frequencies that carry the mark, `[128, 65]` bool, none of them twice."""
     rows, columns = np.fft.fftfreq(_TILE)[:, None], np.fft.rfftfreq(_TILE)[None]
     radius = np.hypot(rows, columns)
     return (radius >= _BAND[0]) & (radius <= _BAND[1]) & (columns > 0)

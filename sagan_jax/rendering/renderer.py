@@ -24,9 +24,8 @@ from sagan_jax.inputs.retargeting import retarget
 from sagan_jax.rendering import blending
 from sagan_jax.rendering.harmonisation import GeneratedFace, Harmoniser
 from sagan_jax.rendering.render_settings import RenderSettings
-from sagan_jax.rendering.swapper import Swapper
+from sagan_jax.rendering.swapper import BATCH, Swapper
 
-BATCH = 16
 _COLOUR_SAMPLES = 64
 _DECODED_AHEAD = 4
 _COMPOSITED_AHEAD = 2

@@ -21,7 +21,8 @@ from sagan_jax.networks.generator import Generator
 from sagan_jax.rendering import edge_chroma
 from sagan_jax.rendering.exaggeration import exaggerate
 
-_BATCH = 16
+# Crops that are rendered at once.
+BATCH = 16
 
 
 class Swapper:
@@ -66,7 +67,7 @@ class Swapper:
             self.places = UsualPlaces(np.array(replaced), np.array(rendered))
         mesh = Mesh(np.array(devices or _devices()), (DATA_AXIS,), axis_types=(AxisType.Auto,))
         # Every device gets the same number of crops.
-        self._batch = -(-_BATCH // mesh.size) * mesh.size
+        self._batch = -(-BATCH // mesh.size) * mesh.size
         self._split = NamedSharding(mesh, PartitionSpec(DATA_AXIS))
         self._params = jax.device_put(model.params, replicated_sharding(mesh))
         self._render = _make_render(config, to)

@@ -1,5 +1,5 @@
-"""Which learning rate fits the footage: the range test of Smith ("Cyclical Learning Rates for
-Training Neural Networks", 2017).
+"""Finds a learning rate that fits the footage: the range test of Smith ("Cyclical Learning Rates
+for Training Neural Networks", 2017).
 
 A fresh run takes some hundred steps while its rate rises exponentially. The loss falls, faster
 and faster, until the rate is too high and it rises again.
@@ -21,15 +21,17 @@ from scipy.ndimage import gaussian_filter1d
 from data_prep.reporting import svg_plots
 from data_prep.runtime.progress import Progress
 from sagan_jax.configs.config import Config
-from sagan_jax.data.identity_crops import Identity
+from sagan_jax.data.identity_crops import IdentityCrops
 from sagan_jax.devices import distributed
-from sagan_jax.training import train_state as state_lib
-from sagan_jax.training import train_step as step_lib
+from sagan_jax.training import train_state, train_step
 
 _LOWEST, _HIGHEST, _STEPS = 1e-5, 1.0, 160
-# Steps that are averaged, and how far above its lowest point the loss is lost.
-_SMOOTHING, _LOST = 4.0, 2.0
-# What is recommended is a tenth of the highest rate at which the loss is still within 10 % of its
+# Standard deviation of the smoothing, in steps.
+_SMOOTHING = 4.0
+# The test ends when the loss is above its lowest value times this. The first steps are too noisy
+# to end it.
+_DIVERGED, _NOISY_STEPS = 2.0, 10
+# The recommended rate is a tenth of the highest rate at which the loss is still within 10 % of its
 # lowest. For `demo64`, whose rate of 1e-3 was found by training, that is 1.0e-3 (one run); a
 # tenth of the rate of the lowest loss is 1.7e-4, since between 4e-4 and 1e-2 the loss is flat.
 _SHARE, _WITHIN = 0.1, 1.1
@@ -37,14 +39,14 @@ _SHARE, _WITHIN = 0.1, 1.1
 
 @dataclasses.dataclass(frozen=True)
 class RangeTest:
-    """What a range test found.
+    """Result of a range test.
 
     Attributes:
-      rates: of the generator, rising.
-      losses: of the generator, in the steps before the rate was raised further.
-      smoothed: the same, averaged over neighbours.
+      rates: learning rates of the generator, rising.
+      losses: losses of the generator before the step at each rate.
+      smoothed: the losses, averaged over neighbouring steps.
       recommended: a tenth of the highest rate at which the loss is still near its lowest.
-      configured: what the config has.
+      configured: rate of the config.
     """
 
     rates: tuple[float, ...]
@@ -54,33 +56,35 @@ class RangeTest:
     configured: float
 
 
-def find_rate(config: Config, people: tuple[Identity, Identity], steps: int = _STEPS) -> RangeTest:
-    """Trains a fresh model, that is thrown away, with rising rates.
+def find_rate(
+    config: Config, people: tuple[IdentityCrops, IdentityCrops], steps: int = _STEPS
+) -> RangeTest:
+    """Trains a fresh model with rising rates, and throws it away.
 
-    The rate of the critics rises in proportion. Terms whose weight is 0 at the start of a run,
-    such as the critics' word, take no part.
+    The rate of the discriminators rises in proportion. Terms whose weight is 0 at the start of a
+    run, such as the adversarial one, take no part.
 
     Args:
-      config: of the run to be.
+      config: config of the run to come.
       people: training crops of A and B.
-      steps: between the lowest and the highest rate.
+      steps: number of steps from the lowest to the highest rate.
     """
     rates = np.geomspace(_LOWEST, _HIGHEST, steps)
     losses: list[float] = []
     with Progress("range test", total=steps, unit="steps") as bar:
-        for loss in bar.track(_losses(_rising(config, rates), people, steps)):
+        for loss in bar.track(_losses(_with_rates(config, rates), people, steps)):
             losses.append(loss)
-            # The first steps are too noisy to say that anything is lost.
-            if len(losses) > 10 and not loss < _LOST * min(losses):
+            # Written so that NaN, too, ends the test.
+            if len(losses) > _NOISY_STEPS and not loss < _DIVERGED * min(losses):
                 break
-    return _read(rates, losses, config.optimiser.generator_rate)
+    return _evaluate(rates, losses, config.optimiser.generator_rate)
 
 
 def write(found: RangeTest, workdir: pathlib.Path) -> pathlib.Path:
     """Writes `find_lr.json` and `find_lr.svg`, and returns the latter's path."""
     (workdir / "find_lr.json").write_text(json.dumps(dataclasses.asdict(found), indent=2))
 
-    def draw(axes: Axes) -> None:
+    def plot(axes: Axes) -> None:
         axes.plot(found.rates, found.losses, color=svg_plots.BLUES[0], alpha=0.3)
         axes.plot(found.rates, found.smoothed, color=svg_plots.BLUES[1])
         axes.axvline(found.recommended, color=svg_plots.RED, label="recommended")
@@ -90,19 +94,19 @@ def write(found: RangeTest, workdir: pathlib.Path) -> pathlib.Path:
         axes.grid(True)
 
     path = workdir / "find_lr.svg"
-    path.write_text(str(svg_plots.svg("find_lr", (8.0, 4.0), draw)))
+    path.write_text(str(svg_plots.svg("find_lr", (8.0, 4.0), plot)))
     logging.info("Rate found: %.2g (configured: %.2g).", found.recommended, found.configured)
     return path
 
 
-def _rising(config: Config, rates: np.ndarray) -> Config:
-    """The config with a rate for each step, as a table over the images seen."""
+def _with_rates(config: Config, rates: np.ndarray) -> Config:
+    """The config with one rate for each step, as a table over the images seen."""
     per_step = 2 * config.batch
     peak = config.optimiser.generator_rate
     table = tuple((i * per_step, float(rate / peak)) for i, rate in enumerate(rates))
     optimiser = dataclasses.replace(config.optimiser, warmup=0, rate=table)
     execution = dataclasses.replace(config.execution, dispatch=1)
-    # Twice as long, so that the cosine of the second half does not begin.
+    # The run is twice as long as the test: the cosine of its second half would lower the rates.
     return dataclasses.replace(
         config,
         images=2 * per_step * len(rates),
@@ -112,18 +116,23 @@ def _rising(config: Config, rates: np.ndarray) -> Config:
     )
 
 
-def _losses(config: Config, people: tuple[Identity, Identity], steps: int) -> Iterator[float]:
+def _losses(
+    config: Config, people: tuple[IdentityCrops, IdentityCrops], steps: int
+) -> Iterator[float]:
+    """Trains, and yields the generator's loss of each step."""
     mesh = distributed.device_mesh(config.batch)
-    everywhere = distributed.replicated(mesh)
+    everywhere = distributed.replicated_sharding(mesh)
     data = jax.device_put(people, everywhere)
-    create = jax.jit(lambda key: state_lib.create(key, config), out_shardings=everywhere)
-    state, step = create(state_lib.root_key(config.seed)), step_lib.make_step(config, mesh)
+    create = jax.jit(lambda key: train_state.create(key, config), out_shardings=everywhere)
+    state = create(train_state.root_key(config.seed))
+    step = train_step.make_step(config, mesh)
     for _ in range(steps):
         state, metrics = step(state, data)
         yield float(metrics["generator"])
 
 
-def _read(rates: np.ndarray, losses: list[float], configured: float) -> RangeTest:
+def _evaluate(rates: np.ndarray, losses: list[float], configured: float) -> RangeTest:
+    """Finds the recommended rate on the curve up to the first loss that is not finite."""
     finite = np.isfinite(losses)
     kept = len(losses) if finite.all() else int(np.argmin(finite))
     smoothed = gaussian_filter1d(np.array(losses[:kept]), _SMOOTHING, mode="nearest")

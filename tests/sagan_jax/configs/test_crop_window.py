@@ -1,4 +1,4 @@
-"""What the networks see of a crop, against OpenCV."""
+"""The window of a crop that the networks see, against OpenCV."""
 
 import cv2
 import numpy as np
@@ -26,14 +26,14 @@ def test_the_middle_columns_are_spread():
     np.testing.assert_allclose(CropWindow(64, 0.75).of(columns)[0], 33 + 3 * np.arange(64))
 
 
-def test_there_and_back_is_the_crop_and_its_edge_goes_on(crop):
+def test_a_window_put_back_is_the_crop_with_its_edge_continued(crop):
     crop_window = CropWindow(128, 0.75)
     back = crop_window.back(crop_window.of(crop), 256)
     np.testing.assert_allclose(back[:, 34:-34], crop[:, 34:-34], atol=0.02)
     np.testing.assert_array_equal(back[:, :32], np.repeat(back[:, 32:33], 32, 1))
 
 
-def test_bytes_and_floats_are_the_same_picture(crop):
+def test_bytes_and_floats_are_put_back_alike(crop):
     crop_window = CropWindow(64, 0.75)
     small = (255 * crop_window.of(crop)).astype(np.uint8)
     back = crop_window.back(small, 256)
@@ -49,7 +49,7 @@ def test_fewer_columns_keep_more_detail(crop):
     assert lost(CropWindow(32, 0.75)) < 0.8 * lost(CropWindow(32))
 
 
-def test_a_single_channel(crop):
+def test_a_single_channel_loses_its_axis(crop):
     mask = (crop[..., :1] > 0.5).astype(np.uint8) * 255
     seen = CropWindow(64, 0.75).of(mask)
     assert seen.shape == (64, 64) and seen.dtype == np.uint8

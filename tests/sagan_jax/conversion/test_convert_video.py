@@ -1,4 +1,4 @@
-"""Conversion with a stand-in for the generator: what is written, and that it can be stopped."""
+"""Tests of the conversion of videos, with a stand-in for the generator: files and resumption."""
 
 import functools
 import json
@@ -14,27 +14,27 @@ from data_prep.media.codecs import Codec, Encoding
 from data_prep.media.coded_frame import CodedFrame
 from data_prep.media.video_writer import VideoWriter
 from sagan_jax.configs.crop_window import CropWindow
-from sagan_jax.conversion import convert_video, render_setup
-from sagan_jax.conversion.views import View, show
-from sagan_jax.provenance import manifest as manifest_lib
+from sagan_jax.conversion import convert_settings, convert_video, views
+from sagan_jax.conversion.convert_settings import View
+from sagan_jax.provenance import manifest as manifests
 from sagan_jax.provenance import signing
+from sagan_jax.provenance.manifest import State
 from sagan_jax.provenance.marking import Marks
-from sagan_jax.rendering import colour_transfer
-from sagan_jax.rendering.harmonisation import RenderSettings
-from tests.support.clips import contents, psnr
+from sagan_jax.rendering import render_settings
+from sagan_jax.rendering.render_settings import RenderSettings
+from tests.support.clips import packet_contents, psnr
+from tests.support.facts import checkpoint_facts, identity_facts
 
 _SPAN = video_reader.Span(0.0, 1.2)
 
 
 class _Blurring:
-    """Renders every face as its own, blurred; it can be told when to stop."""
+    """Renders every face as itself, blurred; raises `KeyboardInterrupt` after some batches."""
 
     step, to, fingerprint, crop_window, places = 1, 0, "0" * 64, CropWindow(64), None
 
     def __init__(self, batches=1000):
-        prepared = {"settings": {"face": {"masks": "mesh"}}, "models": [], "videos": []}
-        people = [{"identity": n, "consent": "test", "fingerprint": n} | prepared for n in "AB"]
-        self.facts, self._left = {"identities": people}, batches
+        self.facts, self._left = checkpoint_facts(identity_facts("A"), identity_facts("B")), batches
 
     def __call__(self, crops, masks, mean, std, exaggeration):
         if not self._left:
@@ -47,7 +47,7 @@ class _Blurring:
 
 @pytest.fixture(autouse=True, scope="module")
 def found_once():
-    """Faces of the same part of the same clip are found once for all tests."""
+    """Finds the faces of the same part of the same clip once for all tests."""
     with pytest.MonkeyPatch.context() as patch:
         find = functools.cache(lambda path, settings, span: analyse(path, settings, span))
         analyse = convert_video.faces.analyse
@@ -59,20 +59,20 @@ def found_once():
 
 def _convert(samples, out, swapper, views=(View.RESULT,), marks=Marks(None), **settings):
     outputs = {view: out.with_stem(f"{out.stem}{i}") for i, view in enumerate(views)}
-    settings = render_setup.ConvertSettings(**{"span": _SPAN, "segment": 16, **settings})
+    settings = convert_settings.ConvertSettings(**{"span": _SPAN, "segment": 16, **settings})
     source = samples / "single_face.mp4"
     done = convert_video.convert(swapper, source, outputs, marks, settings)
     return done, list(outputs.values())
 
 
 def _not_again(*_):
-    raise AssertionError("the faces were looked for again")
+    raise AssertionError("the faces were searched for again")
 
 
 @pytest.mark.parametrize(
-    "method", [colour_transfer.Method.MEAN_STD, colour_transfer.Method.TRANSPORT]
+    "method", [render_settings.ColourMethod.MEAN_STD, render_settings.ColourMethod.TRANSPORT]
 )
-def test_stopped_and_started_again_it_is_the_same_video(samples, tmp_path, method, monkeypatch):
+def test_a_resumed_conversion_writes_the_same_video(samples, tmp_path, method, monkeypatch):
     for name in ("whole", "resumed"):
         (tmp_path / name).mkdir()
     look = RenderSettings(colour=method)
@@ -86,20 +86,23 @@ def test_stopped_and_started_again_it_is_the_same_video(samples, tmp_path, metho
     assert resumed == whole and whole.frames == whole.swapped == 36
     for one, other in zip(paths, again, strict=True):
         assert one.read_bytes() == other.read_bytes()
-    assert contents(again[0])
+    assert packet_contents(again[0])
     names = ("x0.json", "x0.mp4", "x1.mp4")
     assert sorted(path.name for path in (tmp_path / "resumed").iterdir()) == list(names)
 
 
-def test_what_is_done_is_not_done_again(samples, tmp_path, monkeypatch):
+def test_a_finished_conversion_is_not_repeated(samples, tmp_path, monkeypatch):
     first, _ = _convert(samples, tmp_path / "x.mp4", _Blurring(), span=video_reader.Span(0.0, 0.4))
     monkeypatch.setattr(convert_video.faces, "analyse", _not_again)
     again, _ = _convert(samples, tmp_path / "x.mp4", _Blurring(0), span=video_reader.Span(0.0, 0.4))
     assert again == first
-    with pytest.raises(InputError, match="exists; give another --out, or --force"):
+    with pytest.raises(
+        InputError, match=r"exists and is of another .*; give another name"
+    ) as error:
         _convert(
             samples, tmp_path / "x.mp4", _Blurring(0), span=video_reader.Span(0.0, 0.4), sound=None
         )
+    assert error.value.setting == "force"
 
 
 def test_faces_are_kept_when_stopped_before_the_first_segment(samples, tmp_path, monkeypatch):
@@ -107,50 +110,55 @@ def test_faces_are_kept_when_stopped_before_the_first_segment(samples, tmp_path,
         _convert(samples, tmp_path / "x.mp4", _Blurring(0))
     assert [path.name for path in tmp_path.glob("*/*")] == ["faces.npz"]
     monkeypatch.setattr(convert_video.faces, "analyse", _not_again)
-    # Not the faces depend on it, so that it may be another now.
+    # The faces do not depend on the look, so another look finds them in the file as well.
     done, _ = _convert(samples, tmp_path / "x.mp4", _Blurring(), look=RenderSettings(sharpen=False))
     assert done.swapped == 36
 
 
-def test_the_watermark_of_a_resumed_video_is_one(samples, tmp_path, monkeypatch):
+def test_a_resumed_video_has_one_watermark(samples, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     marks = Marks(signing.signing_identity())
     with pytest.raises(KeyboardInterrupt):
         _convert(samples, tmp_path / "x.mp4", _Blurring(2), marks=marks)
-    begun = json.loads((tmp_path / "x0.mp4.segments/00000.json").read_text())["state"]
+    state = json.loads((tmp_path / "x0.mp4.segments/00000.json").read_text())["state"]
     _, (path,) = _convert(samples, tmp_path / "x.mp4", _Blurring(), marks=marks)
-    manifest = manifest_lib.read(path)
-    assert manifest.state is manifest_lib.State.VALID
-    assert manifest.watermark == begun["watermark"]
+    manifest = manifests.read(path)
+    assert manifest.state is State.VALID
+    assert manifest.watermark == state["watermark"]
     record = json.loads(path.with_suffix(".json").read_text())
-    assert int(record["watermark"], 16) == begun["watermark"]
+    assert int(record["watermark"], 16) == state["watermark"]
 
 
-def test_pictures_are_signed_one_by_one(samples, tmp_path, monkeypatch):
+def test_images_are_signed_one_by_one(samples, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     _, (folder,) = _convert(
-        samples, tmp_path / "frames", _Blurring(), marks=Marks(signing.signing_identity()),
-        span=video_reader.Span(0.0, 0.4), encoding=Encoding(Codec.PNG), sound=None,
-    )  # fmt: skip
-    pictures = sorted(folder.glob("*.png"))
-    assert len(pictures) == 12
-    assert manifest_lib.read(pictures[-1]).state is manifest_lib.State.VALID
+        samples,
+        tmp_path / "frames",
+        _Blurring(),
+        marks=Marks(signing.signing_identity()),
+        span=video_reader.Span(0.0, 0.4),
+        encoding=Encoding(Codec.PNG),
+        sound=None,
+    )
+    images = sorted(folder.glob("*.png"))
+    assert len(images) == 12
+    assert manifests.read(images[-1]).state is State.VALID
 
 
-def test_settings_are_told_without_the_paths_of_files(tmp_path):
-    settings = render_setup.ConvertSettings(sound=Sound(tmp_path / "private" / "voice.wav"))
-    assert settings.said()["sound"]["path"] == "voice.wav"
-    assert str(tmp_path) not in json.dumps(settings.said())
+def test_the_json_of_settings_has_no_paths(tmp_path):
+    settings = convert_settings.ConvertSettings(sound=Sound(tmp_path / "private" / "voice.wav"))
+    assert settings.to_json()["sound"]["path"] == "voice.wav"
+    assert str(tmp_path) not in json.dumps(settings.to_json())
 
 
-def test_views():
+def test_each_view_shows_its_part():
     random = np.random.default_rng(0)
     image, changed = random.integers(0, 256, (2, 8, 6, 3), dtype=np.uint8)
-    target, result = (CodedFrame.of_rgb(0, 0, one) for one in (image, changed))
+    target, result = (CodedFrame.from_rgb(0, 0, one) for one in (image, changed))
     alpha = np.full((8, 6), 0.5, np.float32)
-    assert show(View.RESULT, target, result, alpha) is result
-    assert (show(View.MASK, target, result, alpha).planes[0] == 128).all()
-    (beside,) = show(View.SIDE_BY_SIDE, target, result, alpha).planes
+    assert views.compose(View.RESULT, target, result, alpha) is result
+    assert (views.compose(View.MASK, target, result, alpha).planes[0] == 128).all()
+    (beside,) = views.compose(View.SIDE_BY_SIDE, target, result, alpha).planes
     assert beside.shape == (8, 18, 3) and np.array_equal(beside[:, 6:12], changed)
 
 
@@ -161,35 +169,40 @@ def test_the_face_laid_over_the_target_is_the_result(depth):
     alpha = random.random((16, 12)).astype(np.float32) * (random.random((16, 12)) > 0.5)
     result = np.round(image + alpha[..., None] * (face.astype(float) - image)).astype(np.uint8)
     step = 1 if depth is np.uint8 else 257
-    before, after = (CodedFrame.of_rgb(0, 0, one.astype(depth) * step) for one in (image, result))
-    laid = show(View.FACE, before, after, alpha)
-    assert laid.dtype == depth and laid.shape == (16, 12, 4)
-    most = np.iinfo(depth).max
-    over = laid[..., 3:] / most
-    ours = over * laid[..., :3] + (1 - over) * (image.astype(float) * (most // 255))
-    assert np.abs(ours - result.astype(float) * (most // 255)).max() <= 1.01 * (most // 255)
-    assert not laid[alpha == 0].any()
+    before, after = (CodedFrame.from_rgb(0, 0, one.astype(depth) * step) for one in (image, result))
+    layer = views.compose(View.FACE, before, after, alpha)
+    assert layer.dtype == depth and layer.shape == (16, 12, 4)
+    opacity = layer[..., 3:] / np.iinfo(depth).max
+    blended = opacity * layer[..., :3] + (1 - opacity) * (image.astype(float) * step)
+    assert np.abs(blended - result.astype(float) * step).max() <= 1.01 * step
+    assert not layer[alpha == 0].any()
 
 
-def test_a_face_for_compositors(samples, tmp_path):
-    span = video_reader.Span(0.0, 0.4)
-    face, (path,) = _convert(samples, tmp_path / "x.mov", _Blurring(), (View.FACE,), span=span,
-                             encoding=Encoding(Codec.PRORES), sound=None)  # fmt: skip
+def test_the_face_for_compositors_lies_where_its_transforms_say(samples, tmp_path):
+    done, (path,) = _convert(
+        samples,
+        tmp_path / "x.mov",
+        _Blurring(),
+        (View.FACE,),
+        span=video_reader.Span(0.0, 0.4),
+        encoding=Encoding(Codec.PRORES),
+        sound=None,
+    )
     with av.open(str(path)) as container:
         frames = [frame.to_ndarray(format="rgba") for frame in container.decode(video=0)]
         assert container.streams.video[0].codec_context.codec_tag == "ap4h"
-    assert len(frames) == face.frames == 12
-    shown = frames[0][..., 3]
-    assert shown.max() > 250 and shown.min() == 0 and 0.02 < (shown > 128).mean() < 0.5
+    assert len(frames) == done.frames == 12
+    opacity = frames[0][..., 3]
+    assert opacity.max() > 250 and opacity.min() == 0 and 0.02 < (opacity > 128).mean() < 0.5
     placed = json.loads((tmp_path / "x0.transforms.json").read_text())
     assert [one["frame"] for one in placed["faces"]] == list(range(12))
-    rows, columns = np.nonzero(shown > 128)
+    rows, columns = np.nonzero(opacity > 128)
     middle = np.array(placed["faces"][0]["transform"]) @ [columns.mean(), rows.mean(), 1]
     assert np.abs(middle - placed["crop_size"] / 2).max() < 40
 
 
 def test_ten_bits_in_ten_bits_out(samples, tmp_path):
-    """Outside the face the gradations between 8-bit steps survive."""
+    """Checks that the gradations between 8-bit steps survive outside the face."""
     source = tmp_path / "deep.mp4"
     frames = list(
         video_reader.read_frames(samples / "single_face.mp4", video_reader.Span(end_s=0.5))
@@ -202,10 +215,9 @@ def test_ten_bits_in_ten_bits_out(samples, tmp_path):
             deep = frame.image.astype(np.uint16) * 257
             deep[:40] = 20_000 + ramp
             writer.write(deep, frame.timestamp_us)
-    convert_video.convert(
-        _Blurring(), source, {View.RESULT: tmp_path / "x.mp4"}, Marks(None),
-        render_setup.ConvertSettings(encoding=encoding, sound=None),
-    )  # fmt: skip
+    outputs = {View.RESULT: tmp_path / "x.mp4"}
+    settings = convert_settings.ConvertSettings(encoding=encoding, sound=None)
+    convert_video.convert(_Blurring(), source, outputs, Marks(None), settings)
     before, after = (
         next(video_reader.read_coded_frames(path, pixel_format="rgb48le"))
         for path in (source, tmp_path / "x.mp4")

@@ -16,7 +16,6 @@ import pytest
 
 from data_prep.errors import InputError
 from sagan_jax.checkpoints import checkpoint
-from sagan_jax.configs import overrides
 from sagan_jax.data import crop_source
 from sagan_jax.devices import distributed
 from sagan_jax.training import train_state, train_step
@@ -97,7 +96,7 @@ def test_two_processes_equal_one_and_a_signal_to_one_stops_both(tmp_path):
     logged = _logged(workdir)
     with checkpoint.Checkpoints(workdir) as checkpoints:
         assert checkpoints.latest * 16 == logged[-1]["images"]
-        config = overrides.from_dict(checkpoints.facts()["config"])
+        config = checkpoints.facts().config
         mesh = distributed.device_mesh(config.batch)
         create = jax.jit(lambda key: train_state.create(key, config))
         start = create(train_state.root_key(config.seed))

@@ -1,4 +1,4 @@
-"""A person is removed with everything made from her, and nobody else is."""
+"""Tests that a person is removed with everything made of the person, and nobody else is."""
 
 import dataclasses
 import json
@@ -10,6 +10,7 @@ from data_prep.dataset import identity_card
 from data_prep.errors import InputError
 from sagan_jax.checkpoints import checkpoint
 from sagan_jax.provenance import forget
+from tests.support.facts import checkpoint_facts, identity_facts
 
 
 def _data_set(folder, identity):
@@ -23,7 +24,7 @@ def _data_set(folder, identity):
 def _model(folder, *identities):
     with checkpoint.Checkpoints(folder, create=True) as checkpoints:
         weights = {"w": np.zeros(3, np.float32)}
-        facts = {"config": {"model": {}}, "identities": [{"identity": name} for name in identities]}
+        facts = checkpoint_facts(*map(identity_facts, identities))
         checkpoints.save(1, weights, weights, facts)
         checkpoints.wait()
     return folder
@@ -34,7 +35,7 @@ def root(tmp_path):
     _data_set(tmp_path / "data" / "ada", "Ada")
     _data_set(tmp_path / "data" / "bob", "Bob")
     _data_set(tmp_path / "data" / ".ada2.partial", "Ada")
-    # What `prepare` leaves when it is killed: the parts, each a data set of one video.
+    # A preparation that was killed leaves its parts, each a data set of one video.
     _data_set(tmp_path / "data" / ".ada3.parts", "Ada")
     _data_set(tmp_path / "data" / ".ada3.parts" / ("1" * 64), "Ada")
     _data_set(tmp_path / "data" / ".bob2.parts", "Bob")
@@ -59,7 +60,7 @@ def test_everything_of_a_person_is_found_and_removed(root):
     assert (root / "data" / "bob").is_dir() and (root / "models" / "others").is_dir()
 
 
-def test_what_cannot_be_read_is_named(root):
+def test_a_folder_that_cannot_be_read_is_named(root):
     (root / "data" / "bob" / "card.json").write_text("{")
     assert [path.name for path in forget.find(root, "Bob").unreadable] == ["bob"]
 

@@ -1,5 +1,6 @@
-"""Manifests: what they say, and that every way of tampering shows."""
+"""Tests of manifests: their content, and that every way of tampering shows."""
 
+import dataclasses
 import io
 import json
 import stat
@@ -13,32 +14,38 @@ from cryptography import x509
 
 from data_prep import weights
 from data_prep.dataset import dataset_card
-from data_prep.dataset.identity_card import IdentityCard
 from data_prep.errors import InputError
 from data_prep.media import video_reader
 from data_prep.media.codecs import Encoding
 from data_prep.media.video_reader import Span
 from data_prep.media.video_writer import VideoWriter
-from data_prep.pipeline.faces import FaceSettings
-from data_prep.segmentation.face_masks import MaskSource
+from data_prep.pipeline.settings import FaceSettings
+from data_prep.segmentation.mask_source import MaskSource
 from sagan_jax.checkpoints import model_card
-from sagan_jax.conversion import render_setup, sidecar
-from sagan_jax.provenance import manifest as manifest_lib
+from sagan_jax.conversion import convert_settings, render_setup, sidecar
+from sagan_jax.provenance import manifest as manifests
 from sagan_jax.provenance import marking, signing, verify, watermark
-from sagan_jax.provenance.manifest import Origin, State
+from sagan_jax.provenance.manifest import (
+    ConsentedIdentity,
+    ModelReference,
+    NamedFile,
+    Origin,
+    State,
+)
 from sagan_jax.provenance.verify import Verdict
 from tests.support.clips import marked
+from tests.support.facts import checkpoint_facts, identity_facts
 
 _PAYLOAD = 0xFEED_F00D_0123_4567
 _ORIGIN = Origin(
-    target={"name": "target.mp4", "sha256": "ab" * 32},
+    target=NamedFile("target.mp4", "ab" * 32),
     identities=(
-        {"identity": "Ada", "consent": "Ada agrees to this test", "fingerprint": "cd" * 32},
-        {"identity": "Bob", "consent": "Bob agrees to this test", "fingerprint": "ef" * 32},
+        ConsentedIdentity("Ada", "Ada agrees to this test", "cd" * 32),
+        ConsentedIdentity("Bob", "Bob agrees to this test", "ef" * 32),
     ),
     rendered="Ada",
-    weights=tuple(weights.licences(FaceSettings().models)),
-    model={"sha256": "12" * 32, "step": 7},
+    weights=FaceSettings().models,
+    model=ModelReference(step=7, sha256="12" * 32),
     settings={"sharpen": True},
     watermark=_PAYLOAD,
 )
@@ -55,7 +62,7 @@ def signed(samples, tmp_path):
 
 
 def _render(samples, path, origin, start_s=0.0):
-    """A second of video, marked as conversion marks it."""
+    """Writes a second of video with the marks of a conversion."""
     info = video_reader.probe(samples / "cap13_edit2.mp4")
     marks = marking.Marks(signing.signing_identity())
     mark = marking.FrameMarker(marks, info.height, info.width, origin.watermark or 0)
@@ -72,7 +79,7 @@ def _render(samples, path, origin, start_s=0.0):
 
 
 def _remuxed(path, out):
-    """Packet by packet into a new file, as sites do that strip metadata."""
+    """Copies the packets to a new file, like sites that strip metadata."""
     with av.open(str(path)) as source, av.open(str(out), "w") as target:
         stream = source.streams.video[0]
         copy = target.add_stream_from_template(stream)
@@ -91,57 +98,47 @@ def test_a_rendered_video_says_what_it_is(signed):
     assert manifest.signer == "SAGAN-JAX local signer"
     assert manifest.watermark == report.watermark.payload == _PAYLOAD
     statement = manifest.statement
-    assert statement["target"] == _ORIGIN.target and statement["rendered"] == "Ada"
+    assert statement["target"] == {"name": "target.mp4", "sha256": "ab" * 32}
+    assert statement["rendered"] == "Ada"
     assert [one["consent"] for one in statement["identities"]] == [
-        "Ada agrees to this test", "Bob agrees to this test",
-    ]  # fmt: skip
+        "Ada agrees to this test",
+        "Bob agrees to this test",
+    ]
     assert {one["licence"] for one in statement["weights"]} == {"MIT", "Apache-2.0", "CC0-1.0"}
     assert statement["non_commercial_weights"] is False
-    assert "Ada agrees to this test" in report.words()
-    assert weights.NON_COMMERCIAL not in report.words()
+    assert "Ada agrees to this test" in report.summary()
+    assert weights.NON_COMMERCIAL not in report.summary()
 
 
-def test_weights_for_research_only_show_in_all_that_is_made_with_them(samples, tmp_path):
-    """One of the two data sets was made with the face parser, so model and video are, too."""
+def test_non_commercial_weights_are_named_by_everything_made_with_them(samples, tmp_path):
+    """Checks that the face parser behind one data set limits the model and its videos as well."""
     people = [
-        {
-            "identity": name,
-            "consent": f"{name} agrees",
-            "fingerprint": "ab" * 32,
-            "videos": [],
-            "models": weights.licences(FaceSettings(masks=source).models),
-            "settings": {"face": {"masks": source.value}},
-        }
+        identity_facts(name, source, FaceSettings(masks=source).models)
         for name, source in (("Ada", MaskSource.BISENET), ("Bob", MaskSource.MESH))
     ]
-    swapper = types.SimpleNamespace(
-        facts={"identities": people}, to=0, fingerprint="12" * 32, step=7
-    )
-    settings = render_setup.with_masks_of(swapper, render_setup.ConvertSettings())
+    facts = checkpoint_facts(*people)
+    swapper = types.SimpleNamespace(facts=facts, to=0, fingerprint="12" * 32, step=7)
+    settings = render_setup.with_masks_of(swapper, convert_settings.ConvertSettings())
     assert settings.face.masks is MaskSource.MESH  # Bob's face is masked as his data set was
     swapper.to = 1
     assert render_setup.with_masks_of(swapper, settings).face.masks is MaskSource.BISENET
-    origin = sidecar.origin(swapper, _ORIGIN.target, settings.said(), settings.face, _PAYLOAD)
-    hashes = [one["sha256"] for one in origin.weights]
+    origin = sidecar.origin_of(swapper, _ORIGIN.target, settings.to_json(), settings.face, _PAYLOAD)
+    hashes = [one.sha256 for one in origin.weights]
     assert len(hashes) == len(set(hashes)) == 7
     report = verify.verify(_render(samples, tmp_path / "swapped.mp4", origin))
     assert report.manifest.statement["non_commercial_weights"] is True
-    assert weights.NON_COMMERCIAL in report.words()
+    assert weights.NON_COMMERCIAL in report.summary()
 
-    facts = {"identities": people, "config": {"preset": "x", "model": {"resolution": 64}}}
     model_card.write(tmp_path, facts, 1, {})
     assert json.loads((tmp_path / "model_card.json").read_text())["non_commercial_weights"] is True
     assert weights.NON_COMMERCIAL in (tmp_path / "MODEL_CARD.md").read_text()
 
     for person, limited in zip(people, (True, False), strict=True):
-        card = IdentityCard(
-            person["identity"], person["consent"], (), {}, tuple(person["models"]), "ab" * 32
-        )
-        for said in (dataset_card.description(card), dataset_card.markdown(card)):
-            assert (weights.NON_COMMERCIAL in said) is limited
+        for text in (dataset_card.description(person.card), dataset_card.markdown(person.card)):
+            assert (weights.NON_COMMERCIAL in text) is limited
 
 
-def test_the_file_itself_says_so_too(signed):
+def test_the_file_has_the_source_type_and_no_thumbnail(signed):
     content = signed.read_bytes()
     assert b"Iptc4xmpExt:DigitalSourceType" in content
     with av.open(str(signed)) as container:
@@ -161,7 +158,7 @@ def test_an_edited_byte_shows(signed):
 def test_a_cut_file_shows(signed):
     content = signed.read_bytes()
     signed.write_bytes(content[: int(0.7 * len(content))])
-    assert manifest_lib.read(signed).state is State.TAMPERED
+    assert manifests.read(signed).state is State.TAMPERED
 
 
 def test_an_edited_statement_shows(signed):
@@ -170,13 +167,13 @@ def test_an_edited_statement_shows(signed):
     assert verify.verify(signed).verdict is Verdict.TAMPERED
 
 
-def test_where_metadata_were_stripped_the_watermark_remains(signed, tmp_path):
+def test_the_watermark_remains_when_metadata_are_stripped(signed, tmp_path):
     report = verify.verify(_remuxed(signed, tmp_path / "stripped.mp4"))
     assert report.verdict is Verdict.WATERMARK_ONLY
     assert report.manifest.state is State.ABSENT and report.watermark.payload == _PAYLOAD
 
 
-def test_where_it_was_encoded_again_the_watermark_remains(signed, tmp_path):
+def test_the_watermark_remains_when_the_video_is_encoded_again(signed, tmp_path):
     info = video_reader.probe(signed)
     again = tmp_path / "again.mp4"
     with VideoWriter(
@@ -189,28 +186,28 @@ def test_where_it_was_encoded_again_the_watermark_remains(signed, tmp_path):
 
 
 def test_a_manifest_of_another_video_shows(samples, signed, tmp_path):
-    """Sealed again with a statement about another video: it holds, and the mark does not fit."""
+    """Signs a stripped video with a valid manifest that does not fit its watermark."""
     stripped = _remuxed(signed, tmp_path / "stripped.mp4")
-    forged = Origin(**{**_ORIGIN.__dict__, "watermark": 1, "rendered": "Bob"})
-    manifest_lib.seal(stripped, stripped.name, forged, signing.signing_identity())
-    assert manifest_lib.read(stripped).state is State.VALID
+    forged = dataclasses.replace(_ORIGIN, watermark=1, rendered="Bob")
+    manifests.seal(stripped, stripped.name, forged, signing.signing_identity())
+    assert manifests.read(stripped).state is State.VALID
     assert verify.verify(stripped).verdict is Verdict.TAMPERED
 
 
-def test_what_no_tool_marked(samples):
+def test_an_unmarked_video_is_not_called_genuine(samples):
     report = verify.verify(samples / "cap13_edit2.mp4")
     assert report.verdict is Verdict.UNMARKED
-    assert "does not make it genuine" in report.words()
+    assert "does not make it genuine" in report.summary()
 
 
-def test_a_signer_of_elsewhere_is_not_known_here(signed, monkeypatch, tmp_path):
+def test_a_signer_of_another_machine_is_valid_but_not_trusted(signed, monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "elsewhere"))
-    manifest = manifest_lib.read(signed)
+    manifest = manifests.read(signed)
     assert manifest.state is State.VALID and not manifest.trusted
 
 
 @pytest.mark.parametrize("content", [b"", b"no video at all" * 50])
-def test_what_is_no_video_is_refused_in_one_line(tmp_path, content):
+def test_a_file_that_is_no_video_is_refused_in_one_line(tmp_path, content):
     path = tmp_path / "x.mp4"
     path.write_bytes(content)
     with pytest.raises(InputError, match=r"x\.mp4: [^\n]+$"):
@@ -219,10 +216,9 @@ def test_what_is_no_video_is_refused_in_one_line(tmp_path, content):
         verify.verify(tmp_path / "absent.mp4")
 
 
-def test_a_file_of_another_tool(tmp_path):
-    """A picture that a camera says it took: valid, and not called synthetic."""
-    picture = tmp_path / "photo.png"
-    with av.open(str(picture), "w", format="image2") as container:
+def test_a_photo_signed_by_a_camera_is_valid_and_not_synthetic(tmp_path):
+    photo = tmp_path / "photo.png"
+    with av.open(str(photo), "w", format="image2") as container:
         stream = container.add_stream("png", rate=1)
         stream.width, stream.height, stream.pix_fmt = 64, 48, "rgb24"
         grey = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 90, np.uint8), "rgb24")
@@ -240,18 +236,16 @@ def test_a_file_of_another_tool(tmp_path):
     }
     out = io.BytesIO()
     with c2pa.Context() as context, c2pa.Builder(json.dumps(manifest), context) as builder:
-        builder.sign(
-            c2pa.Signer.from_info(info), "image/png", io.BytesIO(picture.read_bytes()), out
-        )
-    picture.write_bytes(out.getvalue())
-    report = verify.verify(picture)
+        builder.sign(c2pa.Signer.from_info(info), "image/png", io.BytesIO(photo.read_bytes()), out)
+    photo.write_bytes(out.getvalue())
+    report = verify.verify(photo)
     assert report.manifest.state is State.VALID and not report.manifest.synthetic
     assert report.manifest.generator == "a camera 1" and report.verdict is Verdict.UNMARKED
 
 
-def test_a_container_that_cannot_carry_it_gets_it_beside_it(signed, tmp_path, caplog):
+def test_a_container_without_room_for_a_manifest_gets_it_beside_it(signed, tmp_path, caplog):
     film = _remuxed(signed, tmp_path / "film.mkv")
-    manifest_lib.seal(film, film.name, _ORIGIN, signing.signing_identity())
+    manifests.seal(film, film.name, _ORIGIN, signing.signing_identity())
     assert (tmp_path / "film.mkv.c2pa").is_file() and "keep both" in caplog.text
     assert verify.verify(film).verdict is Verdict.MARKED
     film.write_bytes(film.read_bytes() + b"x")
@@ -268,14 +262,15 @@ def test_the_local_key_is_for_its_owner_only():
     assert "PRIVATE" not in repr(identity)
 
 
-def test_ones_own_certificate_signs(signed, tmp_path, monkeypatch):
-    theirs = signing.local_folder()
-    monkeypatch.setenv(signing.CERTIFICATES_VARIABLE, str(theirs / "certificates.pem"))
-    monkeypatch.setenv(signing.KEY_VARIABLE, str(theirs / "key.pem"))
+def test_a_certificate_of_the_user_signs(signed, tmp_path, monkeypatch):
+    folder = signing.local_folder()
+    monkeypatch.setenv(signing.CERTIFICATES_VARIABLE, str(folder / "certificates.pem"))
+    monkeypatch.setenv(signing.KEY_VARIABLE, str(folder / "key.pem"))
     assert not signing.signing_identity().local
     monkeypatch.delenv(signing.KEY_VARIABLE)
-    with pytest.raises(InputError, match="one is missing"):
+    with pytest.raises(InputError, match="one is missing") as error:
         signing.signing_identity()
+    assert error.value.setting == "key"
 
 
 def test_a_key_that_does_not_fit_is_refused(tmp_path, monkeypatch):
@@ -287,7 +282,7 @@ def test_a_key_that_does_not_fit_is_refused(tmp_path, monkeypatch):
         signing.signing_identity(first / "certificates.pem", signing.local_folder() / "key.pem")
 
 
-def test_the_label_is_seen_where_it_is_said():
+def test_the_label_is_in_the_lower_left_corner():
     grey = np.full((200, 300, 3), 120, np.uint8)
     marks = marking.Marks(None, label="AI-generated")
     mark = marking.FrameMarker(marks, 200, 300, 0)

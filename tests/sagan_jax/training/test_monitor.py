@@ -1,5 +1,6 @@
-"""What is said of a run: speed, balance of the players, steps that were not taken."""
+"""Monitoring of a run: speed, doubt of the discriminators, skipped steps."""
 
+import dataclasses
 import time
 import types
 
@@ -8,23 +9,26 @@ import numpy as np
 import pytest
 
 from sagan_jax.checkpoints import stats_log
-from sagan_jax.configs.config import Config, LossConfig
+from sagan_jax.configs import presets
 from sagan_jax.devices import peak_flops
-from sagan_jax.training import monitor as monitor_lib
+from sagan_jax.training.monitor import _UNDECIDED, Monitor
 
-_CONFIG = Config(batch=4, images=80, loss=LossConfig(adversarial=0.03))
+_DEMO = presets.demo64()
+_CONFIG = dataclasses.replace(
+    _DEMO, batch=4, images=80, loss=dataclasses.replace(_DEMO.loss, adversarial=0.03)
+)
 
 
 def _monitor(folder, config=_CONFIG):
     known = peak_flops.Peak(1e9, "test")
-    return monitor_lib.Monitor(folder, config, images=0, skipped=0, flops=8e6, peak=known)
+    return Monitor(folder, config, images=0, skipped=0, flops=8e6, peak=known)
 
 
 def _metrics(skipped=0, **more):
     return {"skipped": np.int32(skipped)} | {k: np.float32(v) for k, v in more.items()}
 
 
-def test_figures_are_written_where_tensorboard_finds_them(tmp_path):
+def test_metrics_and_previews_are_written_where_tensorboard_finds_them(tmp_path):
     import tensorflow as tf
     from tensorflow.core.util import event_pb2
 
@@ -36,7 +40,7 @@ def test_figures_are_written_where_tensorboard_finds_them(tmp_path):
         assert monitor.log(_metrics(generator=0.5))
         preview = tmp_path / "preview.png"
         cv2.imwrite(str(preview), np.zeros((8, 6, 3), np.uint8))
-        monitor.show(preview)
+        monitor.log_preview(preview)
     (line,) = stats_log.read(tmp_path)
     # 1 MFLOP an image, 40 images in a tenth of a second: 0.4 GFLOP/s of 1.
     assert 0.2 < line["share_of_peak"] <= 0.4
@@ -51,7 +55,7 @@ def test_figures_are_written_where_tensorboard_finds_them(tmp_path):
     assert value.image.encoded_image_string == preview.read_bytes()
 
 
-def test_half_of_the_steps_skipped_is_no_health(tmp_path):
+def test_a_log_line_with_half_of_its_steps_skipped_is_unhealthy(tmp_path):
     monitor = _monitor(tmp_path)
     for images, skipped, healthy in ((32, 1, True), (64, 3, False), (72, 3, True)):
         monitor.advance(images)
@@ -62,35 +66,37 @@ def test_half_of_the_steps_skipped_is_no_health(tmp_path):
     assert stats_log.read(tmp_path)[-1]["generator"] is None
 
 
-@pytest.mark.parametrize(("critic", "guessing"), [("hinge", 2.0), ("relativistic", 1.0)])
-def test_a_critic_that_is_always_right_is_reported(tmp_path, caplog, critic, guessing):
-    config = Config(batch=4, loss=LossConfig(adversarial=0.03, critic=critic))
+@pytest.mark.parametrize(("kind", "guessing"), [("hinge", 2.0), ("relativistic", 1.0)])
+def test_a_discriminator_that_is_always_right_is_reported(tmp_path, caplog, kind, guessing):
+    loss = dataclasses.replace(_DEMO.loss, adversarial=0.03, discriminator_loss=kind)
+    config = dataclasses.replace(_DEMO, batch=4, loss=loss)
     monitor = _monitor(tmp_path, config)
     for images in range(8, 72, 8):
         monitor.advance(images)
-        monitor.log(_metrics(critic=guessing if images == 8 else 0.01 * guessing))
-    doubts = [line["critic_doubt"] for line in stats_log.read(tmp_path)]
+        monitor.log(_metrics(discriminator=guessing if images == 8 else 0.01 * guessing))
+    doubts = [line["discriminator_doubt"] for line in stats_log.read(tmp_path)]
     assert doubts[0] == 1 and doubts[-1] == pytest.approx(0.01)
     assert caplog.text.count("always right") == 1
 
 
-def test_what_mixup_expects_of_a_critic_that_guesses():
+def test_the_mixup_loss_of_a_guessing_discriminator_is_the_variance_of_the_shares():
     shares = np.random.default_rng(0).beta(0.2, 0.2, 200_000)
-    assert monitor_lib._UNDECIDED["mixup"] == pytest.approx(
-        np.square(shares - 0.5).mean(), rel=0.01
-    )
+    assert _UNDECIDED["mixup"] == pytest.approx(np.square(shares - 0.5).mean(), rel=0.01)
 
 
-def test_peaks():
+def test_the_peak_of_known_devices_is_in_a_table_and_of_others_measured():
     def devices(*kinds):
         return [types.SimpleNamespace(device_kind=kind, platform="gpu") for kind in kinds]
 
-    assert peak_flops.of(devices("NVIDIA H100 80GB HBM3")).flops == 989e12
-    assert peak_flops.of(devices("NVIDIA A100-SXM4-40GB", "NVIDIA A100-SXM4-40GB")).flops == 624e12
-    assert peak_flops.of(devices("NVIDIA L40S")).flops == 362e12
+    assert peak_flops.peak_of(devices("NVIDIA H100 80GB HBM3")).flops == 989e12
+    assert (
+        peak_flops.peak_of(devices("NVIDIA A100-SXM4-40GB", "NVIDIA A100-SXM4-40GB")).flops
+        == 624e12
+    )
+    assert peak_flops.peak_of(devices("NVIDIA L40S")).flops == 362e12
     import jax
 
-    measured = peak_flops.of(jax.devices())
+    measured = peak_flops.peak_of(jax.devices())
     assert 1e9 < measured.flops < 1e13 and "matrix product" in measured.source
 
 

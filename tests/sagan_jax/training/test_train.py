@@ -18,32 +18,34 @@ import numpy as np
 import pytest
 
 from data_prep.errors import InputError
-from sagan_jax.checkpoints import checkpoint, stats_log
-from sagan_jax.checkpoints.checkpoint import Keep
-from sagan_jax.configs import overrides, schedule
-from sagan_jax.configs.config import Config, LossConfig, OptimiserConfig
+from sagan_jax.checkpoints import checkpoint, migrations, stats_log
+from sagan_jax.checkpoints.keep import Keep
+from sagan_jax.configs import overrides, presets, schedule
+from sagan_jax.configs.config import Config
 from sagan_jax.configs.warm_start import Start, Take
 from sagan_jax.devices import distributed
 from sagan_jax.provenance import verify
 from sagan_jax.training import initialise, resume, train, train_state, train_step
 from tests.support import ROOT
-from tests.support.tiny_run import MODEL, PEOPLE, write_data_set
+from tests.support.tiny_run import CONFIG, PEOPLE, write_data_set
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
 
-_CONFIG = Config(
-    batch=4, images=96, log_every=16, checkpoint_every=32, preview_every=64,
-    model=MODEL,
-    loss=LossConfig(adversarial=((16, 0.0), (25, 0.03))),
-    optimiser=OptimiserConfig(warmup=16),
-)  # fmt: skip
+_CONFIG = dataclasses.replace(
+    CONFIG,
+    log_every=16,
+    checkpoint_every=32,
+    preview_every=64,
+    loss=dataclasses.replace(CONFIG.loss, adversarial=((16, 0.0), (25, 0.03))),
+    optimiser=dataclasses.replace(CONFIG.optimiser, warmup=16),
+)
 
 
 def _run(mesh, steps=3, config=_CONFIG):
     """State and metrics after a few steps on synthetic people."""
-    people = jax.device_put(PEOPLE, distributed.replicated(mesh))
+    people = jax.device_put(PEOPLE, distributed.replicated_sharding(mesh))
     now = jax.jit(lambda key: train_state.create(key, config))(train_state.root_key(0))
-    now = jax.device_put(now, distributed.replicated(mesh))
+    now = jax.device_put(now, distributed.replicated_sharding(mesh))
     compiled = train_step.make_step(config, mesh)
     for _ in range(steps):
         now, metrics = compiled(now, people)
@@ -57,7 +59,7 @@ def test_four_devices_equal_one():
     one, four = (
         _run(distributed.device_mesh(_CONFIG.batch, jax.devices()[:count])) for count in (1, 4)
     )
-    for name in ("reconstruction", "critic", "gradient_norm"):
+    for name in ("reconstruction", "discriminator", "gradient_norm"):
         assert one[1][name] == pytest.approx(four[1][name], rel=1e-3)
     for a, b in zip(jax.tree.leaves(one[0].ema), jax.tree.leaves(four[0].ema), strict=True):
         np.testing.assert_allclose(a, b, atol=2e-3)
@@ -72,16 +74,17 @@ def test_training_reduces_the_loss_of_both_players():
     mesh = distributed.device_mesh(_CONFIG.batch)
     first, later = _run(mesh, 1)[1], _run(mesh, 40)[1]
     assert later["reconstruction"] < 0.9 * first["reconstruction"]
-    # Against a generator that learns, too, a critic need not win; against one that does not, it
-    # has to.
+    # Against a generator that learns, too, discriminators need not win; against one that does not,
+    # they have to.
     still = dataclasses.replace(_CONFIG.optimiser, generator_rate=0.0)
     config = dataclasses.replace(_CONFIG, optimiser=still)
     first, later = _run(mesh, 1, config)[1], _run(mesh, 60, config)[1]
-    assert later["critic"] < first["critic"] - 0.02
+    assert later["discriminator"] < first["discriminator"] - 0.02
 
 
 def test_schedules_at_known_points():
-    optimiser = OptimiserConfig(warmup=100, final_rate=0.1, ema_halflife=1000)
+    demo = presets.demo64().optimiser
+    optimiser = dataclasses.replace(demo, warmup=100, final_rate=0.1, ema_halflife=1000)
     rate = [float(schedule.learning_rate_factor(i, optimiser, 1000)) for i in (0, 50, 500, 1000)]
     assert rate == pytest.approx([0, 0.5, 1, 0.1])
     table = ((200, 0.0), (300, 0.03), (500, 0.03), (500, 0.01))
@@ -152,23 +155,23 @@ def _has_lines(path: pathlib.Path, count: int) -> bool:
     return path.exists() and len(path.read_text().splitlines()) >= count
 
 
-def test_sigterm_saves_and_leaves_in_peace(people, tmp_path):
+def test_sigterm_saves_and_ends_the_run_without_an_error(people, tmp_path):
     long = dataclasses.replace(_CONFIG, images=1_000_000, checkpoint_every=1_000_000)
-    stats, asked = tmp_path / "run" / "stats.jsonl", []
+    stats, sent = tmp_path / "run" / "stats.jsonl", []
 
     def terminate() -> None:
         while not _has_lines(stats, 2):
             time.sleep(0.01)
-        asked.append(time.monotonic())
+        sent.append(time.monotonic())
         os.kill(os.getpid(), signal.SIGTERM)
 
     def never(params):
-        raise AssertionError("there is no time to judge what was learned")
+        raise AssertionError("there is no time to measure held-out crops")
 
     before = signal.getsignal(signal.SIGTERM)
     threading.Thread(target=terminate, daemon=True).start()
     train.train(long, people, tmp_path / "run", measures=[lambda *_: never])
-    assert time.monotonic() - asked[0] < 10
+    assert time.monotonic() - sent[0] < 10
     assert signal.getsignal(signal.SIGTERM) == before
     with checkpoint.Checkpoints(tmp_path / "run") as checkpoints:
         assert checkpoints.latest is not None
@@ -180,8 +183,9 @@ def test_another_config_in_the_same_folder_is_refused(people, trained):
 
 
 def test_a_checkpoint_of_another_schema_is_refused(people, trained, monkeypatch):
-    monkeypatch.setattr(checkpoint, "SCHEMA_VERSION", "9.9.9")
-    with pytest.raises(InputError, match=r"checkpoint of schema 1\.6\.0, this version reads 9"):
+    monkeypatch.setattr(migrations, "CONTINUABLE", ("9.9.9",))
+    monkeypatch.setattr(migrations, "SCHEMA_VERSION", "9.9.9")
+    with pytest.raises(InputError, match=r"checkpoint of schema 1\.7\.0, this version reads 9"):
         train.train(_CONFIG, people, trained)
 
 
@@ -196,9 +200,9 @@ def test_a_checkpoint_goes_on_with_another_number_of_devices(people, trained, tm
     after = []
     for count in (4, 1):
         mesh = distributed.device_mesh(_CONFIG.batch, jax.devices()[:count])
-        everywhere = distributed.replicated(mesh)
+        everywhere = distributed.replicated_sharding(mesh)
         with resume.Resumable(tmp_path / "run", _CONFIG, facts, everywhere) as resumable:
-            before = resumable.state()
+            before = resumable.newest_state()
         assert before.step.sharding.device_set == set(jax.devices()[:count])
         crops = jax.device_put(PEOPLE, everywhere)
         compiled = train_step.make_step(_CONFIG, mesh)
@@ -208,7 +212,23 @@ def test_a_checkpoint_goes_on_with_another_number_of_devices(people, trained, tm
     assert after[0][1]["reconstruction"] == pytest.approx(after[1][1]["reconstruction"], rel=1e-3)
 
 
-def test_what_a_run_leaves_behind_is_marked_and_readable(trained):
+def test_a_run_of_schema_1_6_0_is_continued(trained, tmp_path):
+    shutil.copytree(trained, tmp_path / "run")
+    path = tmp_path / "run" / "checkpoints" / "12" / "facts" / "metadata"
+    values = json.loads(path.read_text()) | {"schema_version": "1.6.0"}
+    loss = values["config"]["loss"]
+    for old, new in migrations._RENAMED_LOSS_FIELDS.items():
+        loss[old] = loss.pop(new)
+    path.write_text(json.dumps(values))
+    facts = checkpoint.Checkpoints(trained).facts()
+    here = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+    with resume.Resumable(tmp_path / "run", _CONFIG, facts, here) as resumable:
+        assert resumable.facts == facts
+        state = jax.device_get(resumable.newest_state())
+    jax.tree.map(np.testing.assert_array_equal, state.ema, _final(trained)["ema"])
+
+
+def test_previews_and_timelapse_are_marked_and_the_report_is_self_contained(trained):
     for path in (trained / "previews" / "000000064.png", trained / "timelapse.mp4"):
         assert verify.verify(path).verdict is verify.Verdict.MARKED, path
     page = (trained / "report.html").read_text()
@@ -219,9 +239,9 @@ def test_what_a_run_leaves_behind_is_marked_and_readable(trained):
 
 
 def _explosive() -> Config:
-    """The rate is far too high in the step after the 40th image, and only there."""
+    """A config whose rate is far too high in the step after the 40th image, and only there."""
     rate = ((0, 1.0), (40, 1.0), (40, 1e25), (41, 1e25), (41, 1.0))
-    return dataclasses.replace(_CONFIG, optimiser=OptimiserConfig(warmup=16, rate=rate))
+    return dataclasses.replace(_CONFIG, optimiser=dataclasses.replace(_CONFIG.optimiser, rate=rate))
 
 
 def test_a_run_that_explodes_goes_back_and_on(people, tmp_path, monkeypatch):
@@ -242,11 +262,11 @@ def test_a_run_that_explodes_goes_back_and_on(people, tmp_path, monkeypatch):
 
 
 def test_going_back_again_and_again_ends(people, trained, tmp_path):
-    everywhere = distributed.replicated(distributed.device_mesh(_CONFIG.batch))
+    everywhere = distributed.replicated_sharding(distributed.device_mesh(_CONFIG.batch))
     shutil.copytree(trained, tmp_path / "run")
     facts = checkpoint.Checkpoints(trained).facts()
     with resume.Resumable(tmp_path / "run", _CONFIG, facts, everywhere) as resumable:
-        now = resumable.state()
+        now = resumable.newest_state()
         for count in range(1, 6):
             now = resumable.set_back(now)
             assert int(now.setbacks) == count
@@ -258,7 +278,7 @@ def test_a_new_person_leaves_the_old_decoder_as_it_is(people, trained):
     """B of the trained run becomes A, beside somebody new."""
     config = dataclasses.replace(_CONFIG, freeze=("encoder", "decoder_a"))
     mesh = distributed.device_mesh(_CONFIG.batch)
-    everywhere, start = distributed.replicated(mesh), Start(trained, take=Take.PEOPLE)
+    everywhere, start = distributed.replicated_sharding(mesh), Start(trained, take=Take.PEOPLE)
     fresh = jax.jit(lambda key: train_state.create(key, config))(train_state.root_key(3))
     fresh = jax.device_put(fresh, everywhere)
     begun = initialise.initialise(fresh, start, config, ("person 1", "new"))
@@ -273,21 +293,21 @@ def test_a_new_person_leaves_the_old_decoder_as_it_is(people, trained):
         moved = jax.tree.map(lambda a, b: np.abs(a - b).max(), tree["decoders_1"], untrained)
         assert max(jax.tree.leaves(moved)) > 1e-5
     assert np.isfinite(metrics["generator"])
-    assert [one["identity"] for one in initialise.ancestry(start)] == ["person 0", "person 1"]
+    assert [one.identity for one in initialise.ancestry(start)] == ["person 0", "person 1"]
     with pytest.raises(InputError, match="new is not in the run this starts from"):
         wrong = dataclasses.replace(_CONFIG, freeze=("decoder_b",))
         initialise.initialise(begun, start, wrong, ("person 1", "new"))
 
 
-def test_who_starts_as_whom():
-    places = initialise._places
-    assert places(["a", "b"], ("b", "c"), Take.ENCODER) == (None, None)
-    assert places(["a", "b"], ("b", "c"), Take.PEOPLE) == (1, None)
-    assert places(["a", "b"], ("b", "c"), Take.ALL) == (1, 0)
-    assert places(["a", "b"], ("c", "d"), Take.ALL) == (0, 1)
+def test_each_person_starts_as_the_one_of_that_name_or_in_the_free_place():
+    origins = initialise._origins
+    assert origins(("a", "b"), ("b", "c"), Take.ENCODER) == (None, None)
+    assert origins(("a", "b"), ("b", "c"), Take.PEOPLE) == (1, None)
+    assert origins(("a", "b"), ("b", "c"), Take.ALL) == (1, 0)
+    assert origins(("a", "b"), ("c", "d"), Take.ALL) == (0, 1)
 
 
 def test_parts_are_kept_only_of_another_run(people, tmp_path):
     config = dataclasses.replace(_CONFIG, freeze=("encoder",))
-    with pytest.raises(InputError, match="name it with --init_from"):
+    with pytest.raises(InputError, match="name the run to start from"):
         train.train(config, people, tmp_path)
