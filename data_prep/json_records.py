@@ -8,11 +8,13 @@ from typing import Any, TypeVar
 import msgspec
 
 _Record = TypeVar("_Record")
+# An object of parsed JSON, whose shape a record or the format of another program defines.
+JsonObject = dict[str, Any]
 
 
-def to_json(record: Any) -> dict[str, Any]:
+def to_json(record: Any) -> JsonObject:
     """Returns a record as values that `json.dumps` takes: enums by value, records as objects."""
-    values: dict[str, Any] = msgspec.to_builtins(record)
+    values: JsonObject = msgspec.to_builtins(record)
     return values
 
 

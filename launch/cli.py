@@ -9,6 +9,7 @@ import pathlib
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
 
 # Before anything imports TensorFlow, which otherwise greets at length.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -17,6 +18,8 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 from absl import app, flags, logging
 
 from data_prep.errors import InputError
+
+_Item = TypeVar("_Item")
 
 
 def run(main: Callable[[Sequence[str]], None], *, takes_files: bool = False) -> None:
@@ -102,7 +105,23 @@ _FLAGS = {
     "tempo": "audio_tempo",
     "pitch": "audio_pitch",
     "processes": "workers",
+    "sources": "video",
+    "span": "start",
+    "certificates": "signing_certificates",
+    "key": "signing_key",
 }
+
+
+def naming_flags(work: Callable[[_Item], None]) -> Callable[[_Item], None]:
+    """Does some work; its input errors name the flags that would have to change."""
+
+    def named(item: _Item) -> None:
+        try:
+            work(item)
+        except InputError as error:
+            raise InputError(_with_flag(error)) from error
+
+    return named
 
 
 def _with_flag(error: InputError) -> str:

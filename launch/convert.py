@@ -270,9 +270,13 @@ def main(argv: Sequence[str]) -> None:
         cli.require_writable_folder(job.first.parent)
     marks, who = _marks(), _who()
     swapper = Swapper(CHECKPOINT.value, "ab".index(TO.value), CHECKPOINT_STEP.value)
+
+    def work(job: Job) -> None:
+        _convert(swapper, job, marks, who, encoding)
+
     # SIGTERM of a scheduler that wants the machine back works like Ctrl-C: finished work stays.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    failed = jobs_lib.run(jobs, lambda job: _convert(swapper, job, marks, who, encoding))
+    failed = jobs_lib.run(jobs, cli.naming_flags(work))
     if len(jobs) > 1:
         print(f"{len(jobs) - failed} of {len(jobs)} files converted")
     if marks.signer is None:
@@ -290,7 +294,7 @@ def _convert(
     """Converts one file, or writes its preview, and reports the result."""
     from data_prep.media import video_reader
     from data_prep.pipeline import settings as settings_lib
-    from sagan_jax.conversion import contact_sheet, convert_settings, convert_still, convert_video
+    from sagan_jax.conversion import contact_sheet, convert_settings, jobs
 
     settings = convert_settings.ConvertSettings(
         span=video_reader.Span(START.value, END.value),
@@ -301,16 +305,13 @@ def _convert(
         sound=None if job.still or PREVIEW.value else _sound(job.source),
         segment=SEGMENT.value,
     )
-    output = job.first
-    if PREVIEW.value:
+    output, count = job.first, PREVIEW.value
+    if count:
         output = output.with_suffix(".preview.png")
-        count = PREVIEW.value
-        done = contact_sheet.write_contact_sheet(
-            swapper, job.source, output, count, marks, settings
-        )
+        sheet = contact_sheet.write_contact_sheet
+        done = sheet(swapper, job.source, output, count, marks, settings)
     else:
-        run = convert_still.convert_still if job.still else convert_video.convert
-        done = run(swapper, job.source, job.outputs, marks, settings, FORCE.value)
+        done = jobs.convert(swapper, job, marks, settings, FORCE.value)
     print(f"{output}: {done.summary()}")
 
 

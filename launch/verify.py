@@ -17,6 +17,7 @@ from typing import Any
 
 from absl import flags
 
+from data_prep.json_records import JsonObject
 from launch import cli
 
 JSON = flags.DEFINE_bool("json", False, "Print one JSON object a file instead of sentences.")
@@ -62,7 +63,7 @@ def _data_set(folder: pathlib.Path) -> int:
     return Verdict.TAMPERED if problems else 0
 
 
-def _plain(report: Any) -> dict[str, Any]:
+def _plain(report: Any) -> JsonObject:
     values = dataclasses.asdict(report)
     return values | {
         "path": str(report.path),

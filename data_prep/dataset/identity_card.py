@@ -16,6 +16,7 @@ from data_prep.dataset import migrations
 from data_prep.dataset.coverage import CoverageCounts
 from data_prep.dataset.footage_verdict import Verdict
 from data_prep.errors import InputError
+from data_prep.json_records import JsonObject
 from data_prep.records import SCHEMA_VERSION, Track
 from data_prep.weights import WeightFile
 
@@ -179,7 +180,7 @@ class IdentityCard:
     identity: str
     consent: str
     videos: tuple[VideoCard, ...] = ()
-    settings: dict[str, Any] = dataclasses.field(default_factory=dict)
+    settings: JsonObject = dataclasses.field(default_factory=dict)
     models: tuple[WeightFile, ...] = ()
     fingerprint: str = ""
     refused: tuple[RefusedVideo, ...] = ()

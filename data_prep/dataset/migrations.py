@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from data_prep.json_records import JsonObject
 from data_prep.records import SCHEMA_VERSION
 
 # Schemas whose examples are read as they are.
 READABLE = (SCHEMA_VERSION,)
 
 
-def current(values: Mapping[str, Any]) -> dict[str, Any]:
+def current(values: Mapping[str, Any]) -> JsonObject:
     """Returns a parsed card in the form that this version writes.
 
     Args:
@@ -28,7 +29,7 @@ def _video(video: Any) -> Any:
     return _empty_to_none(video, "coverage") if isinstance(video, dict) else video
 
 
-def _empty_to_none(values: Mapping[str, Any], *names: str) -> dict[str, Any]:
+def _empty_to_none(values: Mapping[str, Any], *names: str) -> JsonObject:
     """Returns a record whose fields of these names are None where they were empty objects.
 
     Before cards were typed, counts and verdicts that were not made yet were empty objects.

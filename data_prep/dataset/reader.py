@@ -5,14 +5,50 @@ from __future__ import annotations
 import contextlib
 import pathlib
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TypedDict
+
+import numpy as np
 
 from data_prep.dataset.identity_card import SPLITS, read_card
 from data_prep.errors import InputError
 from data_prep.runtime import files
 
 
-def read(folder: str | pathlib.Path, split: str) -> Iterator[dict[str, Any]]:
+class StoredExample(TypedDict):
+    """One crop as the shards hold it; S is `records.CROP_SIZE`.
+
+    Attributes:
+      image: `[S, S, 3]` uint8 RGB.
+      masks: `face`, `eyes` and `mouth`, each `[S, S, 1]` uint8, 0 or 255.
+      landmarks: `[478, 2]` float32, crop pixels.
+      transform: `[2, 3]` float32, frame pixels to crop pixels.
+      box: `[4]` float32, box of the detector, frame pixels.
+      score: confidence of the detector, 0..1.
+      pose: `[3]` float32, yaw, pitch and roll, degrees.
+      embedding: `[EMBEDDING_SIZE]` float32, identity of the face.
+      sharpness: see `sharpness.mean_laplacian`.
+      frame_index: index of the frame in its video.
+      timestamp_us: time of the frame, microseconds.
+      track_id: number of the track in its video.
+      video: `name` and `sha256` of the video, as bytes.
+    """
+
+    image: np.ndarray
+    masks: dict[str, np.ndarray]
+    landmarks: np.ndarray
+    transform: np.ndarray
+    box: np.ndarray
+    score: np.float32
+    pose: np.ndarray
+    embedding: np.ndarray
+    sharpness: np.float32
+    frame_index: np.int64
+    timestamp_us: np.int64
+    track_id: np.int64
+    video: dict[str, bytes]
+
+
+def read(folder: str | pathlib.Path, split: str) -> Iterator[StoredExample]:
     """Reads the examples of a split in order of time, as NumPy arrays by feature name.
 
     Args:

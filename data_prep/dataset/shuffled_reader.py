@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from data_prep.dataset import identity_card, reader
+from data_prep.dataset.reader import StoredExample
 from data_prep.errors import InputError
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ _BUFFER = 2048
 _SHARDS = 16
 
 
-def read(folder: str | pathlib.Path, seed: int, start: int = 0) -> Iterator[dict[str, Any]]:
+def read(folder: str | pathlib.Path, seed: int, start: int = 0) -> Iterator[StoredExample]:
     """Reads every training crop once in random order, then all again in another order, and so on.
 
     The order depends on the seed alone, so a stopped training continues by starting at the number

@@ -6,6 +6,7 @@ video takes no longer than that of a minute.
 
 from __future__ import annotations
 
+import dataclasses
 import pathlib
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -15,6 +16,7 @@ import numpy as np
 
 from data_prep.dataset import identity_card, reader
 from data_prep.dataset.coverage import Coverage
+from data_prep.dataset.reader import StoredExample
 from data_prep.even_spacing import evenly_spaced
 from data_prep.preparation import report_plots
 from data_prep.preparation.crop_filter import Reason
@@ -60,7 +62,7 @@ def write(folder: pathlib.Path) -> pathlib.Path:
 
 def _crops_over_time(
     folder: pathlib.Path, card: identity_card.IdentityCard, count: int
-) -> Iterable[dict[str, Any]]:
+) -> Iterable[StoredExample]:
     """Reads training crops evenly spaced over all of them; only these are decoded."""
     positions = _evenly_spaced_items(range(card.count("train")), count)
     return reader.read(folder, "+".join(f"train[{at}:{at + 1}]" for at in positions))
@@ -71,7 +73,7 @@ def _evenly_spaced_items(items: Sequence[Any], count: int) -> list[Any]:
     return [items[i] for i in evenly_spaced(len(items), count)]
 
 
-def _tile(example: dict[str, Any], image: np.ndarray, side: int) -> dict[str, str]:
+def _tile(example: StoredExample, image: np.ndarray, side: int) -> dict[str, str]:
     """Returns an image for the page with a caption: time and video of a crop."""
     seconds = example["timestamp_us"] // 1_000_000
     small = cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA)
@@ -79,20 +81,25 @@ def _tile(example: dict[str, Any], image: np.ndarray, side: int) -> dict[str, st
     return {"image": data_url(small), "caption": f"{seconds // 60}:{seconds % 60:02d} {name}"}
 
 
-def _overlay(example: dict[str, Any]) -> np.ndarray:
+def _overlay(example: StoredExample) -> np.ndarray:
     """Returns a crop tinted by its masks: face in red, eyes in green, mouth in blue."""
     tint = np.concatenate([example["masks"][name] for name in identity_card.MASKS], -1)
     return cv2.addWeighted(example["image"], 0.7, tint, 0.3, 0)
 
 
-def _dropped(card: identity_card.IdentityCard) -> Iterable[dict[str, Any]]:
-    """Yields number of dropped crops, the reason in words, and some of them, by reason."""
+@dataclasses.dataclass(frozen=True)
+class _Dropped:
+    """Crops that were dropped for one reason: their number, the reason in words, and some."""
+
+    count: int
+    text: str
+    thumbnails: list[str]
+
+
+def _dropped(card: identity_card.IdentityCard) -> Iterable[_Dropped]:
+    """Yields the dropped crops, by reason."""
     for reason in Reason:
         count = sum(video.dropped.get(reason, 0) for video in card.videos)
         dropped = [one for video in card.videos for one in video.dropped_thumbnails.get(reason, ())]
         if count:
-            yield {
-                "count": count,
-                "text": reason.text,
-                "thumbnails": _evenly_spaced_items(dropped, _DROPPED),
-            }
+            yield _Dropped(count, reason.text, _evenly_spaced_items(dropped, _DROPPED))

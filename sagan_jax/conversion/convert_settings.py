@@ -6,9 +6,9 @@ import dataclasses
 import enum
 import json
 import pathlib
-from typing import Any
 
 from data_prep.errors import InputError
+from data_prep.json_records import JsonObject
 from data_prep.media import segmented_writer, video_reader
 from data_prep.media.audio import Sound
 from data_prep.media.codecs import Encoding
@@ -106,11 +106,11 @@ class ConvertSettings:
     sound: Sound | None = Sound()
     segment: int = segmented_writer.SEGMENT_FRAMES
 
-    def affecting_frames(self) -> dict[str, Any]:
+    def affecting_frames(self) -> JsonObject:
         """Returns the settings that frames depend on, as plain values that JSON can hold."""
         return {name: value for name, value in self.to_json().items() if name != "sound"}
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """Returns all settings as plain values that JSON can hold; files by name, not by path."""
         # A path could tell others about the machine that the video was made on.
         text = json.dumps(dataclasses.asdict(self), default=lambda path: path.name)

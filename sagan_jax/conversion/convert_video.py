@@ -12,6 +12,7 @@ from typing import Any
 from absl import logging
 
 from data_prep import weights
+from data_prep.json_records import JsonObject
 from data_prep.media import video_reader
 from data_prep.media.coded_frame import CodedFrame
 from data_prep.media.segmented_writer import OutputVideo, SegmentedWriter, SegmentFolder
@@ -132,7 +133,7 @@ class _Tally:
         if not rendered.alpha.any():
             self.kept[self.selection.reason_kept(rendered.target.index)] += 1
 
-    def state(self, rendered: RenderedFrame) -> dict[str, Any]:
+    def state(self, rendered: RenderedFrame) -> JsonObject:
         """Returns what the frames after this one depend on, as `_Run.resume` reads it."""
         return {
             "watermark": self.watermark,

@@ -12,6 +12,7 @@ from typing import Any
 import jax
 
 from data_prep import json_records, weights
+from data_prep.json_records import JsonObject
 from data_prep.pipeline.settings import FaceSettings
 from data_prep.runtime.files import write_atomically
 from data_prep.weights import WeightFile
@@ -75,13 +76,13 @@ class Sidecar:
 
     origin: Origin
     identities: tuple[IdentityFacts, ...]
-    marking: dict[str, Any]
+    marking: JsonObject
     conversion: Conversion
     versions: dict[str, str]
     device: str
     key: str
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """Returns plain values that JSON can hold, with those of origin and conversion beside."""
         origin, conversion = self.origin, self.conversion
         # Readers of JSON take numbers for doubles, which cannot hold 64 bits.

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from data_prep.dataset import reader
+from data_prep.dataset.reader import StoredExample
 from data_prep.errors import InputError
 from data_prep.mesh.expression import eye_opening, mouth_opening_in_face_heights
 from data_prep.records import CROP_SIZE
@@ -104,7 +105,7 @@ def gather(examples: Iterable[Example], stats: IdentityStats) -> IdentityCrops:
     return IdentityCrops(images, masks, stats.mean, stats.std, performance=performance)
 
 
-def to_examples(stored: Iterable[dict[str, Any]], crop_window: CropWindow) -> Iterator[Example]:
+def to_examples(stored: Iterable[StoredExample], crop_window: CropWindow) -> Iterator[Example]:
     """Converts stored crops (`data_prep.dataset.reader`) to what the networks see of them."""
     for crop in stored:
         landmarks, masks = crop["landmarks"], crop["masks"]

@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 from collections.abc import Sequence
-from typing import Any
 
 import jax
 import numpy as np
@@ -19,6 +18,7 @@ from data_prep.dataset import identity_card
 from data_prep.dataset.identity_card import IdentityCard
 from data_prep.errors import InputError
 from data_prep.imaging import sharpness
+from data_prep.json_records import JsonObject
 from data_prep.mesh import face_mesh
 from data_prep.runtime.progress import Progress
 from data_prep.segmentation.face_masks import eyes_mask
@@ -153,7 +153,7 @@ def _check_data_sets(
             )
 
 
-def _subject(swapper: Swapper, cards: Sequence[IdentityCard], lpips: str) -> dict[str, Any]:
+def _subject(swapper: Swapper, cards: Sequence[IdentityCard], lpips: str) -> JsonObject:
     """Names and hashes of everything that was evaluated."""
     return {
         "kind": "checkpoint",

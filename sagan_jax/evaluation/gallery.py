@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import cv2
 import numpy as np
 
 from data_prep.dataset import identity_card, reader
+from data_prep.dataset.reader import StoredExample
 from data_prep.errors import InputError
 from data_prep.even_spacing import evenly_spaced
 from data_prep.imaging import sharpness
@@ -120,7 +120,7 @@ def read(folder: pathlib.Path, split: str, judges: Judges, count: int = GALLERY_
     )
 
 
-def _examples(folder: pathlib.Path, split: str, count: int) -> Iterator[dict[str, Any]]:
+def _examples(folder: pathlib.Path, split: str, count: int) -> Iterator[StoredExample]:
     """Reads `count` examples, evenly spread over the split."""
     total = identity_card.read_card(folder).count(split)
     if not total:
@@ -131,7 +131,7 @@ def _examples(folder: pathlib.Path, split: str, count: int) -> Iterator[dict[str
     return reader.read(folder, slices)
 
 
-def _seconds(examples: list[dict[str, Any]]) -> np.ndarray:
+def _seconds(examples: list[StoredExample]) -> np.ndarray:
     """Times of the examples; a step back in time is the start of another video and counts as 0."""
     times = np.array([example["timestamp_us"] * 1e-6 for example in examples])
     return np.concatenate([[0.0], np.maximum(np.diff(times), 0).cumsum()])

@@ -13,6 +13,7 @@ import numpy as np
 
 from data_prep import json_records, weights
 from data_prep.errors import InputError
+from data_prep.json_records import JsonObject
 from sagan_jax.evaluation.bootstrap import Estimate
 
 SCHEMA_VERSION = "2.0.0"
@@ -224,12 +225,12 @@ def finite_or_none(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
-def _definition_to_json(name: str) -> dict[str, Any]:
+def _definition_to_json(name: str) -> JsonObject:
     definition = dataclasses.asdict(METRICS[name])
     return {key: definition[key] for key in ("title", "unit", "least", "most", "better", "meaning")}
 
 
-def _part_to_json(part: Part) -> dict[str, Any]:
+def _part_to_json(part: Part) -> JsonObject:
     figures = {
         name: {key: finite_or_none(value) for key, value in dataclasses.asdict(estimate).items()}
         for name, estimate in part.metrics.items()

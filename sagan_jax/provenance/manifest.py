@@ -15,13 +15,13 @@ import pathlib
 import secrets
 import uuid
 from collections.abc import Iterable
-from typing import Any
 
 import c2pa
 from absl import logging
 
 from data_prep import json_records, weights
 from data_prep.errors import InputError
+from data_prep.json_records import JsonObject
 from data_prep.weights import WeightFile
 from sagan_jax.checkpoints.facts import IdentityFacts
 from sagan_jax.provenance.signing import SigningIdentity, local_authority
@@ -104,7 +104,7 @@ class Origin:
     rendered: str
     weights: tuple[WeightFile, ...]
     model: ModelReference
-    settings: dict[str, Any]
+    settings: JsonObject
     watermark: int | None
 
 
@@ -137,7 +137,7 @@ class Manifest:
     synthetic: bool = False
     generator: str | None = None
     watermark: int | None = None
-    statement: dict[str, Any] | None = None
+    statement: JsonObject | None = None
     problems: tuple[str, ...] = ()
 
 
@@ -249,7 +249,7 @@ def _signer_info(
     )
 
 
-def _interpret(store: dict[str, Any]) -> Manifest:
+def _interpret(store: JsonObject) -> Manifest:
     """Reads the active manifest of a C2PA manifest store, as its JSON report has it."""
     manifest = store["manifests"][store["active_manifest"]]
     assertions = {one["label"]: one["data"] for one in manifest.get("assertions", [])}
@@ -282,12 +282,12 @@ def _interpret(store: dict[str, Any]) -> Manifest:
     )
 
 
-def _is_synthetic(action: dict[str, Any]) -> bool:
+def _is_synthetic(action: JsonObject) -> bool:
     # Matches "trainedAlgorithmicMedia" and "compositeWithTrainedAlgorithmicMedia".
     return "rainedAlgorithmicMedia" in action.get("digitalSourceType", "")
 
 
-def _definition(title: str, origin: Origin) -> dict[str, Any]:
+def _definition(title: str, origin: Origin) -> JsonObject:
     """Returns the definition of a manifest, as C2PA's builder takes it."""
     agent = {"name": "SAGAN-JAX", "version": importlib.metadata.version("sagan-jax")}
     ingredients = [_ingredient("target", origin.target.name, origin.target.sha256)]
@@ -317,7 +317,7 @@ def _definition(title: str, origin: Origin) -> dict[str, Any]:
     }
 
 
-def _statement(origin: Origin) -> dict[str, Any]:
+def _statement(origin: Origin) -> JsonObject:
     """Returns the assertion that only this project writes."""
     # The payload is in the soft binding, where other tools look for one.
     facts = {k: v for k, v in json_records.to_json(origin).items() if k != "watermark"}

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 
+from data_prep.json_records import JsonObject
 from data_prep.media.coded_frame import CodedFrame
 from data_prep.records import AlignedFace
 from sagan_jax.configs.crop_window import CropWindow
@@ -76,7 +77,7 @@ class Harmoniser:
         luma, *chroma = blending.to_layers(crop, generated.share * alpha, face.transform, frame)
         return [_with_grain(luma, grain, face, frame), *chroma]
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> JsonObject:
         """State of the filters, on which the following faces depend; serialisable as JSON."""
         return {"colour": self._colour_filter.state(), "detail": self._detail_filter.state()}
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from data_prep.json_records import JsonObject
+
 
 class LowPass:
     """A first-order low-pass filter (exponential smoothing) at uneven times.
@@ -45,7 +47,7 @@ class LowPass:
         elapsed_us = timestamp_us - self._timestamp_us
         return self._values if self._values and elapsed_us <= within_s * 1e6 else None
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> JsonObject:
         """State that the next output depends on, serialisable as JSON."""
         values = {name: value.tolist() for name, value in self._values.items()}
         return {"values": values, "timestamp_us": self._timestamp_us}

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from data_prep.imaging.boxes import mesh_box
+from data_prep.json_records import JsonObject
 from data_prep.media.coded_frame import CodedFrame
 from data_prep.pipeline import faces
 from data_prep.records import AlignedFace, Face, Person, Track
@@ -59,7 +60,7 @@ class RenderedFrame(NamedTuple):
     target: CodedFrame
     result: CodedFrame
     alpha: np.ndarray
-    state: dict[str, Any]
+    state: JsonObject
 
 
 class _FaceToReplace(NamedTuple):

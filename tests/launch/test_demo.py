@@ -16,21 +16,27 @@ import pytest
 from data_prep.imaging.boxes import mesh_box
 from data_prep.media import video_reader
 from data_prep.pipeline import faces
-from sagan_jax.provenance import manifest as manifest_lib
+from sagan_jax.provenance import manifest
 from sagan_jax.rendering.swapper import Swapper
 from tests.support import ROOT
 
 _SECONDS = 6.0
+_PROMISED = (
+    "swapped.mp4",
+    "swapped_reverse.mp4",
+    "side_by_side.mp4",
+    "report.html",
+    "metrics.json",
+    "contact_sheet.png",
+    "contact_sheet_reverse.png",
+    "swapped.metrics.html",
+)
 # Programs start as a user starts them: with the real devices, not the virtual ones of unit tests.
 _ENVIRONMENT = {k: v for k, v in os.environ.items() if k != "JAX_NUM_CPU_DEVICES"}
 
 
 def _demo(out: pathlib.Path) -> str:
-    command = [
-        sys.executable, "-m", "launch.demo", f"--out={out}", f"--seconds={_SECONDS}",
-        "--images=1600",
-    ]  # fmt: skip
-    result = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=_ENVIRONMENT)
+    result = _program("demo", f"--out={out}", f"--seconds={_SECONDS}", "--images=1600")
     assert result.returncode == 0, result.stderr[-3000:]
     return result.stdout + result.stderr
 
@@ -51,10 +57,7 @@ def pairs(demo, samples):
 
 
 def test_everything_promised_is_there(demo):
-    for name in (
-        "swapped.mp4", "swapped_reverse.mp4", "side_by_side.mp4", "report.html", "metrics.json",
-        "contact_sheet.png", "contact_sheet_reverse.png", "swapped.metrics.html",
-    ):  # fmt: skip
+    for name in _PROMISED:
         assert (demo / name).stat().st_size > 1000
     report = (demo / "report.html").read_text()
     assert "synthetic" in report and not re.findall(r'(?:src|href)="(?!data:|#)', report)
@@ -94,7 +97,7 @@ def test_figures_are_measured_and_in_range(demo):
         assert clip["ceiling"] > clip["baseline"]
 
 
-def test_the_video_says_that_it_is_synthetic(demo):
+def test_the_video_states_that_it_is_synthetic(demo):
     with av.open(str(demo / "swapped.mp4")) as container:
         assert "AI-generated" in container.metadata["comment"]
     record = json.loads((demo / "swapped.json").read_text())
@@ -108,19 +111,19 @@ def _program(name: str, *arguments: object) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_verifier_finds_every_mark(demo):
-    said = _program("verify", "--json", demo / "swapped.mp4", demo / "side_by_side.mp4")
-    assert said.returncode == 0, said.stdout
+    answer = _program("verify", "--json", demo / "swapped.mp4", demo / "side_by_side.mp4")
+    assert answer.returncode == 0, answer.stdout
     payload = int(json.loads((demo / "swapped.json").read_text())["watermark"], 16)
-    for line in said.stdout.splitlines():
+    for line in answer.stdout.splitlines():
         report = json.loads(line)
         assert report["verdict"] == "marked" and report["watermark"]["payload"] == payload
     sheet = _program("verify", demo / "contact_sheet.png")
     assert sheet.returncode == 0 and "Sample footage" in sheet.stdout
 
 
-def test_the_verifier_says_when_there_is_no_mark(samples):
-    said = _program("verify", samples / "single_face.mp4")
-    assert said.returncode == 5 and "no mark found" in said.stdout
+def test_the_verifier_reports_when_there_is_no_mark(samples):
+    answer = _program("verify", samples / "single_face.mp4")
+    assert answer.returncode == 5 and "no mark found" in answer.stdout
     assert _program("verify").returncode == 1
 
 
@@ -128,10 +131,8 @@ def test_marks_are_left_out_only_by_who_answers_for_it(demo, samples, tmp_path):
     clip, out = samples / "single_face.mp4", tmp_path / "out.mp4"
     refused = _convert(demo, clip, out, "--end=0.5", "--provenance=none")
     assert refused.returncode == 1 and "i_accept_responsibility" in refused.stderr
-    accepted = _convert(
-        demo, clip, out, "--end=0.5", "--who=largest", "--provenance=none",
-        "--i_accept_responsibility_for_labelling",
-    )  # fmt: skip
+    unmarked = "--provenance=none", "--i_accept_responsibility_for_labelling"
+    accepted = _convert(demo, clip, out, "--end=0.5", "--who=largest", *unmarked)
     assert accepted.returncode == 0 and "NOT MARKED" in accepted.stdout
     record = json.loads((tmp_path / "out.json").read_text())
     assert record["marking"]["labelling_responsibility_accepted"] and record["watermark"] is None
@@ -144,27 +145,24 @@ def test_cards_name_the_consent(demo):
 
 
 def test_a_person_can_be_forgotten(demo):
-    said = _program("forget", "--identity=A", f"--root={demo}", "--dry_run")
-    assert said.returncode == 0
-    assert f"{demo / 'a'}: data set would be removed" in said.stdout
-    assert f"{demo / 'model'}: model would be removed" in said.stdout
-    assert f"{demo / 'swapped.json'}: is of a video" in said.stdout
+    answer = _program("forget", "--identity=A", f"--root={demo}", "--dry_run")
+    assert answer.returncode == 0
+    assert f"{demo / 'a'}: data set would be removed" in answer.stdout
+    assert f"{demo / 'model'}: model would be removed" in answer.stdout
+    assert f"{demo / 'swapped.json'}: is of a video" in answer.stdout
     assert (demo / "a" / "card.json").exists()
 
 
 def test_run_again_it_finds_its_work_done(demo):
     before = (demo / "swapped.mp4").stat().st_mtime_ns
-    said = _demo(demo)
-    assert said.count("already prepared") == 2 and "is there, made by this model" in said
+    answer = _demo(demo)
+    assert answer.count("already prepared") == 2 and "is there, made by this model" in answer
     assert (demo / "swapped.mp4").stat().st_mtime_ns == before
 
 
 def _convert(demo: pathlib.Path, clip: pathlib.Path | str, out: pathlib.Path, *more: str):
-    command = [
-        sys.executable, "-m", "launch.convert", f"--checkpoint={demo / 'model'}",
-        f"--video={clip}", "--to=a", f"--out={out}", *more,
-    ]  # fmt: skip
-    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=_ENVIRONMENT)
+    wanted = f"--checkpoint={demo / 'model'}", f"--video={clip}", "--to=a", f"--out={out}"
+    return _program("convert", *wanted, *more)
 
 
 def _audio(path: pathlib.Path) -> list[bytes]:
@@ -184,9 +182,11 @@ def test_outputs_and_inputs_are_never_overwritten(demo, samples, tmp_path):
     clip = tmp_path / "clip.mp4"
     clip.write_bytes((samples / "single_face.mp4").read_bytes())
     again = _convert(demo, clip, demo / "swapped.mp4")
-    assert again.returncode == 1 and "exists; give another --out, or --force" in again.stderr
+    assert again.returncode == 1 and "exists and is of another conversion" in again.stderr
+    assert "(--force)" in again.stderr
     itself = _convert(demo, clip, clip, "--force")
     assert itself.returncode == 1 and "is the input itself" in itself.stderr
+    assert "(--out)" in itself.stderr
 
 
 def test_of_several_files_a_bad_one_is_reported_and_the_rest_goes_on(demo, samples, tmp_path):
@@ -196,12 +196,12 @@ def test_of_several_files_a_bad_one_is_reported_and_the_rest_goes_on(demo, sampl
     result = _convert(demo, several, tmp_path / "out", "--preview=2")
     assert result.returncode == 3 and "1 of 3 files converted" in result.stdout
     assert "bad.mp4: not a video" in result.stderr
-    assert "is who the model was trained on: give a video of that person" in result.stderr
-    (picture,) = (tmp_path / "out").iterdir()
-    assert picture.name == "cap13_edit2.preview.png"
-    manifest = manifest_lib.read(picture)
-    assert manifest.state is manifest_lib.State.VALID and manifest.synthetic
-    assert manifest.statement["rendered"] == "A"
+    assert "is the person the model was trained on: give a video of that person" in result.stderr
+    (preview,) = (tmp_path / "out").iterdir()
+    assert preview.name == "cap13_edit2.preview.png"
+    found = manifest.read(preview)
+    assert found.state is manifest.State.VALID and found.synthetic
+    assert found.statement["rendered"] == "A"
 
 
 def test_contact_sheet_shows_eight_pairs(demo):
