@@ -264,6 +264,7 @@ def main(argv: Sequence[str]) -> None:
     jobs = jobs_lib.plan(sources, out, views, encoding)
     if SIDE_BY_SIDE.value:
         jobs = _with_side_by_side(jobs, pathlib.Path(SIDE_BY_SIDE.value), encoding)
+    # Input that cannot work is refused before the model is loaded, which takes seconds.
     if len(jobs) == 1:
         video_reader.probe(jobs[0].source)
     for job in jobs:

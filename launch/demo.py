@@ -98,6 +98,7 @@ def main(argv: Sequence[str]) -> None:
     out = pathlib.Path(OUT.value)
     cli.require_writable_folder(out)
     plan = _own_plan() if SOURCE.value or TARGET.value else _sample_plan()
+    # Every stage is a program of its own, so that its time and memory can be measured.
     stages = Stages(out)
     for name, clip in zip("ab", plan.train, strict=True):
         stages.run(
@@ -110,6 +111,7 @@ def main(argv: Sequence[str]) -> None:
             f"--every={clip.span.every}",
             *clip.flags(),
         )
+    # The preset knows its length; a shorter run stretches its schedules.
     length = [] if IMAGES.value is None else [f"--images={IMAGES.value}"]
     stages.run(
         "train",

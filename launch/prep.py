@@ -88,6 +88,7 @@ def main(argv: Sequence[str]) -> None:
     signal.signal(signal.SIGTERM, _stop)
     out = pathlib.Path(OUT.value)
     cli.require_writable_folder(out.parent)
+    # Flags in frames and pixels; everything else keeps the defaults of the settings.
     settings = prepare.PrepareSettings(
         span=video_reader.Span(START.value, END.value, EVERY.value),
         face=settings_lib.FaceSettings(
@@ -105,6 +106,7 @@ def main(argv: Sequence[str]) -> None:
         overwrite=OVERWRITE.value,
         processes=WORKERS.value or prefetch.cores(),
     )
+    # The verdict tells whether to film more before an hour of training is spent.
     print(
         f"{out}: {card.count('train')} crops to train on, {card.count('holdout')} held out; "
         f"see {out / 'report.html'}"

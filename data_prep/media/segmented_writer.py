@@ -179,6 +179,7 @@ class SegmentedWriter:
         metadata: Mapping[str, str] | None = None,
         length: int = SEGMENT_FRAMES,
     ):
+        # A name that cannot hold the codec is refused before any work is done.
         for output in outputs:
             encoding.check(output.path, output.transparent)
         self.unfinished, self._outputs, self._length = unfinished, outputs, length

@@ -134,6 +134,7 @@ def probe(path: str | pathlib.Path) -> VideoInfo:
         sideways = rotation in (90, 270)
         duration_us = _duration_us(container, stream, first)
         fps = _frame_rate(stream)
+        # Sizes are those of the upright frame, as everything after this sees it.
         return VideoInfo(
             path=pathlib.Path(path),
             width=first.height if sideways else first.width,

@@ -164,6 +164,7 @@ class VideoWriter:
                 plane[...] = values
             return frame
 
+        # RGB is converted by FFmpeg with the matrix and range that the output will state.
         input_format = _INPUT_FORMATS[image.dtype.name, image.shape[2]]
         return self._convert.reformat(
             av.VideoFrame.from_ndarray(image, format=input_format),

@@ -159,6 +159,8 @@ def smooth(
     transitions, process_noises = [], []
     for k in range(1, len(values)):
         transition, process_noise = forward.advance(seconds[k], noise.acceleration[k])
+        # A surprise is either a wrong measurement, which is trusted less, or a sudden move, for
+        # which the filter has to become less sure of its own prediction.
         if trust[k] and (innovation := forward.innovation(values[k])) > gate:
             if _is_outlier(forward, values, seconds, trust, k):
                 trust[k] = (gate / innovation) ** 2

@@ -197,6 +197,7 @@ def _assemble(
     scores = np.interp(every, detected_at, [face.detection.score for face in detected])
     angles = np.array([face.pose for face in faces]).T
     poses = np.stack([np.interp(every, positions, angle) for angle in angles], -1)
+    # Faces that were filled in between measured ones have neither score nor presence.
     smoothed = []
     for k, time in enumerate(frame_times):
         score = float(scores[k]) if k in measured else 0.0

@@ -114,6 +114,7 @@ def write_look_sheet(
     """
     settings = render_setup.with_masks_of(swapper, settings)
     (frame,) = video_reader.evenly_spaced_frames(source, 1, settings.span)
+    # Faces are found once; only what follows depends on the look.
     analysis = faces.analyse(source, settings.face, stills=[frame])
     coded = CodedFrame.from_rgb(frame.index, frame.timestamp_us, frame.image)
     cells: list[np.ndarray] = []

@@ -105,6 +105,7 @@ def convert_still(
     selection, renderer = render_setup.set_up(swapper, analysis, lambda wanted: [coded], settings)
     (rendered,) = renderer([coded])
 
+    # All views carry the same payload, the one that their manifests name.
     watermark = manifest.new_identifier() if marks.signer else None
     origin = sidecar.origin_of(swapper, target, settings.to_json(), settings.face, watermark)
     mark = FrameMarker(marks, info.height, info.width, watermark or 0)

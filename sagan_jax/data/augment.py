@@ -85,6 +85,7 @@ def degrade_input(key: jax.Array, batch: Augmented, config: AugmentConfig) -> Au
             saturation=config.saturation,
             exposure=config.exposure,
         )
+    # The covered part is no face any more; the losses must not ask for one there.
     if config.occlusion:
         image, covered = degrade.occlude(keys[1], image, config.occlusion)
         masks = masks * (1 - covered)

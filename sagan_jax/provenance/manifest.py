@@ -294,6 +294,7 @@ def _definition(title: str, origin: Origin) -> JsonObject:
     for one in origin.identities:
         role = f"identity {one.identity}"
         ingredients.append(_ingredient(role, one.identity, one.fingerprint))
+    # The source type is what other tools look for to show that an image is synthetic.
     action = {
         "action": "c2pa.created",
         "digitalSourceType": SOURCE_TYPE,
@@ -305,6 +306,7 @@ def _definition(title: str, origin: Origin) -> JsonObject:
         {"label": "c2pa.actions.v2", "data": {"actions": [action]}},
         {"label": _STATEMENT, "data": _statement(origin)},
     ]
+    # The soft binding ties the manifest to the watermark, which survives when it is stripped.
     if origin.watermark is not None:
         block = {"scope": {}, "value": f"{origin.watermark:016x}"}
         binding = {"alg": _WATERMARK_ALGORITHM, "blocks": [block]}

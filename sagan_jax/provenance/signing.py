@@ -92,6 +92,7 @@ def local_authority() -> str | None:
 
 
 def _load(certificates: pathlib.Path, key: pathlib.Path, *, local: bool) -> SigningIdentity:
+    # A missing file is the most frequent mistake and deserves a message of its own.
     for name, path in (("certificates", certificates), ("key", key)):
         if not path.is_file():
             raise InputError(f"{path}: no such file; it is needed to sign", setting=name)
@@ -102,6 +103,7 @@ def _load(certificates: pathlib.Path, key: pathlib.Path, *, local: bool) -> Sign
         raise InputError(
             f"{certificates}, {key}: cannot be used to sign ({error})", setting="certificates"
         ) from error
+    # Both would be accepted by the signer, and every verifier would reject the result.
     if private.public_key() != leaf.public_key():
         raise InputError(
             f"{key}: is not the key of the first certificate in {certificates}", setting="key"

@@ -113,6 +113,7 @@ def generator_loss(
         "cycle": lambda: _cycle(generated, batch, loss),
         "latent": lambda: _latent(generated),
     }
+    # Terms are logged without their weights, so that runs with other weights compare.
     values = {name: term() for name, term in terms.items() if schedule.in_use(getattr(loss, name))}
     total = jnp.stack([weights[name] * value for name, value in values.items()]).sum()
     return total, values | {"generator": total}
@@ -140,6 +141,7 @@ def discriminator_loss(
     """
     discriminators, _ = normalised(discriminator, vectors, config)
     key_augment, key_share = jax.random.split(key)
+    # Real and generated images pass through the discriminators together, augmented alike.
     kind = config.loss.discriminator_loss
     if kind == "mixup":
         # One share for the whole batch, as in faceswap-GAN.
@@ -155,6 +157,7 @@ def discriminator_loss(
         else:
             loss = adversarial.hinge_discriminator(real, false)
         metrics = {"discriminator_real": real.mean(), "discriminator_fake": false.mean()}
+    # R1 keeps the discriminators smooth where real images are; it costs a second derivative.
     if schedule.in_use(config.loss.gradient_penalty):
         penalty = _gradient_penalty(discriminators, batch, config)
         loss = loss + weights["gradient_penalty"] * penalty

@@ -58,6 +58,7 @@ class Resumable:
         self._create = jax.jit(
             functools.partial(train_state.create, config=config), out_shardings=sharding
         )
+        # Freezing what is random would be a mistake that shows only hours later.
         if start is None and config.freeze:
             raise InputError(
                 "freeze: keeps parts of another run; name the run to start from",

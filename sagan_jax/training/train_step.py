@@ -92,6 +92,7 @@ def jitted_step(config: Config, mesh: Mesh) -> Any:
     def step(
         state: TrainState, data: Data, perceptual_params: Params | None = None
     ) -> tuple[TrainState, Metrics]:
+        # A scan of one step would still compile its body apart, which is slow on a CPU.
         with precision.exact():
             if config.execution.dispatch == 1:
                 return one_step(state, data, perceptual_params)
