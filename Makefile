@@ -18,7 +18,7 @@ demo: $(INSTALLED) $(if $(SOURCE)$(TARGET),,.samples/.demo)
 
 # Masks are tested against a face parser with non-commercial weights. Two files at a time:
 # compiling leaves half of two cores idle, and each process may take 4 GB.
-test: $(INSTALLED) $(NONCOMMERCIAL) .samples/.all browser
+test: $(INSTALLED) $(NONCOMMERCIAL) $(DOCS) .samples/.all browser
 	$(RUN) -m pytest --numprocesses=auto --maxprocesses=2 --dist=loadfile
 
 lint: $(INSTALLED)

@@ -13,17 +13,17 @@ import imageio.v3 as iio
 import numpy as np
 from markupsafe import Markup
 
-from data_prep import json_records
 from data_prep.dataset import identity_card
+from data_prep.json_records import JsonObject
 from data_prep.media.video_reader import Span
 from data_prep.reporting import html_page, svg_plots
 from data_prep.reporting.thumbnails import data_url
 from launch.benchmarks import harness
 from launch.benchmarks.harness import Value
+from sagan_jax.conversion import sidecar
 from sagan_jax.evaluation import report, results
 from sagan_jax.evaluation.results import METRICS, Part
 from sagan_jax.provenance import manifest, signing
-from sagan_jax.provenance.manifest import Origin
 
 Target = tuple[pathlib.Path, Span]
 
@@ -149,20 +149,18 @@ def write(out: pathlib.Path, targets: dict[str, Target]) -> None:
     )
 
 
-def seal(image: pathlib.Path, record: dict[str, Any]) -> None:
-    """Signs an image that shows frames of a video.
+def seal(image: pathlib.Path, video: pathlib.Path) -> None:
+    """Signs an image that shows frames of a converted video, with the origin of the video.
 
     Args:
       image: path of the image; a manifest is added to it.
-      record: sidecar of the video.
+      video: path of the video, which has its record beside it.
     """
-    # The sidecar has all fields of the origin among its own, but the watermark as hex digits.
-    watermark = int(record["watermark"], 16)
-    origin = json_records.from_json(Origin, record | {"watermark": watermark})
+    origin = sidecar.read(video).origin
     manifest.seal(image, image.name, origin, signing.signing_identity())
 
 
-def _values(part: Part) -> dict[str, Any]:
+def _values(part: Part) -> JsonObject:
     """Counts and metrics of one clip, flat; the clip's own file has the intervals as well."""
     return dict(part.counts) | {name: part.value(name) for name in part.metrics}
 
@@ -227,7 +225,7 @@ def _write_contact_sheets(
         sheets[name] = report.contact_sheet(*target, out / f"{name}.mp4")
         path = out / f"{name.replace('swapped', 'contact_sheet')}.png"
         cv2.imwrite(str(path), cv2.cvtColor(sheets[name], cv2.COLOR_RGB2BGR))
-        seal(path, json.loads((out / f"{name}.json").read_text()))
+        seal(path, out / f"{name}.mp4")
     return sheets
 
 

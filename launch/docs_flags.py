@@ -19,13 +19,21 @@ from absl import flags
 from launch import cli
 
 GENERATED = flags.DEFINE_string(
-    "generated", "docs/generated", "Folder of the tables; made if it is missing."
+    "generated", "docs/generated", "Write the tables to this folder, made if it is missing."
 )
 
 PROGRAMS = (
-    "prep", "train", "convert", "evaluate", "export", "verify", "forget", "demo", "benchmark",
-)  # fmt: skip
-# What absl puts before the help of an enum, and after that of a flag that may be repeated.
+    "prep",
+    "train",
+    "convert",
+    "evaluate",
+    "export",
+    "verify",
+    "forget",
+    "demo",
+    "benchmark",
+)
+# Texts that absl puts before the help of an enum, and after that of a flag that may be repeated.
 _ADDED = re.compile(r"^<[^>]*>:\s*|;\s*repeat this option to specify a list of values$")
 _REQUIRED = "must have a value other than None"
 

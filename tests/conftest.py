@@ -25,6 +25,16 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 _SAMPLES = pathlib.Path(__file__).parent.parent / ".samples"
 
 
+# Files that take minutes; begun first, so that no process is left alone with one at the end.
+_LONGEST = ("test_train.py", "test_demo.py", "test_train_step.py", "test_prepare.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts the tests of the longest files first, in their order otherwise."""
+    order = {name: position for position, name in enumerate(_LONGEST)}
+    items.sort(key=lambda item: order.get(item.path.name, len(order)))
+
+
 def pytest_unconfigure() -> None:
     """Removes the temporary folder; runs that a test kills may leave files elsewhere."""
     shutil.rmtree(os.environ["XDG_CONFIG_HOME"], ignore_errors=True)

@@ -43,7 +43,8 @@ def _comments(source: str) -> list[str]:
         if token.type == tokenize.COMMENT:
             if token.start[0] != last + 1:
                 found.append(token.string)
-            last = token.start[0]
+            # A comment behind code ends there.
+            last = token.start[0] if token.line.lstrip().startswith("#") else -1
     return found
 
 

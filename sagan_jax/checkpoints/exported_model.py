@@ -22,6 +22,7 @@ from jax.sharding import SingleDeviceSharding
 
 from data_prep import json_records
 from data_prep.errors import InputError
+from data_prep.json_records import JsonObject
 from data_prep.runtime import files
 from sagan_jax.checkpoints import checkpoint, model_card, stats_log
 from sagan_jax.checkpoints.facts import CheckpointFacts
@@ -74,7 +75,7 @@ class _Export:
     sha256: str
     facts: CheckpointFacts
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """Plain values that JSON can hold."""
         return {**vars(self), "facts": self.facts.to_json()}
 

@@ -9,6 +9,7 @@ from typing import Any
 from data_prep import json_records
 from data_prep.dataset import identity_card
 from data_prep.dataset.identity_card import IdentityCard
+from data_prep.json_records import JsonObject
 from data_prep.weights import WeightFile
 from sagan_jax.checkpoints import migrations
 from sagan_jax.configs import overrides
@@ -47,7 +48,7 @@ class IdentityFacts:
         """Name of the person."""
         return self.card.identity
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """Fields of the card and of the statistics side by side."""
         return json_records.to_json(self.card) | {
             "mean": self.mean,
@@ -111,7 +112,7 @@ class CheckpointFacts:
         prepared = (model for one in self.learned_from for model in one.card.models)
         return tuple({model.sha256: model for model in (*prepared, *self.models)}.values())
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """Plain values that JSON can hold."""
         return {
             "config": json_records.to_json(self.config),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from data_prep.json_records import JsonObject
+
 SCHEMA_VERSION = "1.7.0"
 # Runs of these schemas can be continued. 1.6.0 has the same arrays under the same names.
 CONTINUABLE = ("1.6.0", SCHEMA_VERSION)
@@ -30,7 +32,7 @@ _RENAMED_METRICS = {
 }
 
 
-def current(facts: Mapping[str, Any]) -> dict[str, Any]:
+def current(facts: Mapping[str, Any]) -> JsonObject:
     """Brings parsed facts to the form this version writes.
 
     Args:
@@ -48,12 +50,12 @@ def current(facts: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def current_metrics(line: Mapping[str, Any]) -> dict[str, Any]:
+def current_metrics(line: Mapping[str, Any]) -> JsonObject:
     """Brings a parsed line of `stats.jsonl` to today's names of metrics."""
     return _renamed(line, _RENAMED_METRICS)
 
 
-def _config(config: Mapping[str, Any]) -> dict[str, Any]:
+def _config(config: Mapping[str, Any]) -> JsonObject:
     # Until 1.3.0 the networks saw all columns of a crop.
     model = {"columns": 1.0, **config["model"]}
     if model.get("architecture") == "ancestor":
@@ -63,5 +65,5 @@ def _config(config: Mapping[str, Any]) -> dict[str, Any]:
     return {**config, "preset": preset, "model": model, "loss": loss}
 
 
-def _renamed(values: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+def _renamed(values: Mapping[str, Any], names: Mapping[str, str]) -> JsonObject:
     return {names.get(name, name): value for name, value in values.items()}

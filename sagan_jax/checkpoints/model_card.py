@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import pathlib
 from collections.abc import Mapping
-from typing import Any
 
 import jinja2
 
 from data_prep import json_records, weights
+from data_prep.json_records import JsonObject
 from sagan_jax.checkpoints.facts import CheckpointFacts, IdentityFacts
 
 _NAMED = ("identity", "consent", "fingerprint", "videos", "models")
@@ -97,7 +97,7 @@ def write(
     (folder / "MODEL_CARD.md").write_text(text)
 
 
-def _person(one: IdentityFacts) -> dict[str, Any]:
+def _person(one: IdentityFacts) -> JsonObject:
     """The part of a person's data set that a model card names."""
     card = json_records.to_json(one.card)
     return {name: card[name] for name in _NAMED}

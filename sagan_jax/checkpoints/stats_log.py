@@ -6,8 +6,8 @@ import json
 import math
 import pathlib
 from collections.abc import Mapping
-from typing import Any
 
+from data_prep.json_records import JsonObject
 from sagan_jax.checkpoints import migrations
 
 NAME = "stats.jsonl"
@@ -26,7 +26,7 @@ def append(workdir: pathlib.Path, images: int, values: Mapping[str, float]) -> N
         stats.write(json.dumps({"images": images} | finite) + "\n")
 
 
-def read(workdir: pathlib.Path) -> list[dict[str, Any]]:
+def read(workdir: pathlib.Path) -> list[JsonObject]:
     """Reads all lines, but for one that a kill cut off."""
     path = workdir / NAME
     lines = path.read_text().splitlines() if path.exists() else []
@@ -45,7 +45,7 @@ def forget_after(workdir: pathlib.Path, images: int) -> None:
     (workdir / NAME).write_text("".join(json.dumps(line) + "\n" for line in kept))
 
 
-def _parsed(line: str) -> dict[str, Any] | None:
+def _parsed(line: str) -> JsonObject | None:
     """Metrics of a line by today's names, None if the line is damaged."""
     try:
         values = json.loads(line)

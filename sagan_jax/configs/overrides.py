@@ -9,6 +9,7 @@ from typing import Any
 
 from data_prep import json_records
 from data_prep.errors import InputError
+from data_prep.json_records import JsonObject
 from sagan_jax.configs.config import Config
 
 
@@ -46,7 +47,7 @@ def to_json(config: Config) -> str:
     return json_records.dumps(config)
 
 
-def from_dict(values: dict[str, Any]) -> Config:
+def from_dict(values: JsonObject) -> Config:
     """A config from the parsed text of `to_json`.
 
     Raises:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pathlib
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import imageio.v3 as iio
 import numpy as np
@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from data_prep import weights
 from data_prep.even_spacing import evenly_spaced
+from data_prep.json_records import JsonObject
 from data_prep.reporting import html_page, svg_plots
 from data_prep.reporting.thumbnails import data_url
 from data_prep.runtime.files import write_atomically
@@ -112,14 +113,12 @@ def write(workdir: pathlib.Path, facts: CheckpointFacts, best: int | None) -> pa
     return path
 
 
-def _median(lines: Sequence[dict[str, Any]], name: str) -> float:
+def _median(lines: Sequence[JsonObject], name: str) -> float:
     """Median of a metric over the lines that have it; NaN if none has."""
     return float(np.median([line[name] for line in lines if name in line] or [np.nan]))
 
 
-def _curves(
-    lines: Sequence[dict[str, Any]], plots: Sequence[_Plot]
-) -> Iterator[tuple[str, Markup]]:
+def _curves(lines: Sequence[JsonObject], plots: Sequence[_Plot]) -> Iterator[tuple[str, Markup]]:
     """Title and SVG of each plot whose metrics were logged at least twice."""
     images = [line["images"] for line in lines]
     for plot in plots:

@@ -7,6 +7,7 @@ import sys
 import cv2
 import numpy as np
 import pytest
+from mkdocs.exceptions import PluginError
 
 from launch import docs_hooks, docs_images
 from tests.support import ROOT
@@ -29,8 +30,8 @@ def test_flag_tables_list_every_flag_of_a_program(tmp_path):
 
 @pytest.fixture
 def finished(tmp_path):
-    """Videos like those of a demo: the target black, the result white, the mask grey."""
-    black, white, grey = (np.full((96, 128, 3), level, np.uint8) for level in (0, 255, 128))
+    """Videos like those of a demo: the target black, the result white, the mask light grey."""
+    black, white, grey = (np.full((96, 128, 3), level, np.uint8) for level in (0, 255, 200))
     for name, image in (("swapped", white), ("side_by_side", np.hstack([black, white, grey]))):
         size, coding = image.shape[1::-1], cv2.VideoWriter_fourcc(*"mp4v")
         video = cv2.VideoWriter(str(tmp_path / f"{name}.mp4"), coding, 25, size)
@@ -42,9 +43,10 @@ def finished(tmp_path):
 
 def test_the_strip_shows_target_result_and_mask(finished):
     strip = docs_images.strip(finished, 3, 96)
-    assert strip.shape == (3 * 96, 3 * 128, 3)
+    # The mask is wider than high, so the squares around it are as high as the frame.
+    assert strip.shape == (3 * 96, 3 * 96, 3)
     # The upper right corner of each row is free of captions.
-    for row, level in enumerate((0, 255, 128)):
+    for row, level in enumerate((0, 255, 200)):
         np.testing.assert_allclose(strip[96 * row + 20, -20], level, atol=8)
 
 
@@ -53,14 +55,16 @@ class _Page:
         src_uri = "index.md"
 
 
-@pytest.mark.parametrize("tag", [
-    '<script src="https://example.org/a.js"></script>',
-    '<link rel="stylesheet" href="//example.org/a.css">',
-    '<img alt="" src=http://example.org/a.png>',
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "tag",
+    [
+        '<script src="https://example.org/a.js"></script>',
+        '<link rel="stylesheet" href="//example.org/a.css">',
+        '<img alt="" src=http://example.org/a.png>',
+    ],
+)
 def test_a_page_that_loads_from_elsewhere_stops_the_build(tag):
-    mkdocs = pytest.importorskip("mkdocs.exceptions")
-    with pytest.raises(mkdocs.PluginError, match=r"index\.md"):
+    with pytest.raises(PluginError, match=r"index\.md"):
         docs_hooks.on_post_page(f"<p>{tag}</p>", _Page, None)
 
 

@@ -31,8 +31,13 @@ from tests.support.tiny_run import CONFIG, PEOPLE, write_data_set
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
 
+# One layer of each kind: these tests compile the step a dozen times.
+_MODEL = dataclasses.replace(
+    CONFIG.model, encoder_widths=(8, 8, 8), decoder_widths=(8,), discriminator_widths=(8,)
+)
 _CONFIG = dataclasses.replace(
     CONFIG,
+    model=_MODEL,
     log_every=16,
     checkpoint_every=32,
     preview_every=64,
