@@ -83,7 +83,7 @@ def look_variants() -> dict[str, RenderSettings]:
         **{f"colour {m}": replace(usual, colour=m) for m in ColourMethod if m is not usual.colour},
         **{f"blend {b}": replace(usual, blend=b) for b in Blend if b is not usual.blend},
         "not exaggerated": replace(usual, exaggeration=0.0),
-        "mouth drawn": replace(usual, mouth=InnerMouth.GENERATED),
+        "mouth generated": replace(usual, mouth=InnerMouth.GENERATED),
         "not sharpened": replace(usual, sharpen=False),
         "no grain": replace(usual, grain=False),
         "not grown": replace(usual, edge=replace(usual.edge, grow=0.0)),
