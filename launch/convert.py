@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
+from data_prep.errors import InputError
+from data_prep.media import audio, video_reader
 from data_prep.media.audio import Sound
 from data_prep.media.codecs import Codec, Encoding
 from data_prep.media.segmented_writer import SEGMENT_FRAMES
-from data_prep.media.video_reader import WHOLE
+from data_prep.media.video_reader import WHOLE, Span
 from data_prep.records import MIN_FACE_SIZE
 from launch import cli
 from sagan_jax.conversion.convert_settings import PeopleToReplace, PersonChoice, View
@@ -251,7 +253,6 @@ _SOME_FAILED = 3
 
 def main(argv: Sequence[str]) -> None:
     del argv
-    from data_prep.media import video_reader
     from sagan_jax.conversion import jobs as jobs_lib
     from sagan_jax.rendering.swapper import Swapper
 
@@ -293,12 +294,11 @@ def _convert(
     swapper: Swapper, job: Job, marks: Marks, who: PeopleToReplace, encoding: Encoding
 ) -> None:
     """Converts one file, or writes its preview, and reports the result."""
-    from data_prep.media import video_reader
     from data_prep.pipeline import settings as settings_lib
     from sagan_jax.conversion import contact_sheet, convert_settings, jobs
 
     settings = convert_settings.ConvertSettings(
-        span=video_reader.Span(START.value, END.value),
+        span=Span(START.value, END.value),
         wanted=who,
         face=settings_lib.FaceSettings(min_face_size=MIN_FACE.value),
         look=_render_settings(),
@@ -331,8 +331,6 @@ def _render_settings() -> RenderSettings:
 
 
 def _with_side_by_side(jobs: list[Job], path: pathlib.Path, encoding: Encoding) -> list[Job]:
-    from data_prep.errors import InputError
-
     if len(jobs) > 1:
         raise InputError(
             "--side_by_side names the one file for one video; for several give --view=all"
@@ -344,8 +342,6 @@ def _with_side_by_side(jobs: list[Job], path: pathlib.Path, encoding: Encoding) 
 
 
 def _who() -> PeopleToReplace:
-    from data_prep.media import video_reader
-
     wanted = PeopleToReplace.parse(WHO.value)
     if wanted.reference:
         video_reader.probe(wanted.reference)
@@ -353,20 +349,16 @@ def _who() -> PeopleToReplace:
 
 
 def _sound(source: pathlib.Path) -> Sound | None:
-    from data_prep.errors import InputError
-    from data_prep.media import audio
-
     if AUDIO.value == "none":
         return None
     path = None if AUDIO.value == "target" else pathlib.Path(AUDIO.value)
     if path and not audio.has_sound(path):
         raise InputError(f"{path}: has no sound; give another file", setting="audio")
     reference = source if KEEP_LOUDNESS.value else None
-    return audio.Sound(path, GAIN.value, TEMPO.value, PITCH.value, reference)
+    return Sound(path, GAIN.value, TEMPO.value, PITCH.value, reference)
 
 
 def _marks() -> Marks:
-    from data_prep.errors import InputError
     from sagan_jax.provenance import marking, signing, watermark
 
     if PROVENANCE.value == "full":

@@ -17,6 +17,7 @@ from typing import Any
 
 from absl import flags
 
+from data_prep.errors import InputError
 from data_prep.json_records import JsonObject
 from launch import cli
 
@@ -27,8 +28,6 @@ KEY = flags.DEFINE_string(
 
 
 def main(argv: Sequence[str]) -> None:
-    from data_prep.errors import InputError
-
     if len(argv) < 2:
         raise InputError("no file given: sagan-verify FILE...")
     paths = [pathlib.Path(name) for name in argv[1:]]

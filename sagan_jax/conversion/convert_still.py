@@ -101,7 +101,7 @@ def convert_still(
     # An image is a video of one frame to the face pipeline and the renderer.
     coded = _read(info, outputs)
     frame = Frame(coded.index, coded.timestamp_us, coded.rgb())
-    analysis = faces.analyse(source, settings.face, stills=[frame])
+    analysis = faces.analyse(info, settings.face, stills=[frame])
     selection, renderer = render_setup.set_up(swapper, analysis, lambda wanted: [coded], settings)
     (rendered,) = renderer([coded])
 
@@ -161,7 +161,7 @@ def _read(info: VideoInfo, outputs: Mapping[View, pathlib.Path]) -> CodedFrame:
     """Reads an image as RGB; with 16 bits if it has more than 8 and the outputs can hold them."""
     deep = info.bits > 8 and all(path.suffix == ".png" for path in outputs.values())
     pixel_format = "rgb48le" if deep else "rgb24"
-    return next(video_reader.read_coded_frames(info.path, pixel_format=pixel_format))
+    return next(video_reader.read_coded_frames(info, pixel_format=pixel_format))
 
 
 def _colour_profile(path: pathlib.Path) -> np.ndarray | None:

@@ -187,7 +187,7 @@ class _Run:
         def find() -> faces.Analysis:
             total = self.info.expected_frames(span)
             with Progress("finding faces", total=total, unit="frames") as bar:
-                return faces.analyse(self.info.path, settings, span, bar.advance)
+                return faces.analyse(self.info, settings, span, bar.advance)
 
         return analysis_cache.load_or_make(self.unfinished.faces, key, find)
 
@@ -200,7 +200,7 @@ class _Run:
         transparent = any(view.transparent for view in self.outputs)
         pixel_format = pixel_format_for(self.info, self.settings.encoding, transparent)
         return video_reader.read_coded_frames(
-            self.info.path, self.settings.span, pixel_format=pixel_format, **which
+            self.info, self.settings.span, pixel_format=pixel_format, **which
         )
 
     def resume(self, renderer: Renderer, selection: FaceSelection) -> _Tally:

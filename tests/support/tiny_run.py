@@ -20,18 +20,11 @@ from sagan_jax.data.augment import Augmented
 from sagan_jax.inputs import identity_stats
 from sagan_jax.training import train_state, train_step
 from sagan_jax.training.train_state import TrainState
+from tests.support.small_model import SMALL
 
 _DEMO = presets.demo64()
 
-MODEL = dataclasses.replace(
-    _DEMO.model,
-    resolution=32,
-    encoder_widths=(8, 8, 16, 16),
-    latent=16,
-    shared_width=16,
-    decoder_widths=(16, 8),
-    discriminator_widths=(8, 16),
-)
+MODEL = dataclasses.replace(SMALL, resolution=32)
 CONFIG = dataclasses.replace(_DEMO, preset="custom", batch=4, images=96, model=MODEL)
 
 # For tests that compile a network in several ways: one layer of each kind, so it compiles fast.

@@ -14,19 +14,9 @@ from sagan_jax.data.identity_crops import IdentityCrops
 from sagan_jax.inputs.push_pull import extrapolate
 from sagan_jax.networks.generator import DecoderOutput, Generator
 from sagan_jax.training import objective
+from tests.support.tiny_run import SMALLEST
 
-_DEMO = presets.demo64()
-_MODEL = dataclasses.replace(
-    _DEMO.model,
-    resolution=16,
-    encoder_widths=(8, 8),
-    encoder_attention=(),
-    latent=16,
-    shared_width=8,
-    decoder_widths=(8,),
-    decoder_attention=(),
-    discriminator_widths=(8,),
-)
+_DEMO, _MODEL = presets.demo64(), SMALLEST.model
 _CONFIG = dataclasses.replace(_DEMO, model=_MODEL, loss=dataclasses.replace(_DEMO.loss, cycle=1.0))
 
 
